@@ -1,0 +1,100 @@
+//! Every diagnostic code, with its usual severity and next step. Codes are stable: scripts may match on them.
+
+use super::diagnostic::Severity::{self, Error, Note, Warning};
+
+/// A kind of diagnostic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Code {
+    /// Stable kebab-case name.
+    pub id: &'static str,
+    /// Usual severity.
+    pub severity: Severity,
+    /// What it means, for the table in the documentation.
+    pub meaning: &'static str,
+    /// What to do about it, unless the place knows better.
+    pub next_step: &'static str,
+}
+
+macro_rules! codes {
+    ($($name:ident = $id:literal, $severity:ident, $meaning:literal, $next:literal;)*) => {
+        $(#[doc = $meaning] pub const $name: Code =
+            Code { id: $id, severity: $severity, meaning: $meaning, next_step: $next };)*
+        /// All codes, by topic.
+        pub const ALL: &[Code] = &[$($name),*];
+    };
+}
+
+codes! {
+    // Reading files
+    FILE_UNREADABLE = "file-unreadable", Error, "a file could not be read", "make the file readable, or exclude it with .gitignore";
+    FILE_TOO_LARGE = "file-too-large", Warning, "a file is larger than warmset reads", "exclude it with .gitignore if it is not source, or split it";
+    FILE_BINARY = "file-binary", Warning, "a source file or lock holds binary data", "check that the file is what its name says";
+    FILE_ENCODING = "file-encoding", Warning, "a file is not in the encoding that it declares", "save it as UTF-8, or declare its encoding (PEP 263)";
+    LINK_LEAVES_ROOT = "link-leaves-root", Warning, "a symbolic link points outside the scanned folder and was not followed", "copy what it points to into the folder, or scan a folder that holds both";
+    TREE_TOO_DEEP = "tree-too-deep", Warning, "folders are nested deeper than warmset follows", "scan the inner folder by itself";
+    // Finding functions
+    NO_FUNCTIONS = "no-functions", Warning, "no function was found", "point warmset at a folder with a SAM template, a serverless.yml, or a manifest beside source files";
+    TEMPLATE_INVALID = "template-invalid", Error, "a template could not be parsed", "run the tool that deploys it to see the syntax error";
+    TEMPLATE_POINTS_NOWHERE = "template-points-nowhere", Error, "a template names a code folder or handler that does not exist", "correct the path in the template, or build the function first";
+    TEMPLATE_UNRESOLVED = "template-unresolved", Warning, "a value in a template is only known at deployment", "write it as a literal, or declare the function in a plain folder";
+    RUNTIME_UNKNOWN = "runtime-unknown", Error, "the runtime is not one that warmset plans for", "use a Python or Node.js runtime, or remove the function from the scanned folder";
+    PLATFORM_DEFAULTED = "platform-defaulted", Note, "nothing says which runtime the function uses", "say it: requires-python, .python-version, engines.node, .nvmrc, or --python / --node";
+    FUNCTION_NAME_TWICE = "function-name-twice", Warning, "two functions have the same name", "rename one of them; warmset tells them apart by their path";
+    // Reading sources
+    PYTHON_SYNTAX = "python-syntax", Warning, "a Python file could not be parsed", "correct the syntax error, or exclude the file if it is no source";
+    PYTHON_2 = "python-2", Warning, "a Python 2 source", "port it to Python 3, or exclude it";
+    JAVASCRIPT_SYNTAX = "javascript-syntax", Warning, "a JavaScript or TypeScript file could not be parsed", "correct the syntax error, or exclude the file if it is no source";
+    DYNAMIC_IMPORT = "dynamic-import", Note, "an import whose module is only known when it runs", "import the module by a literal name where possible; its packages are not preloaded";
+    NESTING_TOO_DEEP = "nesting-too-deep", Warning, "a file is nested deeper than warmset follows", "exclude generated files";
+    // Reading locks and manifests
+    LOCK_INVALID = "lock-invalid", Error, "a lock could not be parsed", "make the lock again with the tool that owns it";
+    LOCK_UNSUPPORTED = "lock-unsupported", Warning, "a lock in a format or version that warmset does not read", "convert it with its own tool, or export hashed requirements";
+    LOCK_CYCLE = "lock-cycle", Warning, "requirements files include each other in a circle", "remove one of the -r lines";
+    LOCK_CONTRADICTS_MANIFEST = "lock-contradicts-manifest", Warning, "the lock does not satisfy the manifest beside it", "make the lock again";
+    LOCK_INCOMPLETE = "lock-incomplete", Warning, "the lock lacks something that its own entries need", "make the lock again";
+    MANIFEST_INVALID = "manifest-invalid", Error, "a manifest could not be parsed", "correct the syntax error";
+    REQUIREMENT_INVALID = "requirement-invalid", Warning, "a requirement line could not be read", "write it as PEP 508 says, or as the npm range grammar says";
+    REQUIREMENT_UNSUPPORTED = "requirement-unsupported", Note, "a requirement of a kind that cannot be shared (path, URL, VCS, editable)", "publish it to an index to make it shareable";
+    INCLUDE_MISSING = "include-missing", Error, "a file that another file includes does not exist", "correct the path or add the file";
+    PLATFORM_INCOMPATIBLE = "platform-incompatible", Warning, "the lock is not made for the function's platform", "make the lock for this platform, or change the runtime";
+    // Resolving
+    IMPORT_MISSING = "import-missing", Warning, "an import that nothing declared, locked, local or provided explains", "declare the distribution that provides it";
+    IMPORT_AMBIGUOUS = "import-ambiguous", Note, "more than one declared distribution can provide an import", "remove the one that is not used";
+    VERSION_UNKNOWN = "version-unknown", Note, "a direct dependency without a known version", "lock the function, pin it with ==, or give --pins";
+    PINS_INVALID = "pins-invalid", Error, "the file of pins could not be read", "write one name==version or name@version a line";
+    // Artefacts and options
+    ARTEFACT_INVALID = "artefact-invalid", Error, "an artefact could not be read", "make it again with the warmset command that writes it";
+    SCHEMA_NEWER = "schema-newer", Error, "an artefact was written by a newer warmset", "update warmset, or make the artefact again with this version";
+    REFERENCE_UNKNOWN = "reference-unknown", Warning, "an artefact names something that it does not define", "make the artefact again";
+    BUDGET_TOO_SMALL = "budget-too-small", Warning, "the budget is smaller than the smallest image", "raise --budget";
+    COST_UNKNOWN = "cost-unknown", Note, "packages without a known cost are left out of images", "give --costs, or --assume-cost MS,MB";
+    REQUIRES_UNKNOWN = "requires-unknown", Note, "packages whose own dependencies are not known enter an image only together with what they always come with", "lock the functions that pin them";
+    SOURCE_NOT_SHAREABLE = "source-not-shareable", Note, "packages from paths, URLs or repositories are left out of shared images", "publish them to an index";
+    TRACE_INVALID = "trace-invalid", Error, "a trace could not be read", "use function,count columns or the Azure Functions column names";
+    TRACE_UNMATCHED = "trace-unmatched", Warning, "a trace and the fleet name different functions", "check the function ids: warmset scan prints them";
+    HASHES_MISSING = "hashes-missing", Warning, "an image holds packages for which no lock gives hashes", "lock with hashes (uv pip compile --generate-hashes, npm install)";
+    // check
+    FUNCTION_ADDED = "function-added", Warning, "a function is not in the plan", "plan again";
+    FUNCTION_REMOVED = "function-removed", Warning, "a planned function is gone", "plan again";
+    CLOSURE_CHANGED = "closure-changed", Warning, "a function's closure is not what was planned", "plan again";
+    IMAGE_LOST = "image-lost", Warning, "a function can no longer use its image", "plan again";
+    IMAGE_UNUSED = "image-unused", Warning, "an image serves no function any more", "plan again";
+    SAVED_SHARE_FELL = "saved-share-fell", Warning, "the plan saves less than is asked for", "plan again, or lower --min-saved";
+    PLAN_BROKEN = "plan-broken", Error, "the plan breaks its own rules", "plan again; do not edit plan.json by hand";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_kebab_case_and_say_what_to_do() {
+        let mut seen = std::collections::BTreeSet::new();
+        for code in ALL {
+            assert!(seen.insert(code.id), "{} twice", code.id);
+            assert!(code.id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'), "{}", code.id);
+            assert!(!code.next_step.is_empty() && !code.next_step.ends_with('.'), "{}", code.id);
+            assert!(!code.meaning.is_empty() && !code.meaning.ends_with('.'), "{}", code.id);
+        }
+    }
+}

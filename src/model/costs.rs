@@ -1,0 +1,107 @@
+//! `costs.json`: what loading each package costs, and where that figure comes from.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::name::PackageId;
+use super::platform::{Language, Platform};
+
+/// Value of the `schema` field.
+pub const SCHEMA: &str = "warmset.costs/1";
+
+/// Costs of packages and of swapping, by platform and language.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Costs {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// What wrote it.
+    #[serde(default)]
+    pub generator: String,
+    /// The command that made the figures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// The machine they were measured on, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// What does not depend on the package.
+    #[serde(default)]
+    pub languages: BTreeMap<Language, LanguageCosts>,
+    /// Sorted by package and platform.
+    #[serde(default)]
+    pub entries: Vec<Cost>,
+}
+
+/// Costs that belong to a language's warm host, not to a package.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LanguageCosts {
+    /// Resident MB of a warm host that has loaded nothing.
+    pub image_overhead_mb: f64,
+    /// Milliseconds to swap a function onto an empty image.
+    pub swap_base_ms: f64,
+    /// Milliseconds more for each resident MB of the image.
+    pub swap_ms_per_mb: f64,
+    /// Load milliseconds for each MB on disk, for packages that nobody measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load_ms_per_disk_mb: Option<f64>,
+    /// Resident MB for each MB on disk, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resident_mb_per_disk_mb: Option<f64>,
+}
+
+/// Where a cost comes from, the most trustworthy first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CostSource {
+    /// Measured on this fleet.
+    Measured,
+    /// From the table that ships with warmset, which a script in its repository measured.
+    Prior,
+    /// From the size on disk, or from another version of the same package: `basis` says which.
+    Estimated,
+    /// Given by the user for everything that has no figure (`--assume-cost`).
+    Assumed,
+}
+
+impl std::fmt::Display for CostSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            CostSource::Measured => "measured",
+            CostSource::Prior => "prior",
+            CostSource::Estimated => "estimated",
+            CostSource::Assumed => "assumed",
+        })
+    }
+}
+
+/// What one package costs to load, excluding what it loads from other packages.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Cost {
+    /// The package.
+    pub package: PackageId,
+    /// Where it was measured; absent when the figure holds anywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
+    /// Exclusive CPU milliseconds.
+    pub load_ms: f64,
+    /// Exclusive resident MB.
+    pub resident_mb: f64,
+    /// MB on disk once installed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_mb: Option<f64>,
+    /// Where the figure comes from.
+    pub source: CostSource,
+    /// For an estimate: what it rests on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basis: Option<String>,
+    /// Number of measurements.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub samples: Option<u32>,
+    /// Interquartile range of `load_ms` over its median.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<f64>,
+    /// Module names that load the package when imported.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub modules: Vec<String>,
+}

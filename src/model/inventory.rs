@@ -1,0 +1,307 @@
+//! `inventory.json`: the functions of a fleet, what they import, and what their closures hold.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::diagnostic::{Diagnostic, Place};
+use super::name::PackageId;
+use super::platform::Platform;
+
+/// Value of the `schema` field; the number rises when a reader of the old form would misread the new one.
+pub const SCHEMA: &str = "warmset.inventory/1";
+
+/// The trust domain of a function that names none.
+pub const DEFAULT_TRUST_DOMAIN: &str = "default";
+
+/// What a fleet holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Inventory {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// What wrote it.
+    #[serde(default)]
+    pub generator: String,
+    /// Sorted by id.
+    pub functions: Vec<Function>,
+    /// Every package that a closure names, sorted by id.
+    #[serde(default)]
+    pub packages: Vec<Package>,
+    /// Sorted by place.
+    #[serde(default)]
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// How much of a function's closure is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// The whole closure, from a lock (or there is nothing to load).
+    Locked,
+    /// Every direct dependency is pinned to a version; what those need in turn is not known.
+    Pinned,
+    /// Some direct dependencies have a version, some do not.
+    Partial,
+    /// No version is known.
+    Unresolved,
+}
+
+/// Where a function's platform was read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PlatformSource {
+    /// The declaration (template, serverless.yml …) names a runtime.
+    Declared,
+    /// A manifest or version file in or above the folder (`requires-python`, `engines.node`, `.nvmrc` …).
+    Manifest,
+    /// Nothing says; the default of the command line was taken.
+    Default,
+}
+
+/// One deployable handler.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Function {
+    /// Unique in the fleet.
+    pub id: String,
+    /// Code folder relative to the fleet's root, `/`-separated; `.` is the root itself.
+    pub path: String,
+    /// Absent when the runtime is unknown: such a function is listed but not planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
+    /// Where the platform comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform_source: Option<PlatformSource>,
+    /// Handler as declared: `app.lambda_handler`, `functions/cart/handler.main`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handler: Option<String>,
+    /// Where the function is declared: a template line, or the folder's manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared_at: Option<Place>,
+    /// `sam`, `cloudformation`, `serverless`, `folder`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared_as: Option<String>,
+    /// Functions of different trust domains never share an image.
+    #[serde(default = "default_trust_domain", skip_serializing_if = "is_default_trust_domain")]
+    pub trust_domain: String,
+    /// Expected cold starts in the planning period; 1 where no trace says.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub weight: f64,
+    /// How much of the closure is known.
+    pub state: State,
+    /// The lock that the closure was read from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<LockRef>,
+    /// Sorted by file and line.
+    #[serde(default)]
+    pub imports: Vec<Import>,
+    /// Direct dependencies as the manifest states them.
+    #[serde(default)]
+    pub declared: Vec<Requirement>,
+    /// Everything loaded in production on this platform whose version is known; sorted.
+    pub closure: Vec<PackageId>,
+    /// What has no known version; sorted. Empty when `state` is `locked`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unresolved: Vec<Requirement>,
+}
+
+fn default_trust_domain() -> String {
+    DEFAULT_TRUST_DOMAIN.to_string()
+}
+
+fn is_default_trust_domain(domain: &str) -> bool {
+    domain == DEFAULT_TRUST_DOMAIN
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_one(weight: &f64) -> bool {
+    *weight == 1.0
+}
+
+/// The lock that a closure was read from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct LockRef {
+    /// Relative path.
+    pub file: String,
+    /// `requirements`, `poetry`, `uv`, `package-lock`, `pnpm`, `pins` …
+    pub kind: String,
+}
+
+/// When an import takes effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImportKind {
+    /// Executed when the module is loaded.
+    Runtime,
+    /// For the type checker only (`if TYPE_CHECKING`, `import type`).
+    TypeOnly,
+    /// Guarded by `try`/`except ImportError` or `try { require() } catch`.
+    Optional,
+    /// Inside a function body.
+    Lazy,
+    /// Through `importlib.import_module`, `__import__`, `import()` or `require()` with a literal.
+    Dynamic,
+    /// The same, with an argument that only running would tell.
+    DynamicUnknown,
+}
+
+/// What an import refers to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "to", rename_all = "kebab-case")]
+pub enum Target {
+    /// The standard library or a Node builtin.
+    Stdlib,
+    /// Provided by the platform itself (boto3 on Lambda) and neither declared nor locked.
+    Platform,
+    /// A module of the function's own code.
+    Local,
+    /// A distribution that the function declares or locks, by name (`pillow`, `@aws-sdk/client-s3`).
+    Package {
+        /// Normalised name.
+        package: String,
+    },
+    /// More than one declared distribution provides it.
+    Ambiguous {
+        /// Normalised names, the likeliest first.
+        candidates: Vec<String>,
+    },
+    /// Neither declared, locked, local nor known.
+    Missing,
+    /// Not known before running.
+    Unknown,
+}
+
+/// One import in the function's sources.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct Import {
+    /// Relative to the fleet's root.
+    pub file: String,
+    /// From 1.
+    pub line: u32,
+    /// Dotted module or JS specifier, as written; relative Python imports keep their dots.
+    pub module: String,
+    /// Names taken from it (`from a import b, c`); may be submodules.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+    /// When it takes effect.
+    pub kind: ImportKind,
+    /// What it refers to.
+    #[serde(flatten)]
+    pub target: Target,
+}
+
+/// A direct dependency as a manifest states it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct Requirement {
+    /// Normalised name.
+    pub name: String,
+    /// The requirement as written: `numpy>=1.24`, `^4.17.1`.
+    pub text: String,
+    /// Where it is written.
+    #[serde(flatten)]
+    pub place: Place,
+    /// What it came to, where a version is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package: Option<PackageId>,
+}
+
+/// One package at one version.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Package {
+    /// Its id.
+    pub id: PackageId,
+    /// Direct dependencies on every platform that `requires_on` does not name. Absent when unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requires: Option<Vec<PackageId>>,
+    /// Direct dependencies where they differ by platform, extras or tree. A platform may occur more than once:
+    /// then any one of its sets is enough.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requires_on: Vec<RequiresOn>,
+    /// npm aliases under which it loads its dependencies: alias to real package.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub aliases: BTreeMap<String, PackageId>,
+    /// `sha256:…` (PyPI) or `sha512-…` (npm integrity); sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hashes: Vec<String>,
+    /// `registry` (default), `git`, `url`, `path`, `workspace`. Only registry packages enter shared images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Bytes of the artefact for a usual platform, where the lock tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// Where its version is written: lock entries and pins; sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reason: Vec<Place>,
+}
+
+/// Direct dependencies on one platform.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct RequiresOn {
+    /// Where this holds.
+    pub platform: Platform,
+    /// Sorted.
+    pub requires: Vec<PackageId>,
+}
+
+impl Inventory {
+    /// An inventory with nothing in it.
+    pub fn empty() -> Self {
+        Self {
+            schema: SCHEMA.into(),
+            generator: super::GENERATOR.into(),
+            functions: Vec::new(),
+            packages: Vec::new(),
+            diagnostics: Vec::new(),
+        }
+    }
+
+    /// Puts every list into its stable order and drops repeats.
+    pub fn sort(&mut self) {
+        self.functions.sort_by(|a, b| a.id.cmp(&b.id));
+        for function in &mut self.functions {
+            function.imports.sort();
+            function.imports.dedup();
+            function.declared.sort();
+            function.declared.dedup();
+            function.closure.sort();
+            function.closure.dedup();
+            function.unresolved.sort();
+            function.unresolved.dedup();
+        }
+        self.packages.sort_by(|a, b| a.id.cmp(&b.id));
+        self.diagnostics.sort();
+        self.diagnostics.dedup();
+    }
+}
+
+impl Package {
+    /// A package of which only the id is known.
+    pub fn new(id: PackageId) -> Self {
+        Self {
+            id,
+            requires: None,
+            requires_on: Vec::new(),
+            aliases: BTreeMap::new(),
+            hashes: Vec::new(),
+            source: None,
+            size: None,
+            reason: Vec::new(),
+        }
+    }
+
+    /// The sets of direct dependencies that hold on a platform, any one of which is enough; empty when unknown.
+    pub fn requires_for(&self, platform: &Platform) -> Vec<&[PackageId]> {
+        let own: Vec<&[PackageId]> =
+            self.requires_on.iter().filter(|r| &r.platform == platform).map(|r| r.requires.as_slice()).collect();
+        if own.is_empty() { self.requires.iter().map(Vec::as_slice).collect() } else { own }
+    }
+
+    /// Whether it comes from a registry, and so can be installed in an image that several functions share.
+    pub fn is_from_registry(&self) -> bool {
+        self.source.as_deref().is_none_or(|s| s == "registry")
+    }
+}

@@ -1,0 +1,24 @@
+//! Names, versions, functions, packages, plans, diagnostics: what every other layer speaks about.
+//!
+//! Invariant: nothing here reads, writes or solves. Every artefact type serialises to the same bytes for the same value.
+
+pub mod codes;
+pub mod costs;
+pub mod diagnostic;
+pub mod inventory;
+pub mod manifest;
+pub mod name;
+pub mod plan;
+pub mod platform;
+pub mod units;
+
+pub use codes::Code;
+pub use costs::{Cost, CostSource, Costs, LanguageCosts};
+pub use diagnostic::{Diagnostic, Place, Severity};
+pub use inventory::{Function, Import, ImportKind, Inventory, Package, State};
+pub use name::{Ecosystem, PackageId, ParsePackageIdError, normalise_pypi};
+pub use plan::{Assignment, Image, Plan};
+pub use platform::{Language, Platform};
+
+/// What wrote an artefact, for its `generator` field.
+pub const GENERATOR: &str = concat!("warmset ", env!("CARGO_PKG_VERSION"));
