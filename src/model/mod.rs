@@ -10,6 +10,7 @@ pub mod manifest;
 pub mod name;
 pub mod plan;
 pub mod platform;
+pub mod schema;
 pub mod units;
 
 pub use codes::Code;
@@ -19,6 +20,7 @@ pub use inventory::{Function, Import, ImportKind, Inventory, Package, State};
 pub use name::{Ecosystem, PackageId, ParsePackageIdError, normalise_pypi};
 pub use plan::{Assignment, Image, Plan};
 pub use platform::{Language, Platform};
+pub use schema::check_schema;
 
 /// What wrote an artefact, for its `generator` field.
 pub const GENERATOR: &str = concat!("warmset ", env!("CARGO_PKG_VERSION"));
