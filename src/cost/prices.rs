@@ -290,6 +290,7 @@ mod tests {
             weight: 1.0,
             state: State::Locked,
             lock: None,
+            environment: BTreeMap::new(),
             imports: vec![],
             declared: vec![],
             closure,

@@ -28,9 +28,23 @@ pub struct Inventory {
     /// Every package that a closure names, sorted by id.
     #[serde(default)]
     pub packages: Vec<Package>,
+    /// How much of the scanned folder was read.
+    #[serde(default)]
+    pub files: FileCounts,
     /// Sorted by place.
     #[serde(default)]
     pub diagnostics: Vec<Diagnostic>,
+}
+
+/// How much of a folder was read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FileCounts {
+    /// Files that are not ignored.
+    pub seen: usize,
+    /// Python, JavaScript and TypeScript files among them.
+    pub sources: usize,
+    /// Sources that a function reaches, and that were therefore read.
+    pub read: usize,
 }
 
 /// How much of a function's closure is known.
@@ -92,6 +106,9 @@ pub struct Function {
     /// The lock that the closure was read from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<LockRef>,
+    /// Environment as far as the declaration gives literal values.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment: BTreeMap<String, String>,
     /// Sorted by file and line.
     #[serde(default)]
     pub imports: Vec<Import>,
@@ -255,6 +272,7 @@ impl Inventory {
             generator: super::GENERATOR.into(),
             functions: Vec::new(),
             packages: Vec::new(),
+            files: FileCounts::default(),
             diagnostics: Vec::new(),
         }
     }
