@@ -1,1 +1,86 @@
-//! cli
+//! Arguments, progress, printing, exit codes.
+//!
+//! Invariant: the only layer that writes files or prints; everything it prints was computed by another.
+
+pub mod args;
+mod check;
+mod emit;
+mod explain;
+mod graph;
+mod inspect;
+mod load;
+mod plan;
+mod scan;
+mod summary;
+mod table;
+mod talk;
+mod write;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use crate::model::Diagnostic;
+use args::{Cli, Command};
+use load::Failure;
+use talk::{RED, Talk, paint};
+
+/// How a command that could do its work ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing to complain about: exit status 0.
+    Clean,
+    /// Something was found: exit status 1.
+    Findings,
+}
+
+impl Outcome {
+    /// Findings, if any diagnostic is more than a note.
+    pub fn of(diagnostics: &[Diagnostic]) -> Self {
+        if diagnostics.iter().any(Diagnostic::is_finding) { Outcome::Findings } else { Outcome::Clean }
+    }
+}
+
+/// Runs the command line of this process. Usage errors and `--help` are clap's: exit status 2 and 0.
+pub fn main() -> ExitCode {
+    execute(&Cli::parse())
+}
+
+/// Runs one parsed command line.
+pub fn execute(cli: &Cli) -> ExitCode {
+    let talk = Talk::new(cli.quiet);
+    if cli.threads > 0 {
+        // Fails only when a pool exists already, and then that one does.
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(cli.threads).build_global();
+    }
+    match run(&cli.command, talk) {
+        Ok(Outcome::Clean) => ExitCode::SUCCESS,
+        Ok(Outcome::Findings) => ExitCode::from(1),
+        Err(failure) => {
+            match failure {
+                Failure::Diagnostics(diagnostics) => talk.diagnostics(&diagnostics),
+                Failure::Message(message) => talk.error(format!("{} {message}", paint(RED, "error:"))),
+            }
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(command: &Command, talk: Talk) -> Result<Outcome, Failure> {
+    match command {
+        Command::Scan(command) => scan::run(command, talk),
+        Command::Graph(command) => graph::run(command, talk),
+        Command::Plan(command) => plan::run(command, talk),
+        Command::Emit(command) => emit::run(command, talk),
+        Command::Inspect(command) => inspect::run(command, talk),
+        Command::Explain(command) => explain::run(command, talk),
+        Command::Check(command) => check::run(command, talk),
+        Command::Schema(command) => emit::schemas(command, talk),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "warmset", &mut script);
+            talk.result(&String::from_utf8_lossy(&script))?;
+            Ok(Outcome::Clean)
+        }
+    }
+}

@@ -10,6 +10,7 @@ pub mod manifest;
 pub mod name;
 pub mod plan;
 pub mod platform;
+pub mod read;
 pub mod schema;
 pub mod units;
 

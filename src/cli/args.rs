@@ -1,0 +1,380 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::cost::AssumedCost;
+use crate::model::units::parse_megabytes;
+
+const LONG_ABOUT: &str = "warmset reads a fleet of serverless function packages, finds what they load in common, and \
+chooses the shared warm images that save the most cold-start time within a memory budget. It says how far that choice \
+can be from the best possible, and writes the Dockerfiles, locks and swap manifest that a builder and a runtime need.";
+
+const EXIT_CODES: &str = "Exit status: 0 clean, 1 findings (see the diagnostics), 2 could not do it.\n\
+stdout is the result, stderr is the talk. NO_COLOR is honoured.";
+
+/// Plans shared warm images for fleets of serverless functions.
+#[derive(Debug, Parser)]
+#[command(name = "warmset", version, about, long_about = LONG_ABOUT, after_help = EXIT_CODES, max_term_width = 110)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// Threads to use; the output does not depend on it. 0 takes one for each core.
+    #[arg(long, global = true, default_value_t = 0, value_name = "N")]
+    pub threads: usize,
+
+    /// Say nothing on stderr but errors.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
+
+/// What warmset can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Find the functions of a fleet and what each loads (inventory.json)
+    #[command(after_help = "Examples:\n  warmset scan fixtures/fleet\n  warmset scan . --format json > inventory.json\n  \
+        warmset scan . --pins constraints.txt --out inventory.json")]
+    Scan(ScanCommand),
+
+    /// Show which packages occur together, and what sharing them would save
+    #[command(after_help = "Examples:\n  warmset graph fixtures/fleet\n  warmset graph inventory.json --format svg --out graph.svg\n  \
+        warmset graph . --format dot | dot -Tpdf > graph.pdf")]
+    Graph(GraphCommand),
+
+    /// Choose the images to keep warm within a memory budget, and write the plan folder
+    #[command(after_help = "Examples:\n  warmset plan fixtures/fleet --budget 256MiB --out target/plan\n  \
+        warmset plan inventory.json --costs costs.json --budget 2GiB --format json > plan.json\n  \
+        warmset plan . --budget 1GiB --trace invocations.csv --max-images 20 --out plan")]
+    Plan(PlanCommand),
+
+    /// Write the plan folder again from a plan and its inventory
+    #[command(after_help = "Examples:\n  warmset emit target/plan --out deploy/warm\n  \
+        warmset emit plan.json --inventory inventory.json --out deploy/warm")]
+    Emit(EmitCommand),
+
+    /// Show what warmset reads in single files: locks, manifests, sources
+    #[command(after_help = "Examples:\n  warmset inspect poetry.lock\n  warmset inspect api/app.py web/index.ts --format json\n  \
+        warmset inspect locks/production.txt --as requirements")]
+    Inspect(InspectCommand),
+
+    /// Say why a package is in a function's closure, or why a function got its image
+    #[command(after_help = "Examples:\n  warmset explain fixtures/fleet FUNCTION numpy\n  \
+        warmset explain target/plan FUNCTION")]
+    Explain(ExplainCommand),
+
+    /// Check in CI that a plan still fits the fleet
+    #[command(after_help = "Examples:\n  warmset check . --plan plans/fleet\n  \
+        warmset check . --plan plans/fleet --min-saved 0.4 --format sarif > warmset.sarif\n\n\
+        Exit status: 0 the plan fits, 1 findings, 2 could not tell.")]
+    Check(CheckCommand),
+
+    /// Write the JSON Schemas of all artefacts
+    Schema(SchemaCommand),
+
+    /// Print the completion script of a shell
+    #[command(after_help = "Example:\n  warmset completions bash > /etc/bash_completion.d/warmset")]
+    Completions {
+        /// Shell to complete for.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// How functions are read from a folder.
+#[derive(Debug, Clone, Args)]
+pub struct FleetOptions {
+    /// Python version of functions that do not say theirs.
+    #[arg(long, default_value = "3.11", value_name = "X.Y", value_parser = python_version)]
+    pub python: String,
+
+    /// Node.js major version of functions that do not say theirs.
+    #[arg(long, default_value = "20", value_name = "N", value_parser = node_version)]
+    pub node: String,
+
+    /// Architecture of functions that do not say theirs.
+    #[arg(long, default_value = "x86_64", value_name = "ARCH", value_parser = ["x86_64", "aarch64"])]
+    pub arch: String,
+
+    /// C library that the functions run on.
+    #[arg(long, default_value = "glibc", value_name = "LIBC", value_parser = ["glibc", "musl"])]
+    pub libc: String,
+
+    /// Versions for functions without a lock: a lock or requirements file, or lines of name==version and name@version.
+    #[arg(long, value_name = "FILE")]
+    pub pins: Vec<PathBuf>,
+}
+
+/// `warmset scan`.
+#[derive(Debug, Args)]
+pub struct ScanCommand {
+    /// Folder that holds the fleet.
+    #[arg(default_value = ".")]
+    pub fleet: PathBuf,
+    /// How functions are read.
+    #[command(flatten)]
+    pub options: FleetOptions,
+    /// Write inventory.json here instead of printing it.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// What is printed.
+    #[arg(long, value_enum, default_value_t = TextFormat::Text)]
+    pub format: TextFormat,
+}
+
+/// `warmset graph`.
+#[derive(Debug, Args)]
+pub struct GraphCommand {
+    /// Folder that holds the fleet, or an inventory.json.
+    pub input: PathBuf,
+    /// How functions are read.
+    #[command(flatten)]
+    pub options: FleetOptions,
+    /// Costs measured on this fleet; others come from the shipped table and estimates.
+    #[arg(long, value_name = "FILE")]
+    pub costs: Option<PathBuf>,
+    /// Form of the graph.
+    #[arg(long, value_enum, default_value_t = GraphFormat::Text)]
+    pub format: GraphFormat,
+    /// Write it here instead of printing it.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Leave out packages that fewer functions than this load.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub min_functions: usize,
+    /// Draw at most this many packages, the most widely used first (text and SVG only).
+    #[arg(long, default_value_t = 200, value_name = "N")]
+    pub top: usize,
+}
+
+/// `warmset plan`.
+#[derive(Debug, Args)]
+pub struct PlanCommand {
+    /// Folder that holds the fleet, or an inventory.json.
+    pub input: PathBuf,
+    /// Memory that all images may take together: 256MiB, 1.5GB (MB is 10^6 bytes).
+    #[arg(long, value_name = "SIZE", value_parser = budget)]
+    pub budget: f64,
+    /// Write the plan folder here.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Name of the plan; by default the name of the folder that it is written to.
+    #[arg(long)]
+    pub name: Option<String>,
+    /// How functions are read.
+    #[command(flatten)]
+    pub options: FleetOptions,
+    /// How images are chosen.
+    #[command(flatten)]
+    pub solve: SolveOptions,
+    /// What is printed.
+    #[arg(long, value_enum, default_value_t = TextFormat::Text)]
+    pub format: TextFormat,
+}
+
+/// How images are chosen.
+#[derive(Debug, Clone, Args)]
+pub struct SolveOptions {
+    /// Costs measured on this fleet; others come from the shipped table and estimates.
+    #[arg(long, value_name = "FILE")]
+    pub costs: Option<PathBuf>,
+    /// Cost of every package that has none: milliseconds and size, for example 5ms,2MB.
+    #[arg(long, value_name = "MS,MB", value_parser = assumed_cost)]
+    pub assume_cost: Option<AssumedCost>,
+    /// Calls of the functions: function,count or Azure Functions 2019 / 2021 columns. Without it each function weighs 1.
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+    /// Seconds that an idle instance stays warm, for counting cold starts in a trace.
+    #[arg(long, value_name = "SECONDS", default_value_t = 600.0)]
+    pub keep_alive: f64,
+    /// Seconds that a function,count trace covers.
+    #[arg(long, value_name = "SECONDS", default_value_t = 86_400.0)]
+    pub trace_period: f64,
+    /// Most images to keep.
+    #[arg(long, value_name = "N")]
+    pub max_images: Option<usize>,
+    /// Whether to solve the mixed-integer model after the greedy plan.
+    #[arg(long, value_enum, default_value_t = ExactChoice::Auto)]
+    pub exact: ExactChoice,
+    /// Seconds that the mixed-integer solver may take. With a limit the plan can depend on the machine's speed.
+    #[arg(long, value_name = "SECONDS")]
+    pub time_limit: Option<f64>,
+}
+
+/// `warmset emit`.
+#[derive(Debug, Args)]
+pub struct EmitCommand {
+    /// plan.json, or a plan folder.
+    pub plan: PathBuf,
+    /// inventory.json; by default the one beside the plan.
+    #[arg(long, value_name = "FILE")]
+    pub inventory: Option<PathBuf>,
+    /// Write the plan folder here.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Name of the plan; by default the name of the folder that it is written to.
+    #[arg(long)]
+    pub name: Option<String>,
+}
+
+/// `warmset inspect`.
+#[derive(Debug, Args)]
+pub struct InspectCommand {
+    /// Locks, manifests and source files.
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// Read the files as this kind, whatever their names suggest.
+    #[arg(long = "as", value_name = "KIND")]
+    pub kind: Option<String>,
+    /// Show the production closure of a lock on this platform instead of everything that it names.
+    #[arg(long, value_name = "PLATFORM")]
+    pub closure: Option<String>,
+    /// What is printed; with several files JSON is one object a line.
+    #[arg(long, value_enum, default_value_t = TextFormat::Text)]
+    pub format: TextFormat,
+}
+
+/// `warmset explain`.
+#[derive(Debug, Args)]
+pub struct ExplainCommand {
+    /// Fleet folder, inventory.json, or a plan folder.
+    pub input: PathBuf,
+    /// Function id, as `warmset scan` prints it.
+    pub function: String,
+    /// Package: numpy, pypi:numpy==1.26.4, @aws-sdk/client-s3. Without it the function's image is explained.
+    pub package: Option<String>,
+    /// How functions are read.
+    #[command(flatten)]
+    pub options: FleetOptions,
+    /// What is printed.
+    #[arg(long, value_enum, default_value_t = TextFormat::Text)]
+    pub format: TextFormat,
+}
+
+/// `warmset check`.
+#[derive(Debug, Args)]
+pub struct CheckCommand {
+    /// Folder that holds the fleet, or an inventory.json.
+    pub input: PathBuf,
+    /// plan.json, or a plan folder.
+    #[arg(long)]
+    pub plan: PathBuf,
+    /// Least share of all load time that the plan must still save, from 0 to 1.
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub min_saved: Option<f64>,
+    /// How functions are read.
+    #[command(flatten)]
+    pub options: FleetOptions,
+    /// Form of the findings.
+    #[arg(long, value_enum, default_value_t = CheckFormat::Human)]
+    pub format: CheckFormat,
+}
+
+/// `warmset schema`.
+#[derive(Debug, Args)]
+pub struct SchemaCommand {
+    /// Write all schemas into this folder; without it they are printed.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// Text for people or JSON for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TextFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Forms of the graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// Tables for people.
+    Text,
+    /// All nodes, pairs and classes.
+    Json,
+    /// Graphviz.
+    Dot,
+    /// GraphML, for Gephi, yEd, networkx.
+    Graphml,
+    /// A picture.
+    Svg,
+}
+
+/// Forms of findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    /// For people.
+    Human,
+    /// For programs.
+    Json,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
+    /// GitHub workflow commands, shown as annotations.
+    Github,
+}
+
+/// Whether the mixed-integer model is solved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExactChoice {
+    /// Where the instance is small enough for the solver of this build.
+    Auto,
+    /// Never.
+    Never,
+    /// Always; give --time-limit for large instances.
+    Always,
+}
+
+fn budget(text: &str) -> Result<f64, String> {
+    parse_megabytes(text).map_err(|e| e.to_string())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(v) if (0.0..=1.0).contains(&v) => Ok(v),
+        _ => Err(format!("`{text}` is not a share between 0 and 1")),
+    }
+}
+
+fn assumed_cost(text: &str) -> Result<AssumedCost, String> {
+    let err = || format!("`{text}` is not a cost: expected milliseconds and size, for example 5ms,2MB");
+    let (ms, mb) = text.split_once(',').ok_or_else(err)?;
+    let load_ms: f64 = ms.trim().trim_end_matches("ms").trim().parse().map_err(|_| err())?;
+    let resident_mb = parse_megabytes(mb).map_err(|_| err())?;
+    if load_ms.is_finite() && load_ms >= 0.0 { Ok(AssumedCost { load_ms, resident_mb }) } else { Err(err()) }
+}
+
+fn python_version(text: &str) -> Result<String, String> {
+    platform_version("python", text).ok_or_else(|| format!("`{text}` is not a Python version: expected for example 3.12"))
+}
+
+fn node_version(text: &str) -> Result<String, String> {
+    platform_version("node", text).ok_or_else(|| format!("`{text}` is not a Node.js major version: expected for example 22"))
+}
+
+/// The version, if it makes a platform.
+fn platform_version(language: &str, text: &str) -> Option<String> {
+    let platform: crate::model::Platform = format!("{language}{text}-linux-x86_64-glibc").parse().ok()?;
+    Some(platform.version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn costs_are_read_with_their_units() {
+        assert_eq!(assumed_cost("5ms,2MB").unwrap(), AssumedCost { load_ms: 5.0, resident_mb: 2.0 });
+        for text in ["5ms", "5,", "x,2MB", "-5ms,2MB", "5ms,0MB"] {
+            assert!(assumed_cost(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! `warmset explain`.
+
+use serde_json::json;
+
+use crate::emit::json;
+use crate::model::plan::WhyUnserved;
+use crate::model::{Image, Inventory, Place, Plan};
+use crate::resolve::explain::{self, Why};
+
+use super::Outcome;
+use super::args::{ExplainCommand, TextFormat};
+use super::load::{self, Failure};
+use super::table::Table;
+use super::talk::{BOLD, DIM, Talk, paint};
+
+/// Says why a package is in a closure, or why a function got its image.
+pub fn run(command: &ExplainCommand, talk: Talk) -> Result<Outcome, Failure> {
+    let text = match &command.package {
+        Some(package) => {
+            let inventory = load::inventory(&command.input, &command.options, talk)?;
+            let why = explain::why(&inventory, &command.function, package).map_err(|e| Failure::Message(e.to_string()))?;
+            match command.format {
+                TextFormat::Json => json::pretty(&why),
+                TextFormat::Text => closure_text(&why),
+            }
+        }
+        None => {
+            let (plan, folder) = load::plan(&command.input)?;
+            let inventory = load::inventory_file(&folder.join("inventory.json"))?;
+            explain::function(&inventory, &command.function).map_err(|e| Failure::Message(e.to_string()))?;
+            let choice = choice(&plan, &inventory, &command.function);
+            match command.format {
+                TextFormat::Json => json::pretty(&choice.json()),
+                TextFormat::Text => choice.text(),
+            }
+        }
+    };
+    talk.result(&text)?;
+    Ok(Outcome::Clean)
+}
+
+fn closure_text(why: &Why) -> String {
+    let mut text = format!("{} is in the closure of {}:\n", paint(BOLD, &why.package), paint(BOLD, &why.function));
+    for import in why.imports.iter().take(5) {
+        text.push_str(&format!("  {}:{} imports `{}`\n", import.file, import.line, import.module));
+    }
+    match &why.declared {
+        Some(declared) => text.push_str(&format!("  {} asks for {}\n", declared.place, declared.text)),
+        None => text.push_str("  the lock lists it, and does not say what needs it\n"),
+    }
+    for (depth, step) in why.chain.iter().enumerate() {
+        let places: Vec<String> = step.at.iter().take(3).map(Place::to_string).collect();
+        let at = if places.is_empty() { String::new() } else { format!("  {}", paint(DIM, places.join(", "))) };
+        text.push_str(&format!("  {}{}{at}\n", "  ".repeat(depth), step.package));
+    }
+    text
+}
+
+/// The image that a function got, and what else was there.
+struct Choice<'a> {
+    function: &'a str,
+    weight: f64,
+    load_ms: f64,
+    got: Option<(&'a Image, f64)>,
+    why_not: Option<WhyUnserved>,
+    others: Vec<(&'a Image, f64)>,
+    closure: usize,
+}
+
+fn choice<'a>(plan: &'a Plan, inventory: &'a Inventory, id: &'a str) -> Choice<'a> {
+    let function = inventory.functions.iter().find(|f| f.id == id);
+    let assignment = plan.assignments.iter().find(|a| a.function == id);
+    let unserved = plan.unserved.iter().find(|u| u.function == id);
+    let usable = |image: &&Image| {
+        function.is_some_and(|f| {
+            f.platform.as_ref() == Some(&image.platform)
+                && f.trust_domain == image.trust_domain
+                && image.package_ids().iter().all(|id| f.closure.binary_search(id).is_ok())
+        })
+    };
+    let mut all: Vec<(&Image, f64)> =
+        plan.images.iter().filter(usable).map(|i| (i, (i.load_ms - i.swap_ms).max(0.0))).collect();
+    all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.id.cmp(&b.0.id)));
+    let got = assignment.and_then(|a| all.iter().find(|(i, _)| i.id == a.image).copied());
+    Choice {
+        function: id,
+        weight: assignment.map_or_else(|| unserved.map_or(0.0, |u| u.weight), |a| a.weight),
+        load_ms: assignment
+            .map(|a| a.remaining_ms + got.map_or(0.0, |(i, _)| i.load_ms))
+            .or(unserved.map(|u| u.load_ms))
+            .unwrap_or(0.0),
+        why_not: unserved.map(|u| u.why),
+        others: all.into_iter().filter(|(i, _)| assignment.is_none_or(|a| i.id != a.image)).collect(),
+        got,
+        closure: function.map_or(0, |f| f.closure.len()),
+    }
+}
+
+impl Choice<'_> {
+    fn json(&self) -> serde_json::Value {
+        let image = |(i, saved): &(&Image, f64)| json!({"image": i.id, "packages": i.packages, "saved_ms": saved});
+        json!({
+            "function": self.function,
+            "weight": self.weight,
+            "load_ms": self.load_ms,
+            "image": self.got.as_ref().map(image),
+            "why_not": self.why_not,
+            "others": self.others.iter().map(image).collect::<Vec<_>>(),
+        })
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!(
+            "{} loads {:.1} ms of packages at a cold start and is expected to have {} of them\n",
+            paint(BOLD, self.function),
+            self.load_ms,
+            self.weight
+        );
+        match (&self.got, self.why_not) {
+            (Some((image, saved)), _) => {
+                text.push_str(&format!(
+                    "it is served by {}: {} of its {} packages are loaded there ({:.1} ms), the swap costs {:.1} ms, so {:.1} ms are saved\n",
+                    paint(BOLD, &image.id),
+                    image.packages.len(),
+                    self.closure,
+                    image.load_ms,
+                    image.swap_ms,
+                    saved
+                ));
+            }
+            (None, Some(why)) => text.push_str(&format!("it starts cold: {}\n", reason(why))),
+            (None, None) => text.push_str("it is not in the plan\n"),
+        }
+        if self.others.is_empty() {
+            text.push_str("no other image of the plan could serve it\n");
+        } else {
+            let mut table = Table::new(&["next best", ">saved ms", ">less by", ">packages"]);
+            let best = self.got.map_or(0.0, |(_, saved)| saved);
+            for (image, saved) in &self.others {
+                table.row(vec![
+                    image.id.clone(),
+                    format!("{saved:.1}"),
+                    format!("{:.1}", best - saved),
+                    image.packages.len().to_string(),
+                ]);
+            }
+            text.push_str(&table.render());
+        }
+        text
+    }
+}
+
+/// Why a function starts cold, in words.
+pub fn reason(why: WhyUnserved) -> &'static str {
+    match why {
+        WhyUnserved::NothingToShare => "it loads nothing that an image could hold",
+        WhyUnserved::Unresolved => "none of its packages has a known version",
+        WhyUnserved::UnknownPlatform => "its platform is not known",
+        WhyUnserved::NotWorthIt => "an image for it would save less than the same memory saves elsewhere",
+        WhyUnserved::TooLarge => "no image that could serve it fits the budget",
+        WhyUnserved::UnknownCost => "its packages have no known cost",
+    }
+}

@@ -1,0 +1,119 @@
+//! Inputs of commands: a fleet's folder, an artefact, or a plan folder.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::discover::Defaults;
+use crate::discover::tree::Limits;
+use crate::model::codes;
+use crate::model::{Costs, Diagnostic, Inventory, Place, Plan, read};
+use crate::resolve::{self, Pins, ScanOptions};
+
+use super::args::FleetOptions;
+use super::talk::Talk;
+use super::write::WriteError;
+
+/// Why a command could not do it: exit status 2.
+#[derive(Debug)]
+pub enum Failure {
+    /// Said as diagnostics.
+    Diagnostics(Vec<Diagnostic>),
+    /// Said in words.
+    Message(String),
+}
+
+impl From<Diagnostic> for Failure {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Failure::Diagnostics(vec![diagnostic])
+    }
+}
+
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        Failure::Message(error.to_string())
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Failure::Message(error.to_string())
+    }
+}
+
+/// The text of a file that the user named; `-` is stdin.
+pub fn text(path: &Path) -> Result<String, Failure> {
+    let bytes = bytes(path)?;
+    String::from_utf8(bytes).map_err(|_| {
+        Diagnostic::new(codes::FILE_ENCODING, Place::file(path.display().to_string()), "the file is not UTF-8").into()
+    })
+}
+
+/// The bytes of a file that the user named; `-` is stdin.
+pub fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
+    let read = if path.as_os_str() == "-" {
+        let mut bytes = Vec::new();
+        std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        std::fs::read(path)
+    };
+    read.map_err(|e| {
+        Diagnostic::new(codes::FILE_UNREADABLE, Place::file(path.display().to_string()), e.to_string())
+            .next("check the path and its permissions")
+            .into()
+    })
+}
+
+/// An inventory: read from a file, from the plan folder given, or scanned from the fleet's folder.
+pub fn inventory(path: &Path, options: &FleetOptions, talk: Talk) -> Result<Inventory, Failure> {
+    if path.is_dir() {
+        let inside = path.join("inventory.json");
+        if path.join("plan.json").is_file() && inside.is_file() {
+            return inventory_file(&inside);
+        }
+        return scan(path, options, talk);
+    }
+    inventory_file(path)
+}
+
+/// An inventory from its file.
+pub fn inventory_file(path: &Path) -> Result<Inventory, Failure> {
+    Ok(read::inventory(&path.display().to_string(), &text(path)?)?)
+}
+
+/// Scans a fleet's folder.
+pub fn scan(path: &Path, options: &FleetOptions, talk: Talk) -> Result<Inventory, Failure> {
+    let mut pins = Pins::default();
+    let mut pin_diagnostics = Vec::new();
+    for file in &options.pins {
+        pin_diagnostics.extend(pins.add(&file.display().to_string(), &text(file)?));
+    }
+    let options = ScanOptions {
+        defaults: Defaults {
+            python: options.python.clone(),
+            node: options.node.clone(),
+            arch: options.arch.clone(),
+            libc: options.libc.clone(),
+        },
+        pins,
+        limits: Limits::default(),
+    };
+    let bar = talk.bar("scanning");
+    let mut inventory = resolve::scan(path, &options, &|p| bar.set(p.done, p.total))
+        .map_err(|e| Failure::Message(format!("{e}; name the folder that holds the fleet")))?;
+    inventory.diagnostics.extend(pin_diagnostics);
+    inventory.sort();
+    Ok(inventory)
+}
+
+/// A table of costs that the user gives.
+pub fn costs(path: Option<&PathBuf>) -> Result<Option<Costs>, Failure> {
+    path.map(|path| Ok(crate::cost::read(&path.display().to_string(), &text(path)?)?)).transpose()
+}
+
+/// A plan from its file or its folder, and the folder that it lies in.
+pub fn plan(path: &Path) -> Result<(Plan, PathBuf), Failure> {
+    let file = if path.is_dir() { path.join("plan.json") } else { path.to_path_buf() };
+    let plan = read::plan(&file.display().to_string(), &text(&file)?)?;
+    let folder = file.parent().map(Path::to_path_buf).unwrap_or_default();
+    Ok((plan, folder))
+}

@@ -1,0 +1,120 @@
+//! `warmset plan`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::cost::{self, Prices, trace};
+use crate::emit::json;
+use crate::graph::classes::classes;
+use crate::model::{Costs, Diagnostic, Inventory, Plan};
+use crate::solve::{self, Exact, Options, verify};
+
+use super::Outcome;
+use super::args::{ExactChoice, PlanCommand, SolveOptions, TextFormat};
+use super::load::{self, Failure};
+use super::summary;
+use super::talk::Talk;
+use super::{emit, write};
+
+/// Chooses images and writes the plan folder.
+pub fn run(command: &PlanCommand, talk: Talk) -> Result<Outcome, Failure> {
+    let mut inventory = load::inventory(&command.input, &command.options, talk)?;
+    let made = make(&mut inventory, command.budget, &command.solve, talk)?;
+    let mut diagnostics = inventory.diagnostics.clone();
+    diagnostics.extend(made.plan.diagnostics.iter().cloned());
+
+    if let Some(out) = &command.out {
+        let mut files = BTreeMap::from([
+            ("inventory.json".to_string(), json::text(&inventory).into_bytes()),
+            ("costs.json".to_string(), json::text(&made.costs).into_bytes()),
+        ]);
+        let name = emit::name(command.name.as_deref(), out);
+        diagnostics.extend(emit::folder_of(&made.plan, &inventory, name, &mut files));
+        write::folder(out, &files)?;
+    }
+    diagnostics.sort();
+    diagnostics.dedup();
+    talk.result(&match command.format {
+        TextFormat::Json => json::text(&made.plan),
+        TextFormat::Text => summary::plan(&inventory, &made.plan, &diagnostics, command.out.as_deref()),
+    })?;
+    talk.diagnostics(&diagnostics);
+    Ok(Outcome::of(&diagnostics))
+}
+
+/// A plan and the prices that it rests on.
+pub struct Made {
+    /// Verified.
+    pub plan: Plan,
+    /// One price for each package and platform.
+    pub costs: Costs,
+}
+
+/// Weighs, prices, solves and verifies.
+fn make(inventory: &mut Inventory, budget_mb: f64, options: &SolveOptions, talk: Talk) -> Result<Made, Failure> {
+    let mut diagnostics: Vec<Diagnostic> = Vec::new();
+    let mut weights = "uniform".to_string();
+    if let Some(path) = &options.trace {
+        let keep = trace::KeepAlive { idle_s: positive(options.keep_alive, "--keep-alive")?, period_s: positive(options.trace_period, "--trace-period")? };
+        let file = path.display().to_string();
+        let read = trace::read(&file, &load::bytes(path)?, keep)?;
+        diagnostics.extend(trace::apply(inventory, &read, &file));
+        weights = read.describes;
+    } else if inventory.functions.iter().any(|f| f.weight != 1.0) {
+        weights = "inventory".to_string();
+    }
+    let user = load::costs(options.costs.as_ref())?;
+    let (costs, unpriced) = cost::resolve(inventory, user.as_ref(), options.assume_cost);
+    diagnostics.extend(unpriced);
+    let prices = Prices::new(&costs);
+
+    let classes = classes(inventory);
+    let price = |id: &_, platform: &_| {
+        prices.get(id, platform).map(|p| solve::Price {
+            load_ms: p.load_ms,
+            resident_mb: p.resident_mb,
+            source: p.source,
+        })
+    };
+    let language = |language| prices.language(language);
+    let (problem, left_out) = solve::problem(inventory, &classes, &price, &language);
+    diagnostics.extend(left_out);
+    let options = Options {
+        budget_mb,
+        max_images: options.max_images,
+        exact: match options.exact {
+            ExactChoice::Auto => Exact::Auto,
+            ExactChoice::Never => Exact::Never,
+            ExactChoice::Always => Exact::Always,
+        },
+        time_limit: match options.time_limit {
+            Some(seconds) => Some(Duration::from_secs_f64(positive(seconds, "--time-limit")?)),
+            None => None,
+        },
+        ..Options::default()
+    };
+    let bar = talk.bar("solving");
+    let solution = solve::plan(&problem, &options, &|progress| bar.message(&summary::progress(progress)));
+    drop(bar);
+    let mut plan = solve::to_plan(inventory, &classes, &problem, &solution, &options, &|id| prices.modules(id));
+    plan.weights = weights;
+    plan.diagnostics.extend(diagnostics);
+    plan.diagnostics.sort();
+    plan.diagnostics.dedup();
+    let broken = verify::verify(&plan, inventory, &price, &language);
+    if !broken.is_empty() {
+        return Err(Failure::Message(format!(
+            "the plan does not pass its verification and was not written; this is a bug in warmset:\n  {}",
+            broken.join("\n  ")
+        )));
+    }
+    Ok(Made { plan, costs })
+}
+
+fn positive(value: f64, option: &str) -> Result<f64, Failure> {
+    if value.is_finite() && value > 0.0 && value < 1e12 {
+        Ok(value)
+    } else {
+        Err(Failure::Message(format!("{option} must be a positive number of seconds, not {value}")))
+    }
+}

@@ -1,0 +1,133 @@
+//! Artefacts from text, checked before anything relies on them.
+
+use std::collections::BTreeSet;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::diagnostic::{Diagnostic, Place};
+use super::inventory::{self, Inventory};
+use super::plan::{self, Plan};
+use super::{check_schema, codes};
+
+fn artefact<T: DeserializeOwned>(file: &str, text: &str, schema: &str) -> Result<T, Diagnostic> {
+    let invalid = |e: &serde_json::Error, what: &str| {
+        let line = u32::try_from(e.line()).unwrap_or(0);
+        Diagnostic::new(codes::ARTEFACT_INVALID, Place::at(file, line), format!("{what}: {e}"))
+    };
+    let value: Value = serde_json::from_str(text).map_err(|e| invalid(&e, "not valid JSON"))?;
+    check_schema(file, &value, schema)?;
+    // From the text again: only then does an error know its line.
+    serde_json::from_str(text).map_err(|e| invalid(&e, "not as the schema says"))
+}
+
+/// Reads an `inventory.json` that any tool may have written.
+///
+/// Ids that occur twice and weights that are no numbers are errors; packages that a closure names and nothing defines
+/// are added as unknown and reported among the inventory's own diagnostics.
+pub fn inventory(file: &str, text: &str) -> Result<Inventory, Diagnostic> {
+    let mut inventory: Inventory = artefact(file, text, inventory::SCHEMA)?;
+    let invalid = |reason: String| Diagnostic::new(codes::ARTEFACT_INVALID, Place::file(file), reason);
+    let mut seen = BTreeSet::new();
+    for function in &inventory.functions {
+        if !seen.insert(function.id.as_str()) {
+            return Err(invalid(format!("two functions have the id `{}`", function.id)));
+        }
+        if !function.weight.is_finite() || function.weight < 0.0 {
+            return Err(invalid(format!("the weight of `{}` is negative or not a number", function.id)));
+        }
+        if let Some(platform) = &function.platform
+            && let Some(id) = function.closure.iter().find(|id| id.ecosystem != platform.language.ecosystem())
+        {
+            return Err(invalid(format!("`{}` runs on {platform} but its closure holds {id}", function.id)));
+        }
+    }
+    let mut defined = BTreeSet::new();
+    for package in &inventory.packages {
+        if !defined.insert(package.id.clone()) {
+            return Err(invalid(format!("the package {} is defined twice", package.id)));
+        }
+    }
+    let strangers: BTreeSet<_> =
+        inventory.functions.iter().flat_map(|f| &f.closure).filter(|id| !defined.contains(*id)).cloned().collect();
+    if !strangers.is_empty() {
+        let first: Vec<String> = strangers.iter().take(3).map(ToString::to_string).collect();
+        inventory.diagnostics.push(Diagnostic::new(
+            codes::REFERENCE_UNKNOWN,
+            Place::file(file),
+            format!("closures name {} packages that are not defined, for example {}", strangers.len(), first.join(", ")),
+        ));
+        inventory.packages.extend(strangers.into_iter().map(super::Package::new));
+    }
+    inventory.sort();
+    Ok(inventory)
+}
+
+/// Reads a `plan.json`.
+pub fn plan(file: &str, text: &str) -> Result<Plan, Diagnostic> {
+    let plan: Plan = artefact(file, text, plan::SCHEMA)?;
+    let ids: BTreeSet<&str> = plan.images.iter().map(|i| i.id.as_str()).collect();
+    let broken = |reason: String| Err(Diagnostic::new(codes::PLAN_BROKEN, Place::file(file), reason));
+    if ids.len() < plan.images.len() {
+        return broken("two images have the same id".into());
+    }
+    for image in &plan.images {
+        if !image.id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) || image.id.starts_with('.') {
+            return broken(format!("`{}` cannot be the name of an image", image.id));
+        }
+        if let Some(parent) = image.parent.as_deref().filter(|p| !ids.contains(p)) {
+            return broken(format!("the parent {parent} of {} is not in the plan", image.id));
+        }
+        if image.package_ids().len() < image.packages.len() {
+            return broken(format!("{} lists a package without a version", image.id));
+        }
+    }
+    if let Some(assignment) = plan.assignments.iter().find(|a| !ids.contains(a.image.as_str())) {
+        return broken(format!("`{}` is assigned to {}, which is not in the plan", assignment.function, assignment.image));
+    }
+    Ok(plan)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = r#""schema":"warmset.inventory/1""#;
+
+    #[test]
+    fn the_smallest_inventory_that_another_tool_may_write() {
+        let text = format!(
+            r#"{{{HEAD},"functions":[{{"id":"f","path":"f","platform":"python3.11-linux-x86_64-glibc","state":"locked",
+               "closure":["pypi:six==1.16.0"]}}],"packages":[{{"id":"pypi:six==1.16.0","requires":[]}}]}}"#
+        );
+        let inventory = inventory("i.json", &text).unwrap();
+        assert_eq!(inventory.functions[0].weight, 1.0);
+        assert_eq!(inventory.functions[0].trust_domain, "default");
+        assert!(inventory.diagnostics.is_empty());
+    }
+
+    #[test]
+    fn undefined_packages_are_reported_and_known_to_be_unknown() {
+        let text = format!(
+            r#"{{{HEAD},"functions":[{{"id":"f","path":"f","platform":"python3.11-linux-x86_64-glibc","state":"locked",
+               "closure":["pypi:six==1.16.0"]}}]}}"#
+        );
+        let inventory = inventory("i.json", &text).unwrap();
+        assert_eq!(inventory.diagnostics[0].code, "reference-unknown");
+        assert_eq!(inventory.packages[0].requires, None);
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        let function = |id: &str, extra: &str| format!(r#"{{"id":"{id}","path":"f","state":"locked","closure":[]{extra}}}"#);
+        for (text, code) in [
+            (format!(r#"{{{HEAD},"functions":[{},{}]}}"#, function("f", ""), function("f", "")), "artefact-invalid"),
+            (format!(r#"{{{HEAD},"functions":[{}]}}"#, function("f", r#","weight":-1"#)), "artefact-invalid"),
+            (r#"{"schema":"warmset.inventory/2","functions":[]}"#.to_string(), "schema-newer"),
+            (r#"{"functions":[]}"#.to_string(), "artefact-invalid"),
+            ("not json".to_string(), "artefact-invalid"),
+        ] {
+            assert_eq!(inventory("i.json", &text).unwrap_err().code, code, "{text}");
+        }
+    }
+}

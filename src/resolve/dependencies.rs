@@ -1,0 +1,421 @@
+//! Which manifest and lock belong to a function, and what they come to on its platform.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::discover::Site;
+use crate::discover::tree::{Tree, paths};
+use crate::lock::manifest::{Manifest, ManifestRequirement};
+use crate::lock::{self, Closure, Edge, Kind, Lock, Scope};
+use crate::model::codes;
+use crate::model::inventory::{LockRef, Requirement};
+use crate::model::{Diagnostic, Language, PackageId, Place, Platform, State};
+
+use super::memo::Memo;
+use super::pins::Pins;
+
+/// Locks by language, the one that a deployment would follow first. A requirements file without hashes is no lock; it
+/// comes last.
+const PYTHON_LOCKS: &[&str] = &["uv.lock", "poetry.lock", "requirements.txt"];
+const NODE_LOCKS: &[&str] = &["npm-shrinkwrap.json", "package-lock.json", "pnpm-lock.yaml"];
+/// Locks that exist but are not read yet: named, so that nobody believes that the function has none.
+const OTHER_LOCKS: &[(&str, Language)] = &[
+    ("Pipfile.lock", Language::Python),
+    ("pdm.lock", Language::Python),
+    ("pylock.toml", Language::Python),
+    ("yarn.lock", Language::Node),
+    ("bun.lock", Language::Node),
+    ("bun.lockb", Language::Node),
+];
+
+/// What a function depends on.
+#[derive(Debug, Clone)]
+pub struct Dependencies {
+    /// How much is known.
+    pub state: State,
+    /// The lock that the closure was read from.
+    pub lock: Option<LockRef>,
+    /// Direct dependencies.
+    pub declared: Vec<Requirement>,
+    /// What has no known version.
+    pub unresolved: Vec<Requirement>,
+    /// Everything with a known version, and the lock that says so.
+    pub closure: Vec<(Arc<Lock>, Arc<Closure>)>,
+    /// What is wrong.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Parsed manifests, locks and closures, shared by the functions of a fleet.
+#[derive(Debug)]
+pub struct Shelf<'a> {
+    tree: &'a Tree,
+    pins: &'a Pins,
+    locks: Memo<String, Option<Arc<Lock>>>,
+    manifests: Memo<String, Option<Arc<Manifest>>>,
+    closures: Memo<(String, String, Platform), Closure>,
+}
+
+/// The files that speak for a function.
+#[derive(Debug, Default)]
+struct Found {
+    manifest: Option<String>,
+    lock: Option<String>,
+    importer: String,
+    unread: Option<String>,
+}
+
+impl<'a> Shelf<'a> {
+    /// Nothing is read yet.
+    pub fn new(tree: &'a Tree, pins: &'a Pins) -> Self {
+        Self { tree, pins, locks: Memo::new(), manifests: Memo::new(), closures: Memo::new() }
+    }
+
+    fn lock(&self, file: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<Arc<Lock>> {
+        let kind = lock_kind(file)?;
+        let made = self.locks.get(&file.to_string(), || {
+            let text = match self.tree.text(file) {
+                Ok(text) => text,
+                Err(diagnostic) => return Some(Arc::new(unreadable(kind, file, diagnostic))),
+            };
+            let mut include = |path: &str| self.tree.text(path);
+            Some(Arc::new(lock::read(kind, file, &text, &mut include)))
+        });
+        let lock = made.as_ref().as_ref().map(Arc::clone)?;
+        diagnostics.extend(lock.diagnostics.iter().cloned());
+        Some(lock)
+    }
+
+    fn manifest(&self, file: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<Arc<Manifest>> {
+        let made = self.manifests.get(&file.to_string(), || match self.tree.text(file) {
+            Ok(text) => lock::manifest::read(file, &text).map(Arc::new),
+            Err(diagnostic) => Some(Arc::new(Manifest::unreadable(file, diagnostic))),
+        });
+        let manifest = made.as_ref().as_ref().map(Arc::clone)?;
+        diagnostics.extend(manifest.diagnostics.iter().cloned());
+        Some(manifest)
+    }
+
+    fn closure(&self, lock: &Lock, importer: &str, roots: &[Edge], platform: &Platform) -> Arc<Closure> {
+        let key = (lock.file.clone(), importer.to_string(), platform.clone());
+        self.closures.get(&key, || lock::closure::closure(lock, roots, &[], platform))
+    }
+
+    /// What a function depends on, on its platform.
+    pub fn dependencies(&self, site: &Site) -> Dependencies {
+        let mut out = Dependencies {
+            state: State::Unresolved,
+            lock: None,
+            declared: Vec::new(),
+            unresolved: Vec::new(),
+            closure: Vec::new(),
+            diagnostics: Vec::new(),
+        };
+        let Some(platform) = &site.platform else { return out };
+        let found = self.find(site, platform.language, &mut out.diagnostics);
+        if let Some(unread) = &found.unread {
+            out.diagnostics.push(
+                Diagnostic::new(codes::LOCK_UNSUPPORTED, Place::file(unread), "warmset does not read this kind of lock")
+                    .for_function(&site.id),
+            );
+        }
+        let lock = found.lock.as_deref().and_then(|file| self.lock(file, &mut out.diagnostics));
+        let manifest = found.manifest.as_deref().and_then(|file| self.manifest(file, &mut out.diagnostics));
+        let roots = match (&lock, &manifest) {
+            (Some(lock), manifest) => match lock.importers.get(&found.importer) {
+                Some(roots) => roots.clone(),
+                None => manifest.as_ref().map(|m| lock::closure::roots_from_manifest(lock, m)).unwrap_or_default(),
+            },
+            (None, _) => Vec::new(),
+        };
+
+        match (&lock, &manifest) {
+            (Some(lock), manifest) => {
+                let closure = self.closure(lock, &found.importer, &roots, platform);
+                if let (true, Some(manifest)) = (lock.kind != Kind::Requirements, manifest) {
+                    out.diagnostics.extend(lock::closure::contradictions(lock, manifest));
+                }
+                out.declared = declared_by_edges(lock, &roots, &closure, platform);
+                out.unresolved = missing(lock, &roots, &closure, &out.declared);
+                out.lock = Some(LockRef { file: lock.file.clone(), kind: lock.kind.as_str().into() });
+                if lock.complete {
+                    out.state = if out.unresolved.is_empty() { State::Locked } else { State::Partial };
+                    out.diagnostics.extend(out.unresolved.iter().map(|r| {
+                        Diagnostic::new(
+                            codes::LOCK_INCOMPLETE,
+                            r.place.clone(),
+                            format!("`{}` is needed here, but the lock holds no entry for it", r.name),
+                        )
+                        .for_function(&site.id)
+                    }));
+                    if lock_is_broken(lock) {
+                        out.state = State::Unresolved;
+                    }
+                } else {
+                    out.state = state_of(&out.declared);
+                }
+                out.closure.push((Arc::clone(lock), closure));
+            }
+            (None, Some(manifest)) => {
+                out.declared = declared_by_manifest(manifest, platform);
+                out.unresolved = out.declared.iter().filter(|r| r.package.is_none()).cloned().collect();
+                out.state = state_of(&out.declared);
+                if manifest.is_broken() {
+                    out.state = State::Unresolved;
+                }
+                let pinned = pins_of(manifest, &out.declared);
+                if !pinned.entries.is_empty() {
+                    let closure = closure_of_pins(&pinned);
+                    out.closure.push((Arc::new(pinned), Arc::new(closure)));
+                }
+            }
+            (None, None) => out.state = State::Locked,
+        }
+        if out.state != State::Locked && !out.declared.is_empty() {
+            self.apply_pins(platform, &mut out);
+        }
+        for requirement in &out.unresolved {
+            if out.state != State::Locked && lock.as_ref().is_none_or(|l| !l.complete) {
+                out.diagnostics.push(
+                    Diagnostic::new(
+                        codes::VERSION_UNKNOWN,
+                        requirement.place.clone(),
+                        format!("nothing says which version of `{}` is installed", requirement.text),
+                    )
+                    .for_function(&site.id),
+                );
+            }
+        }
+        out
+    }
+
+    /// Versions from `--pins` for what the function itself leaves open.
+    fn apply_pins(&self, platform: &Platform, out: &mut Dependencies) {
+        for lock in self.pins.of(platform.language) {
+            let roots = self.pins.roots(lock, &out.declared);
+            if roots.is_empty() {
+                continue;
+            }
+            let closure = lock::closure::closure(lock, &roots, &[], platform);
+            for requirement in &mut out.declared {
+                if requirement.package.is_none() {
+                    requirement.package =
+                        closure.packages.keys().find(|id| id.name == requirement.name).cloned();
+                }
+            }
+            let complete = closure.missing.is_empty()
+                && closure.packages.values().all(|p| p.requires.is_some())
+                && out.declared.iter().all(|r| r.package.is_some());
+            out.closure.push((Arc::clone(lock), Arc::new(closure)));
+            out.lock.get_or_insert(LockRef { file: lock.file.clone(), kind: "pins".into() });
+            out.unresolved = out.declared.iter().filter(|r| r.package.is_none()).cloned().collect();
+            out.state = if complete { State::Locked } else { state_of(&out.declared) };
+        }
+    }
+
+    /// The nearest folder, from the code folder upwards, that holds a manifest or a lock.
+    fn find(&self, site: &Site, language: Language, diagnostics: &mut Vec<Diagnostic>) -> Found {
+        let (locks, manifests): (&[&str], &[&str]) = match language {
+            Language::Python => (PYTHON_LOCKS, &["pyproject.toml"]),
+            Language::Node => (NODE_LOCKS, &["package.json"]),
+        };
+        // A declared function is packaged from its template's folder at most; a plain one may lie deep in a monorepo.
+        let top = if site.declared_as == "folder" { "." } else { paths::parent(&site.declared_at.file) };
+        for dir in paths::ancestors(&site.root) {
+            let has = |name: &&str| Some(paths::join(&dir, name)?).filter(|path| self.tree.contains(path));
+            let manifest = manifests.iter().find_map(|n| has(n));
+            let lock = self.choose_lock(locks.iter().filter_map(|n| has(n)).collect(), diagnostics);
+            let unread = OTHER_LOCKS.iter().filter(|(_, l)| *l == language).find_map(|(n, _)| has(n));
+            if lock.is_some() {
+                return Found { manifest, lock, importer: ".".into(), unread: None };
+            }
+            if manifest.is_some() {
+                let workspace = self.workspace_lock(&dir, locks, diagnostics);
+                let (lock, importer) = workspace.unwrap_or((None, ".".into()));
+                return Found { manifest, unread: unread.filter(|_| lock.is_none()), lock, importer };
+            }
+            if unread.is_some() {
+                return Found { unread, importer: ".".into(), ..Found::default() };
+            }
+            if dir == top {
+                break;
+            }
+        }
+        Found::default()
+    }
+
+    /// A complete requirements file is what is deployed even beside another lock; an open one is not.
+    fn choose_lock(&self, mut found: Vec<String>, diagnostics: &mut Vec<Diagnostic>) -> Option<String> {
+        if found.len() > 1
+            && let Some(at) = found.iter().position(|f| lock_kind(f) == Some(Kind::Requirements))
+        {
+            let requirements = found.remove(at);
+            let mut quiet = Vec::new();
+            if self.lock(&requirements, &mut quiet).is_some_and(|l| l.complete) {
+                return Some(requirements);
+            }
+        }
+        let _ = diagnostics;
+        found.into_iter().next()
+    }
+
+    /// A lock further up that lists this folder as a member of its workspace.
+    fn workspace_lock(
+        &self,
+        dir: &str,
+        locks: &[&str],
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Option<(Option<String>, String)> {
+        for above in paths::ancestors(dir).into_iter().skip(1) {
+            let importer = paths::relative(&above, dir)?;
+            for name in locks.iter().filter(|n| **n != "requirements.txt") {
+                let Some(path) = paths::join(&above, name).filter(|p| self.tree.contains(p)) else { continue };
+                let mut quiet = Vec::new();
+                if self.lock(&path, &mut quiet).is_some_and(|l| l.importers.contains_key(&importer)) {
+                    diagnostics.extend(quiet);
+                    return Some((Some(path), importer));
+                }
+            }
+        }
+        None
+    }
+}
+
+fn lock_kind(file: &str) -> Option<Kind> {
+    Kind::of(paths::name(file))
+}
+
+fn unreadable(kind: Kind, file: &str, diagnostic: Diagnostic) -> Lock {
+    Lock {
+        kind,
+        file: file.to_string(),
+        entries: Vec::new(),
+        importers: BTreeMap::new(),
+        complete: true,
+        diagnostics: vec![diagnostic],
+    }
+}
+
+/// A lock that could not be parsed says nothing: not even that there is nothing to load.
+fn lock_is_broken(lock: &Lock) -> bool {
+    lock.diagnostics.iter().any(|d| d.severity == crate::model::Severity::Error)
+}
+
+fn state_of(declared: &[Requirement]) -> State {
+    let pinned = declared.iter().filter(|r| r.package.is_some()).count();
+    match (declared.len(), pinned) {
+        (0, _) => State::Locked,
+        (all, pinned) if pinned == all => State::Pinned,
+        (_, 0) => State::Unresolved,
+        _ => State::Partial,
+    }
+}
+
+/// Direct dependencies as the lock's importer states them, with what they came to.
+fn declared_by_edges(lock: &Lock, roots: &[Edge], closure: &Closure, platform: &Platform) -> Vec<Requirement> {
+    roots
+        .iter()
+        .filter(|edge| lock::closure::is_wanted(edge, &[], platform))
+        .map(|edge| {
+            let package = edge
+                .to
+                .iter()
+                .filter_map(|&at| lock.entries.get(at))
+                .find(|entry| closure.packages.contains_key(&entry.id))
+                .map(|entry| entry.id.clone());
+            Requirement {
+                name: edge.name.clone(),
+                text: requirement_text(&edge.name, &edge.text),
+                place: Place::at(&lock.file, edge.line),
+                package,
+            }
+        })
+        .collect()
+}
+
+/// What is asked for and has no version: direct requirements, and those of entries.
+fn missing(lock: &Lock, roots: &[Edge], closure: &Closure, declared: &[Requirement]) -> Vec<Requirement> {
+    let optional = |name: &str| roots.iter().any(|e| e.name == name && e.scope != Scope::Production);
+    let mut out: Vec<Requirement> =
+        declared.iter().filter(|r| r.package.is_none() && !optional(&r.name)).cloned().collect();
+    for (from, name, text) in &closure.missing {
+        let Some(from) = from else { continue };
+        let line = closure.packages.get(from).and_then(|p| lock.entries.get(p.entry)).map_or(0, |e| e.line);
+        out.push(Requirement {
+            name: name.clone(),
+            text: requirement_text(name, text),
+            place: Place::at(&lock.file, line),
+            package: None,
+        });
+    }
+    out
+}
+
+fn requirement_text(name: &str, text: &str) -> String {
+    match text {
+        "" => name.to_string(),
+        text if text.starts_with(name) => text.to_string(),
+        text if text.starts_with(['=', '<', '>', '~', '!', '[']) => format!("{name}{text}"),
+        text => format!("{name}@{text}"),
+    }
+}
+
+/// Direct dependencies as the manifest states them; exact ones are pins.
+fn declared_by_manifest(manifest: &Manifest, platform: &Platform) -> Vec<Requirement> {
+    manifest
+        .requires
+        .iter()
+        .filter(|r| lock::closure::is_required(r, platform))
+        .map(|r| Requirement {
+            name: r.name.clone(),
+            text: requirement_text(&r.name, &r.text),
+            place: Place::at(&manifest.file, r.line),
+            package: exact_id(r, platform.language),
+        })
+        .collect()
+}
+
+fn exact_id(requirement: &ManifestRequirement, language: Language) -> Option<PackageId> {
+    if requirement.source.is_some() {
+        return None;
+    }
+    let version = requirement.exact.as_deref()?;
+    Some(match language {
+        Language::Python => PackageId::pypi(&requirement.name, version),
+        Language::Node => PackageId::npm(&requirement.name, version),
+    })
+}
+
+/// The exact requirements of a manifest, as a lock that knows no edges.
+fn pins_of(manifest: &Manifest, declared: &[Requirement]) -> Lock {
+    let entries = declared
+        .iter()
+        .filter_map(|r| Some((r, r.package.clone()?)))
+        .map(|(r, id)| lock::Entry {
+            id,
+            line: r.place.line,
+            hashes: Vec::new(),
+            source: None,
+            size: None,
+            requires: None,
+            when: lock::When::default(),
+        })
+        .collect();
+    Lock {
+        kind: Kind::Requirements,
+        file: manifest.file.clone(),
+        entries,
+        importers: BTreeMap::new(),
+        complete: false,
+        diagnostics: Vec::new(),
+    }
+}
+
+fn closure_of_pins(lock: &Lock) -> Closure {
+    let packages = lock
+        .entries
+        .iter()
+        .enumerate()
+        .map(|(at, entry)| (entry.id.clone(), lock::Reached { entry: at, requires: None, aliases: BTreeMap::new() }))
+        .collect();
+    Closure { packages, missing: Vec::new() }
+}

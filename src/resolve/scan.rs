@@ -1,0 +1,142 @@
+//! The whole way from a folder to an inventory.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::prelude::*;
+
+use crate::discover::tree::{Limits, OpenError, Tree};
+use crate::discover::{self, Defaults, Site};
+use crate::model::codes;
+use crate::model::inventory::{DEFAULT_TRUST_DOMAIN, FileCounts};
+use crate::model::{Diagnostic, Function, Inventory, Place};
+use crate::source;
+
+use super::dependencies::{Dependencies, Shelf};
+use super::imports::{Found, Known, Sources};
+use super::packages::Gathered;
+use super::pins::Pins;
+
+/// How a fleet is read.
+#[derive(Debug, Default)]
+pub struct ScanOptions {
+    /// What functions run on that do not say so themselves.
+    pub defaults: Defaults,
+    /// Versions for functions without a lock.
+    pub pins: Pins,
+    /// Bounds on what is read.
+    pub limits: Limits,
+}
+
+/// How far the scan is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Functions done.
+    pub done: usize,
+    /// Functions found.
+    pub total: usize,
+}
+
+/// Reads every function below a folder. Only a folder that cannot be opened is an error; everything else that is wrong
+/// becomes a diagnostic of the inventory.
+pub fn scan(root: &Path, options: &ScanOptions, progress: &(dyn Fn(Progress) + Sync)) -> Result<Inventory, OpenError> {
+    let tree = Tree::open(root, options.limits.clone())?;
+    Ok(scan_tree(&tree, options, progress))
+}
+
+/// The same for a tree that is already open. The result does not depend on the number of threads.
+pub fn scan_tree(tree: &Tree, options: &ScanOptions, progress: &(dyn Fn(Progress) + Sync)) -> Inventory {
+    let discovery = discover::discover(tree, &options.defaults);
+    let roots: BTreeSet<&str> = discovery.sites.iter().map(|s| s.root.as_str()).collect();
+    let shelf = Shelf::new(tree, &options.pins);
+    let sources = Sources::new(tree);
+    let done = AtomicUsize::new(0);
+    let total = discovery.sites.len();
+    let read: Vec<(Function, Dependencies, Vec<Diagnostic>)> = discovery
+        .sites
+        .par_iter()
+        .map(|site| {
+            let dependencies = shelf.dependencies(site);
+            let found = sources.of(site, &nested(&roots, &site.root), &known(&dependencies));
+            progress(Progress { done: done.fetch_add(1, Ordering::Relaxed) + 1, total });
+            let Found { imports, diagnostics } = found;
+            let function = function(site, &dependencies, imports);
+            (function, dependencies, diagnostics)
+        })
+        .collect();
+
+    let mut inventory = Inventory::empty();
+    let mut gathered = Gathered::default();
+    inventory.diagnostics.extend(tree.diagnostics().iter().cloned());
+    inventory.diagnostics.extend(discovery.diagnostics);
+    for (function, dependencies, diagnostics) in read {
+        if let Some(platform) = &function.platform {
+            for (lock, closure) in &dependencies.closure {
+                gathered.add(lock, closure, platform);
+            }
+        }
+        inventory.diagnostics.extend(dependencies.diagnostics);
+        inventory.diagnostics.extend(diagnostics);
+        inventory.functions.push(function);
+    }
+    inventory.packages = gathered.into_packages();
+    inventory.files = FileCounts {
+        seen: tree.files().count(),
+        sources: tree.files().filter(|f| source::is_source(f)).count(),
+        read: sources.parsed().len(),
+    };
+    if inventory.functions.is_empty() {
+        inventory.diagnostics.push(Diagnostic::new(
+            codes::NO_FUNCTIONS,
+            Place::file("."),
+            format!("none of {} files declares a function or looks like a handler", inventory.files.seen),
+        ));
+    }
+    inventory.sort();
+    inventory
+}
+
+/// Code folders of other functions inside this one.
+fn nested<'a>(roots: &BTreeSet<&'a str>, root: &str) -> Vec<&'a str> {
+    roots
+        .iter()
+        .copied()
+        .filter(|other| *other != root)
+        .filter(|other| root == "." || other.strip_prefix(root).is_some_and(|rest| rest.starts_with('/')))
+        .collect()
+}
+
+fn known(dependencies: &Dependencies) -> Known {
+    let declared: BTreeSet<String> = dependencies.declared.iter().map(|r| r.name.clone()).collect();
+    let mut locked = declared.clone();
+    for (_, closure) in &dependencies.closure {
+        locked.extend(closure.packages.keys().map(|id| id.name.clone()));
+    }
+    Known { declared, locked }
+}
+
+fn function(site: &Site, dependencies: &Dependencies, imports: Vec<crate::model::Import>) -> Function {
+    let mut closure: Vec<_> =
+        dependencies.closure.iter().flat_map(|(_, closure)| closure.packages.keys().cloned()).collect();
+    closure.sort();
+    closure.dedup();
+    Function {
+        id: site.id.clone(),
+        path: site.root.clone(),
+        platform: site.platform.clone(),
+        platform_source: site.platform_source,
+        handler: site.handler.clone(),
+        declared_at: Some(site.declared_at.clone()),
+        declared_as: Some(site.declared_as.to_string()),
+        trust_domain: DEFAULT_TRUST_DOMAIN.to_string(),
+        weight: 1.0,
+        state: dependencies.state,
+        lock: dependencies.lock.clone(),
+        environment: site.environment.clone(),
+        imports,
+        declared: dependencies.declared.clone(),
+        closure,
+        unresolved: dependencies.unresolved.clone(),
+    }
+}
