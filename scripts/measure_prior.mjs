@@ -46,7 +46,7 @@ function line(points) {
     for (const [x2, y2] of points.slice(i + 1)) if (x1 !== x2) slopes.push((y2 - y1) / (x2 - x1));
   }
   const slope = Math.max(0, median(slopes));
-  return { slope, base: median(points.map(([x, y]) => y - slope * x)) };
+  return { slope, base: Math.max(0, median(points.map(([x, y]) => y - slope * x))) };
 }
 
 function ranks(xs) {
@@ -252,16 +252,21 @@ async function main() {
       }
     });
     const required = specs.map(({ spec }) => ({ spec, how: "require" }));
-    let load = required;
-    const esm = !f.built && isModule(handler, root);
-    if (esm && specs.length > 0) {
-      const entry = join(dirname(handler), ".warmset-entry.mjs");
-      writeFileSync(entry, specs.map(({ spec, dynamic }) => (dynamic ? `await import(${JSON.stringify(spec)});\n` : `import ${JSON.stringify(spec)};\n`)).join(""));
-      load = [{ spec: entry, how: "import" }];
-    }
     const node = nodes.get(f.node);
-    const hooks = execFileSync(node.binary, ["-p", "typeof require('module').registerHooks"], { encoding: "utf8" }).trim() === "function";
-    plans.push({ f, root, node, base, handler: { file: handler, how: esm ? "import" : "require" }, whole: load, traced: hooks ? load : required, got: { cpu: [], rss: [], whole: [] } });
+    const esm = !f.built && isModule(handler, root);
+    let [whole, traced] = [required, required];
+    if (esm && specs.length > 0) {
+      const entry = (name, of) => {
+        const file = join(dirname(handler), `.warmset-${name}.mjs`);
+        writeFileSync(file, of.map(({ spec, dynamic }) => (dynamic ? `await import(${JSON.stringify(spec)});\n` : `import ${JSON.stringify(spec)};\n`)).join(""));
+        return file;
+      };
+      whole = [{ spec: entry("entry", specs), how: "import" }];
+      const hooks = execFileSync(node.binary, ["-p", "typeof require('module').registerHooks"], { encoding: "utf8" }).trim();
+      // Without hooks one import at a time, so that what it takes can be charged to what it imports.
+      traced = hooks === "function" ? whole : specs.map((s, i) => ({ spec: entry(`entry-${i}`, [s]), how: "import", of: s.spec }));
+    }
+    plans.push({ f, root, node, base, handler: { file: handler, how: esm ? "import" : "require" }, whole, traced, got: { cpu: [], rss: [], whole: [] } });
   }
   // Rounds, not blocks: a busy minute of the host then touches every closure a little. The first round only fills caches.
   for (let round = -1; round < runs; round++) {

@@ -1,6 +1,6 @@
 // One measured load in a fresh process, for scripts/measure_prior.mjs, which starts it with a job as JSON:
 //
-//   {"mode": "cpu" | "rss" | "whole" | "pool", "base": FILE, "load": [{"spec", "how": "require" | "import"}], "handler": {"file", "how"}}
+//   {"mode": "cpu" | "rss" | "whole" | "pool", "base": FILE, "load": [{"spec", "how": "require" | "import", "of"}], "handler": {"file", "how"}}
 //
 // cpu, rss   charge every stretch of time (or growth of resident memory) to the package whose code ran in it
 // whole      the same loads without any hook: what the charges must add up to
@@ -10,9 +10,10 @@
 // a stack of owners gives what a nested `require` takes to the nested file's package. ES modules: a synchronous
 // `load` hook marks where a file is fetched, and what follows up to the next mark (parsing) is its own; running is
 // marked by a call put before and behind the module's text, as imports have run before the first statement.
-// Node 20 has no such hooks: there the driver has traced by `require` what an ES module imports.
-// Finding a file is paid by the package that asks for it, at the top level by the package that is found. A builtin
-// that was not loaded yet is paid by the package that first asks for it.
+// Node 20 has no such hooks: what an import there takes beyond CommonJS files goes to the package imported.
+// Finding a file is paid by the package that asks for it, at the top level by the package that is found. Builtins
+// (`http`, `crypto` …) load at first use, so the first asker would pay for all: their cost is shared evenly by
+// the packages of the closure that ask for them.
 "use strict";
 const fs = require("fs");
 const Module = require("module");
@@ -40,6 +41,7 @@ const gauge = job.mode === "rss" ? residentMb : cpuMs;
 const ROOT = "";
 const charges = new Map([[ROOT, 0]]);
 const requests = new Map(); // owner → specifiers by which other packages asked for it
+const askers = new Map(); // builtin → packages that asked for it
 const owners = new Map();
 let current = ROOT;
 let last = 0;
@@ -69,6 +71,29 @@ function asked(owner, spec) {
   requests.get(owner).add(spec);
 }
 
+const builtinName = (request) => `node:${request.replace(/^node:/, "")}`;
+
+/** Notes who asks for a builtin; true the first time, which is when it loads. */
+function first(builtin, owner) {
+  const known = askers.get(builtin);
+  if (known) {
+    known.add(owner);
+    return false;
+  }
+  askers.set(builtin, new Set([owner]));
+  return true;
+}
+
+function shareBuiltins() {
+  for (const [builtin, by] of askers) {
+    const packages = [...by].filter((owner) => owner.startsWith("/"));
+    if (packages.length === 0) packages.push(ROOT);
+    const each = (charges.get(builtin) || 0) / packages.length;
+    for (const owner of packages) charges.set(owner, (charges.get(owner) || 0) + each);
+    charges.delete(builtin);
+  }
+}
+
 const hooked = typeof Module.registerHooks === "function" && job.load.some((l) => l.how === "import");
 const pathOf = (url) => (url.startsWith("file://") ? decodeURIComponent(url.slice(7)) : url);
 
@@ -94,9 +119,21 @@ function trace() {
     if (owner !== current) asked(owner, request);
     return file;
   };
+  const loadAny = Module._load;
+  Module._load = function (request, ...rest) {
+    if (!Module.isBuiltin(request) || !first(builtinName(request), current)) return loadAny.call(this, request, ...rest);
+    const outer = current;
+    charge(outer);
+    current = builtinName(request);
+    try {
+      return loadAny.call(this, request, ...rest);
+    } finally {
+      charge(current);
+      current = outer;
+    }
+  };
   if (!hooked) return;
 
-  const builtins = new Map(); // url → who asked first
 
   globalThis[Symbol.for("warmset.begin")] = (owner) => {
     charge(current);
@@ -112,8 +149,7 @@ function trace() {
       charge(current);
       const found = next(spec, context);
       if (!found.url.startsWith("file:")) {
-        if (!builtins.has(found.url)) builtins.set(found.url, from);
-        current = from;
+        if (Module.isBuiltin(found.url)) first(builtinName(found.url), from);
         return found;
       }
       const owner = ownerOf(pathOf(found.url));
@@ -124,7 +160,7 @@ function trace() {
     },
     load(url, context, next) {
       charge(current);
-      const owner = builtins.get(url) ?? ownerOf(pathOf(url));
+      const owner = Module.isBuiltin(url) ? builtinName(url) : ownerOf(pathOf(url));
       current = owner;
       const found = next(url, context);
       if (found.format === "module" && found.source) {
@@ -141,9 +177,14 @@ const tracing = job.mode === "cpu" || job.mode === "rss";
 
 async function loadAll() {
   const from = Module.createRequire(job.base);
-  for (const { spec, how } of job.load) {
-    if (how === "require") from(spec);
-    else await import(spec);
+  for (const { spec, how, of } of job.load) {
+    if (how === "require") {
+      from(spec);
+      continue;
+    }
+    if (tracing) charge(current);
+    await import(spec);
+    if (tracing && of) charge(ownerOf(from.resolve(of)));
   }
 }
 
@@ -171,7 +212,10 @@ async function main() {
     last = gauge();
   }
   await loadAll();
-  if (tracing) charge(current);
+  if (tracing) {
+    charge(current);
+    shareBuiltins();
+  }
   const whole = { cpu: cpuMs() - started.cpu, rss: residentMb() - started.rss };
   const seen = Object.fromEntries([...requests].map(([owner, specs]) => [owner, [...specs]]));
   fs.writeSync(1, JSON.stringify({ whole, charges: Object.fromEntries(charges), seen }));
