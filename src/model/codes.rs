@@ -39,6 +39,8 @@ codes! {
     TEMPLATE_UNRESOLVED = "template-unresolved", Warning, "a value in a template is only known at deployment", "write it as a literal, or declare the function in a plain folder";
     RUNTIME_UNKNOWN = "runtime-unknown", Error, "the runtime is not one that warmset plans for", "use a Python or Node.js runtime, or remove the function from the scanned folder";
     PLATFORM_DEFAULTED = "platform-defaulted", Note, "nothing says which runtime the function uses", "say it: requires-python, .python-version, engines.node, .nvmrc, or --python / --node";
+    INLINE_CODE = "inline-code", Note, "a function's code is written inside its template, so it has no folder to read", "move the code to a file if it imports more than its platform provides";
+    DECLARATIONS_DISAGREE = "declarations-disagree", Warning, "two templates declare the same handler in different ways", "make them agree, or exclude one with .gitignore; the first one counts";
     FUNCTION_NAME_TWICE = "function-name-twice", Warning, "two functions have the same name", "rename one of them; warmset tells them apart by their path";
     // Reading sources
     PYTHON_SYNTAX = "python-syntax", Warning, "a Python file could not be parsed", "correct the syntax error, or exclude the file if it is no source";

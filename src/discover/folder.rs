@@ -1,0 +1,357 @@
+//! Plain folders: functions that no template declares.
+//!
+//! A folder is a function when a source file in it looks like a handler. What counts is the text at the start of a
+//! line: reading thousands of files to find entry points must be fast and must not depend on whether a file parses, and
+//! the layer that reads imports reports syntax errors anyway. Two questions are asked of a file: does its name say
+//! handler (`handler.py`, `lambda_function.py`, `index.js`), and does it define something that a provider would call?
+//! A file with another name counts only beside a manifest, and only with a signature that nothing else has.
+//!
+//! The import root is the folder of the handler, as every provider deploys Python. For Node a manifest right above a
+//! `src` folder makes that folder the root, since packages are deployed whole there.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+
+use super::tree::Tree;
+use super::{Defaults, Discovery, Site, paths, platform_from_folder, runtime};
+use crate::model::{Language, Place};
+
+/// File stems that people give to handlers.
+const HANDLER_STEMS: [&str; 9] =
+    ["handler", "lambda_function", "lambda_handler", "lambda", "main", "app", "index", "function", "__init__"];
+/// Folders that hold no functions of their own: tests, documents, build output, other people's code.
+const NO_FUNCTIONS_IN: [&str; 17] = [
+    "test",
+    "tests",
+    "__tests__",
+    "__mocks__",
+    "spec",
+    "e2e",
+    "docs",
+    "cdk.out",
+    "dist",
+    "build",
+    "out",
+    "vendor",
+    "third_party",
+    "venv",
+    "env",
+    "coverage",
+    "public",
+];
+const MANIFESTS: [&str; 13] = [
+    "requirements.txt",
+    "pyproject.toml",
+    "Pipfile",
+    "Pipfile.lock",
+    "poetry.lock",
+    "uv.lock",
+    "pdm.lock",
+    "setup.py",
+    "package.json",
+    "package-lock.json",
+    "pnpm-lock.yaml",
+    "yarn.lock",
+    "function.json",
+];
+
+/// What a file offers to a provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    /// Name of the exported function, `default` for a default export.
+    export: String,
+    /// Its shape is that of AWS Lambda.
+    lambda: bool,
+    /// Its name or shape is a handler's even in a file that is not called like one.
+    certain: bool,
+}
+
+/// Adds a site for every handler that lies outside the folders of declared functions.
+pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
+    let claimed: Vec<String> = found.sites.iter().map(|s| s.root.clone()).collect();
+    let is_claimed = |dir: &str| claimed.iter().any(|root| paths::is_within(dir, root));
+    let candidates: Vec<&str> = tree
+        .files()
+        .filter(|path| {
+            let stem = paths::stem(path);
+            runtime::language_of(path).is_some()
+                && !stem.ends_with(".d")
+                && !stem.ends_with(".test")
+                && !stem.ends_with(".spec")
+                && !stem.starts_with("test_")
+                && !path.split('/').any(|part| NO_FUNCTIONS_IN.contains(&part))
+                && !is_claimed(paths::parent(path))
+        })
+        .collect();
+    let entries: Vec<Option<Entry>> = candidates.par_iter().map(|path| entry_of(tree, path)).collect();
+
+    // One function for each stem: `index.ts` and the `index.js` built from it are the same one.
+    let mut folders: BTreeMap<&str, BTreeMap<&str, (&str, Entry)>> = BTreeMap::new();
+    for (path, entry) in candidates.into_iter().zip(entries) {
+        let Some(entry) = entry else { continue };
+        let files = folders.entry(paths::parent(path)).or_default();
+        let is_source = paths::extension(path).contains("ts");
+        if is_source || !files.contains_key(paths::stem(path)) {
+            files.insert(paths::stem(path), (path, entry));
+        }
+    }
+    for (dir, files) in &folders {
+        for (stem, (path, entry)) in files {
+            let only = files.len() == 1;
+            let site = site(tree, defaults, dir, stem, path, entry, only, found);
+            found.sites.push(site);
+        }
+    }
+}
+
+#[allow(clippy::too_many_arguments, reason = "one call, all of them plain values")]
+fn site(
+    tree: &Tree,
+    defaults: &Defaults,
+    dir: &str,
+    stem: &str,
+    path: &str,
+    entry: &Entry,
+    only: bool,
+    found: &mut Discovery,
+) -> Site {
+    let language = runtime::language_of(path).unwrap_or(Language::Python);
+    let root = match language {
+        Language::Node
+            if paths::file_name(dir) == "src" && tree.contains(&beside(paths::parent(dir), "package.json")) =>
+        {
+            if tree.contains(&beside(dir, "package.json")) { dir } else { paths::parent(dir) }
+        }
+        _ => dir,
+    };
+    let name = if root == "." { "root" } else { paths::file_name(root) };
+    let base = if root == "." { "root".to_string() } else { root.to_string() };
+    let module = paths::relative_to(path, root).unwrap_or(path);
+    let module = module.rsplit_once('.').map_or(module, |(module, _)| module);
+    let mut site = Site {
+        id: if only { base } else { format!("{base}/{stem}") },
+        name: if only { name.to_string() } else { stem.to_string() },
+        root: root.to_string(),
+        handler: Some(format!("{module}.{}", entry.export)),
+        handler_file: Some(path.to_string()),
+        platform: None,
+        platform_source: None,
+        runtime: None,
+        declared_at: Place::file(path),
+        declared_as: "folder",
+        environment: BTreeMap::new(),
+        aws_lambda: entry.lambda,
+        entry: None,
+    };
+    platform_from_folder(tree, defaults, language, &mut site, &mut found.diagnostics);
+    site
+}
+
+fn beside(dir: &str, name: &str) -> String {
+    paths::join(dir, name).unwrap_or_default()
+}
+
+fn entry_of(tree: &Tree, path: &str) -> Option<Entry> {
+    let dir = paths::parent(path);
+    let stem = paths::stem(path);
+    let named = HANDLER_STEMS.contains(&stem);
+    if !named && !MANIFESTS.iter().any(|m| tree.contains(&beside(dir, m))) {
+        return None;
+    }
+    // Azure Functions: `function.json` beside the file declares it. A package's `__init__.py` is no handler otherwise.
+    let azure = tree.contains(&beside(dir, "function.json"));
+    if stem == "__init__" && !azure {
+        return None;
+    }
+    // Sources that are not UTF-8 still have ASCII keywords; the layer that reads imports decodes them properly.
+    let bytes = tree.read(path).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let mut entry = if paths::extension(path) == "py" { python_entry(&text) } else { node_entry(&text) }?;
+    if azure {
+        entry.lambda = false;
+    } else if stem == "lambda_function" {
+        entry.lambda = true;
+    }
+    (named || entry.certain).then_some(entry)
+}
+
+/// The first function at the top level that a provider could call; names that say handler go first.
+fn python_entry(text: &str) -> Option<Entry> {
+    let mut best: Option<(u8, Entry)> = None;
+    for line in text.lines() {
+        let assigned = line.split_once('=').map(|(name, _)| name.trim_end()).filter(|name| is_handler_name(name));
+        if let Some(name) = assigned {
+            // `handler = Mangum(app)`, `lambda_handler = create_handler(…)`.
+            offer(&mut best, 1, Entry { export: name.into(), lambda: true, certain: false });
+            continue;
+        }
+        let Some(rest) = line.strip_prefix("async def ").or_else(|| line.strip_prefix("def ")) else { continue };
+        let Some((name, parameters)) = rest.split_once('(') else { continue };
+        let name = name.trim();
+        let mut parameters = parameters.split([',', ')']).map(|p| p.split([':', '=']).next().unwrap_or(p).trim());
+        let (first, second) = (parameters.next().unwrap_or_default(), parameters.next().unwrap_or_default());
+        let lambda_shape = is_event(first) && is_context(second);
+        let entry = |lambda, certain| Entry { export: name.to_string(), lambda, certain };
+        if matches!(name, "lambda_handler" | "handler") {
+            offer(&mut best, 0, entry(true, !second.is_empty()));
+        } else if lambda_shape {
+            offer(&mut best, 1, entry(name != "handle", true));
+        } else if is_handler_name(name) {
+            offer(&mut best, 2, entry(false, false));
+        } else if matches!(first, "request" | "req" | "cloud_event" | "cloudevent" | "args" | "params" | "event")
+            && !name.starts_with('_')
+        {
+            // Google, Azure and OpenWhisk; a `main()` without arguments is a program, not a function.
+            let rank = if name == "main" { 2 } else { 3 };
+            offer(&mut best, rank, entry(false, false));
+        }
+    }
+    best.map(|(_, entry)| entry)
+}
+
+fn is_handler_name(name: &str) -> bool {
+    matches!(name, "lambda_handler" | "handler" | "handle" | "function_handler")
+}
+
+fn is_event(name: &str) -> bool {
+    matches!(name, "event" | "evt" | "_event" | "events")
+}
+
+fn is_context(name: &str) -> bool {
+    matches!(name, "context" | "ctx" | "_context" | "_" | "_ctx" | "contexts" | "lambda_context")
+}
+
+fn offer(best: &mut Option<(u8, Entry)>, rank: u8, entry: Entry) {
+    if best.as_ref().is_none_or(|(r, _)| rank < *r) {
+        *best = Some((rank, entry));
+    }
+}
+
+/// The first export that a provider could call; one called `handler` goes first.
+fn node_entry(text: &str) -> Option<Entry> {
+    let mut best: Option<(u8, Entry)> = None;
+    for line in text.lines() {
+        let Some((name, value)) = exported(line) else { continue };
+        let name = if name.is_empty() { "default" } else { name };
+        // The first parameter, where the function begins on this line.
+        let opening = value.trim_start().trim_start_matches("async").trim_start();
+        let opening = opening.strip_prefix("function").map_or(opening, |f| f.split_once('(').map_or(f, |(_, p)| p));
+        let first: String = opening
+            .trim_start_matches(['*', ' ', '(', '{'])
+            .chars()
+            .take_while(|c| c.is_alphanumeric() || *c == '_')
+            .collect();
+        let called = matches!(first.as_str(), "event" | "evt" | "_event" | "e" | "_evt");
+        let request = matches!(
+            first.as_str(),
+            "req" | "request" | "context" | "ctx" | "params" | "args" | "message" | "cloudEvent"
+        );
+        let is_code = ["async", "function", "(", "event", "req"].iter().any(|s| value.trim_start().starts_with(s));
+        let entry = |lambda, certain| Entry { export: name.to_string(), lambda, certain };
+        match name {
+            "handler" | "lambdaHandler" | "lambda_handler" => offer(&mut best, 0, entry(true, true)),
+            _ if called && is_code => offer(&mut best, 1, entry(true, true)),
+            "main" | "handle" => offer(&mut best, 2, entry(false, false)),
+            _ if request && is_code => offer(&mut best, 3, entry(false, false)),
+            _ => {}
+        }
+    }
+    best.map(|(_, entry)| entry)
+}
+
+/// `exports.x = …`, `module.exports.x = …`, `module.exports = …`, `export const x = …`, `export async function x(…`,
+/// `export default …` as name and what follows; the name is empty for the module itself.
+fn exported(line: &str) -> Option<(&str, &str)> {
+    let ident_end =
+        |text: &str| text.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).unwrap_or(text.len());
+    if let Some(rest) = line.strip_prefix("module.exports").or_else(|| line.strip_prefix("exports")) {
+        let (name, rest) = match rest.strip_prefix('.') {
+            Some(rest) => rest.split_at(ident_end(rest)),
+            None => ("", rest),
+        };
+        let value = rest.trim_start().strip_prefix('=')?;
+        if let (true, Some(object)) = (name.is_empty(), value.trim_start().strip_prefix('{')) {
+            // `module.exports = { handler }`, `module.exports = { handler: … }`, with more on other lines left aside.
+            let names = object.split([',', '}']).map(|part| part.trim().split(':').next().unwrap_or_default().trim());
+            return names.into_iter().find(|n| matches!(*n, "handler" | "lambdaHandler" | "main")).map(|n| (n, ""));
+        }
+        return Some((name, value));
+    }
+    let rest = line.strip_prefix("export ")?.trim_start();
+    if let Some(rest) = rest.strip_prefix("default ") {
+        return Some(("", rest));
+    }
+    if let Some(names) = rest.strip_prefix('{') {
+        // `export { main as handler }`.
+        let names = names.split([',', '}']).map(|part| part.rsplit(" as ").next().unwrap_or(part).trim());
+        return names.into_iter().find(|n| matches!(*n, "handler" | "lambdaHandler" | "main")).map(|n| (n, ""));
+    }
+    for keyword in ["const ", "let ", "var "] {
+        if let Some(rest) = rest.strip_prefix(keyword) {
+            let (name, rest) = rest.split_at(ident_end(rest));
+            // A type annotation may hold `=>`: what counts is what follows the first `=` that is not part of one.
+            let at =
+                rest.char_indices().find(|(at, c)| *c == '=' && !rest[at + 1..].starts_with('>')).map(|(at, _)| at)?;
+            return Some((name, &rest[at + 1..]));
+        }
+    }
+    let function = rest.strip_prefix("async ").unwrap_or(rest).strip_prefix("function")?;
+    let function = function.trim_start_matches(['*', ' ']);
+    let (name, rest) = function.split_at(ident_end(function));
+    Some((name, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn python(text: &str) -> Option<(String, bool, bool)> {
+        python_entry(text).map(|e| (e.export, e.lambda, e.certain))
+    }
+
+    fn node(text: &str) -> Option<(String, bool, bool)> {
+        node_entry(text).map(|e| (e.export, e.lambda, e.certain))
+    }
+
+    #[test]
+    fn python_handlers_are_known_by_name_or_shape() {
+        for (text, expected) in [
+            ("def lambda_handler(event, context):", Some(("lambda_handler", true, true))),
+            ("def helper(x):\n    pass\ndef handler(event: dict, context=None):", Some(("handler", true, true))),
+            ("def process(event, context):", Some(("process", true, true))),
+            ("handler = Mangum(app)", Some(("handler", true, false))),
+            ("def main(req: func.HttpRequest) -> str:", Some(("main", false, false))),
+            ("def hello(request):", Some(("hello", false, false))),
+            ("def handle(req):", Some(("handle", false, false))),
+            ("def main():\n    pass", None),
+            ("class A:\n    def handler(self, event):\n        pass", None),
+            ("def add(a, b):", None),
+        ] {
+            assert_eq!(python(text), expected.map(|(n, l, c)| (n.to_string(), l, c)), "{text}");
+        }
+    }
+
+    #[test]
+    fn node_handlers_are_known_by_name_or_shape() {
+        for (text, expected) in [
+            ("exports.handler = async (event) => {", Some(("handler", true, true))),
+            ("module.exports.hello = async event => {", Some(("hello", true, true))),
+            ("module.exports.create = (event, context, callback) => {", Some(("create", true, true))),
+            ("export const handler: Handler<A, B> = async (event) => {", Some(("handler", true, true))),
+            ("export const get: (e: X) => Y = async function (event) {", Some(("get", true, true))),
+            ("export async function lambdaHandler(event) {", Some(("lambdaHandler", true, true))),
+            ("export default async (event) => {", Some(("default", true, true))),
+            ("export default async function (req, res) {", Some(("default", false, false))),
+            ("module.exports = { handler };", Some(("handler", true, true))),
+            ("export { main as handler };", Some(("handler", true, true))),
+            ("module.exports = async function (context, req) {", Some(("default", false, false))),
+            ("module.exports = { a, b };", None),
+            ("module.exports = router;", None),
+            ("export const PORT = 3000;", None),
+            ("export const add = (a, b) => a + b;", None),
+        ] {
+            assert_eq!(node(text), expected.map(|(n, l, c)| (n.to_string(), l, c)), "{text}");
+        }
+    }
+}

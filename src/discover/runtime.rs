@@ -1,0 +1,128 @@
+//! Runtime names of providers, and the Python and Node versions that warmset plans for.
+
+use crate::model::Language;
+
+/// Python minor versions planned for, as `3.N`.
+pub const PYTHON_MINORS: std::ops::RangeInclusive<u32> = 6..=14;
+/// Node major versions planned for.
+pub const NODE_MAJORS: std::ops::RangeInclusive<u32> = 12..=24;
+
+/// What a runtime name says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Runtime {
+    /// Language and version: `3.12` for Python, `20` for Node.
+    Version(Language, String),
+    /// The language without a version that tells platforms apart: `python3`, `nodejs:default`.
+    Language(Language),
+    /// Another language, an operating system only, or a version that does not exist.
+    Unknown,
+}
+
+/// Reads `python3.12`, `python312`, `python:3.9`, `python|3.9`, `nodejs20.x`, `nodejs20`, `nodejs:20`, `node|18` …
+pub fn parse(text: &str) -> Runtime {
+    let text = text.trim().to_ascii_lowercase();
+    let (language, rest) = if let Some(rest) = text.strip_prefix("python") {
+        (Language::Python, rest)
+    } else if let Some(rest) = text.strip_prefix("nodejs").or_else(|| text.strip_prefix("node")) {
+        (Language::Node, rest)
+    } else {
+        return Runtime::Unknown;
+    };
+    let rest = rest.strip_prefix([':', '|', '-', '@', ' ']).unwrap_or(rest);
+    let rest = rest.strip_prefix('v').unwrap_or(rest);
+    // `-ai` and the like are flavours of the same interpreter (OpenWhisk images).
+    let rest = rest.split(['-', '_']).next().unwrap_or(rest);
+    if matches!(rest, "" | "default" | "latest" | "lts") || (language == Language::Python && rest == "3") {
+        return Runtime::Language(language);
+    }
+    version(language, rest).map_or(Runtime::Unknown, |v| Runtime::Version(language, v))
+}
+
+/// A version as the platform spells it, when it is one that is planned for: `3.11.4`, `311` and `3.11` give `3.11`;
+/// `20.x`, `v20.1.0` and `20` give `20`.
+pub fn version(language: Language, text: &str) -> Option<String> {
+    let text = text.trim().trim_start_matches('v');
+    let mut parts = text.split('.');
+    let first = parts.next()?;
+    let rest_is_version =
+        parts.clone().all(|p| matches!(p, "x" | "*") || (!p.is_empty() && p.bytes().all(|b| b.is_ascii_digit())));
+    if !rest_is_version || first.is_empty() || !first.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    match language {
+        Language::Python => {
+            let minor = match parts.next() {
+                Some(minor) if first == "3" => minor,
+                // Google and Azure leave the dot out: `python39`, `python312`.
+                None => first.strip_prefix('3').filter(|m| !m.is_empty())?,
+                Some(_) => return None,
+            };
+            let minor: u32 = minor.parse().ok().filter(|m| PYTHON_MINORS.contains(m))?;
+            Some(format!("3.{minor}"))
+        }
+        Language::Node => {
+            let major: u32 = first.parse().ok().filter(|m| NODE_MAJORS.contains(m))?;
+            Some(major.to_string())
+        }
+    }
+}
+
+/// The language of a source file, by its extension.
+pub fn language_of(path: &str) -> Option<Language> {
+    match super::paths::extension(path) {
+        "py" => Some(Language::Python),
+        "js" | "mjs" | "cjs" | "jsx" | "ts" | "mts" | "cts" | "tsx" => Some(Language::Node),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runtime_names_of_the_providers() {
+        let py = |v: &str| Runtime::Version(Language::Python, v.into());
+        let node = |v: &str| Runtime::Version(Language::Node, v.into());
+        for (text, expected) in [
+            ("python3.12", py("3.12")),
+            ("python312", py("3.12")),
+            ("python39", py("3.9")),
+            ("python:3.7", py("3.7")),
+            ("Python3.9", py("3.9")),
+            ("python-3.11.4", py("3.11")),
+            ("python:3.11-ai", py("3.11")),
+            ("nodejs18.x", node("18")),
+            ("nodejs20", node("20")),
+            ("nodejs:20", node("20")),
+            ("node|18", node("18")),
+            ("nodejs12.13", node("12")),
+            ("python3", Runtime::Language(Language::Python)),
+            ("nodejs:default", Runtime::Language(Language::Node)),
+            ("nodejs", Runtime::Language(Language::Node)),
+        ] {
+            assert_eq!(parse(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn other_languages_and_versions_that_do_not_exist_are_unknown() {
+        for text in [
+            "java17",
+            "ruby3.2",
+            "go1.x",
+            "dotnet8",
+            "provided.al2023",
+            "python3.99",
+            "python2.7",
+            "python4.1",
+            "nodejs8.10",
+            "nodejs99.x",
+            "nodejs4.3-edge",
+            "pythonista",
+            "",
+        ] {
+            assert_eq!(parse(text), Runtime::Unknown, "{text}");
+        }
+    }
+}
