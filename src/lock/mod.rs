@@ -3,6 +3,10 @@
 //! Invariant: a reader says what its file says. It never looks at another file unless the format includes it, and
 //! never fills in a version.
 
+pub mod environment;
+pub mod pep508;
+pub mod toml_doc;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use pep508_rs::MarkerTree;
