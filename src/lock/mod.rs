@@ -5,6 +5,7 @@
 
 pub mod environment;
 pub mod pep508;
+pub mod requirements;
 pub mod toml_doc;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use pep508_rs::MarkerTree;
 
 use crate::model::{Diagnostic, PackageId};
+
+/// Joins a path to a folder, both relative to the fleet's root and `/`-separated; `None` where it leaves the root.
+pub(crate) fn join(folder: &str, path: &str) -> Option<String> {
+    let path = path.replace('\\', "/");
+    if path.starts_with('/') || path.get(1..2) == Some(":") {
+        return None;
+    }
+    let mut parts: Vec<&str> = Vec::new();
+    for part in folder.split('/').chain(path.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop()?;
+            }
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}
 
 /// Formats, by the name that artefacts and `inspect --as` use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -6,9 +6,6 @@ use toml::de::{DeTable, DeValue};
 
 use crate::model::{Code, Diagnostic, Place};
 
-/// Deeper dotted keys and headers than any tool writes; the parser bounds brackets itself, but not dots.
-const MAX_DOTS: usize = 1_000;
-
 /// Where lines start, to turn a byte offset into a line.
 #[derive(Debug)]
 pub struct Lines(Vec<usize>);
@@ -31,9 +28,6 @@ pub fn parse<'t>(code: Code, file: &str, text: &'t str) -> Result<(DeTable<'t>, 
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let lines = Lines::new(text);
     let fail = |line, reason: String| Box::new(Diagnostic::new(code, Place::at(file, line), reason));
-    if let Some(line) = text.lines().position(|line| key_part(line).matches('.').count() > MAX_DOTS) {
-        return Err(fail(u32::try_from(line + 1).unwrap_or(0), "a key is nested too deep".into()));
-    }
     match DeTable::parse(text) {
         Ok(table) => Ok((table.into_inner(), lines)),
         Err(error) => {
@@ -41,11 +35,6 @@ pub fn parse<'t>(code: Code, file: &str, text: &'t str) -> Result<(DeTable<'t>, 
             Err(fail(line, lower_first(error.message().lines().next().unwrap_or("invalid toml"))))
         }
     }
-}
-
-/// The part of a line that can be a dotted key: up to the first `=`.
-fn key_part(line: &str) -> &str {
-    line.split_once('=').map_or(line, |(key, _)| key)
 }
 
 fn lower_first(text: &str) -> String {
