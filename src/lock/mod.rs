@@ -3,6 +3,11 @@
 //! Invariant: a reader says what its file says. It never looks at another file unless the format includes it, and
 //! never fills in a version.
 
+pub mod npm_json;
+pub mod npm_range;
+pub mod package_lock;
+pub mod positions;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use pep508_rs::MarkerTree;
