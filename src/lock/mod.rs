@@ -6,6 +6,7 @@
 pub mod npm_json;
 pub mod npm_range;
 pub mod package_lock;
+pub mod pnpm;
 pub mod positions;
 
 use std::collections::{BTreeMap, BTreeSet};
