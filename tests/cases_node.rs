@@ -48,7 +48,8 @@ fn production(lock: &Lock, importer: &str) -> BTreeSet<String> {
         for edge in edges.iter().filter(|edge| edge.scope != Scope::Dev) {
             for &to in &edge.to {
                 let entry = &lock.entries[to];
-                if entry.source.as_deref() != Some("workspace") {
+                // npm prints no folder that lacks a version.
+                if !entry.id.version.starts_with("link:") {
                     names.insert(format!("{}@{}", edge.name, entry.id.version));
                 }
                 if seen.insert(to) {

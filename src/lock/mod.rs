@@ -3,8 +3,10 @@
 //! Invariant: a reader says what its file says. It never looks at another file unless the format includes it, and
 //! never fills in a version.
 
+pub mod manifest;
 pub mod npm_json;
 pub mod npm_range;
+pub mod package_json;
 pub mod package_lock;
 pub mod pnpm;
 pub mod positions;

@@ -187,6 +187,15 @@ impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
     }
 }
 
+/// Parses a file whose top is a JSON object; the error is its line (from 1) and what is wrong. A derived structure alone
+/// would take an array for its fields in order.
+pub fn parse_object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, (u32, String)> {
+    if text.trim_start().starts_with('[') {
+        return Err((1, "an array where an object is expected".to_string()));
+    }
+    serde_json::from_str(text).map_err(|error| (u32::try_from(error.line()).unwrap_or(u32::MAX), error.to_string()))
+}
+
 /// Where an npm package comes from, judged by the address that a lock resolved it to: `None` for a registry, else
 /// `git`, `url` or `path`. Registries are told from plain tarballs by the layouts that registries use
 /// (`/-/name-1.0.0.tgz`, `/download/@scope/name/1.0.0/…`, `/~/…/1.0.0.tgz`), since their hosts differ.

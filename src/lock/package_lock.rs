@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::Deserialize;
 
-use super::npm_json::{Pairs, Value, source_of};
+use super::npm_json::{Pairs, Value, parse_object, source_of};
 use super::npm_range;
 use super::positions::Lines;
 use super::{Edge, Entry, Kind, Lock, Scope, When};
@@ -51,6 +51,7 @@ struct Node<'a> {
     dev_dependencies: Value<'a>,
     peer_dependencies: Value<'a>,
     peer_dependencies_meta: Value<'a>,
+    workspaces: Value<'a>,
     os: Value<'a>,
     cpu: Value<'a>,
     libc: Value<'a>,
@@ -82,10 +83,9 @@ pub fn read(file: &str, text: &str) -> Lock {
         complete: true,
         diagnostics: Vec::new(),
     };
-    let parsed: File<'_> = match serde_json::from_str(text) {
+    let parsed: File<'_> = match parse_object(text) {
         Ok(parsed) => parsed,
-        Err(error) => {
-            let line = u32::try_from(error.line()).unwrap_or(u32::MAX);
+        Err((line, error)) => {
             lock.diagnostics.push(Diagnostic::new(
                 codes::LOCK_INVALID,
                 Place::at(file, line),
@@ -175,6 +175,7 @@ fn hashes(integrity: &Value<'_>) -> Vec<String> {
 fn read_packages(lock: &mut Lock, lines: &Lines<'_>, packages: Vec<(Cow<'_, str>, Node<'_>)>) {
     let mut placed = Placed { at: HashMap::with_capacity(packages.len()) };
     let mut owners: Vec<usize> = Vec::with_capacity(packages.len());
+    let workspaces = packages.iter().any(|(path, node)| path.is_empty() && node.workspaces != Value::Null);
     let mut links: Vec<(&Cow<'_, str>, &str)> = Vec::new();
     let mut link_names: HashMap<&str, &str> = HashMap::new();
     for (path, node) in &packages {
@@ -207,7 +208,12 @@ fn read_packages(lock: &mut Lock, lines: &Lines<'_>, packages: Vec<(Cow<'_, str>
                 continue;
             }
         };
-        let source = if folder { Some("workspace") } else { node.resolved.text().and_then(source_of) };
+        // A folder of a project without workspaces is linked to by a `file:` requirement.
+        let source = match folder {
+            true if !workspaces && link_names.contains_key(path.as_ref()) => Some("path"),
+            true => Some("workspace"),
+            false => node.resolved.text().and_then(source_of),
+        };
         placed.at.insert(path.clone(), lock.entries.len());
         owners.push(index);
         lock.entries.push(Entry {
@@ -367,5 +373,165 @@ fn flatten<'t, 'a>(
         let path = if parent.is_empty() { format!("{FOLDER}{name}") } else { format!("{parent}/{FOLDER}{name}") };
         out.push((path.clone(), name, node));
         flatten(&path, &node.dependencies.0, out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `(name used, scope, id)` of every edge of an entry or importer.
+    fn edges(lock: &Lock, edges: &[Edge]) -> Vec<(String, Scope, Vec<String>)> {
+        let ids = |edge: &Edge| edge.to.iter().map(|&to| lock.entries[to].id.spec()).collect();
+        edges.iter().map(|edge| (edge.name.clone(), edge.scope.clone(), ids(edge))).collect()
+    }
+
+    fn edge(name: &str, scope: Scope, to: &[&str]) -> (String, Scope, Vec<String>) {
+        (name.to_string(), scope, to.iter().map(ToString::to_string).collect())
+    }
+
+    const V3: &str = r#"{
+  "lockfileVersion": 3,
+  "packages": {
+    "": {
+      "workspaces": ["packages/*"],
+      "dependencies": { "a": "^1.0.0", "both": "^1.0.0" },
+      "optionalDependencies": { "both": "^1.0.0" },
+      "devDependencies": { "b": "^2.0.0" }
+    },
+    "packages/w": {
+      "name": "@s/w",
+      "dependencies": { "b": "^1.0.0" },
+      "devDependencies": { "a": "^1.0.0" }
+    },
+    "node_modules/@s/w": { "resolved": "packages/w", "link": true },
+    "packages/w/node_modules/b": { "version": "1.0.0" },
+    "node_modules/a": {
+      "version": "1.2.0",
+      "resolved": "https://registry.example/a/-/a-1.2.0.tgz",
+      "integrity": "sha512-aaa sha1-bbb",
+      "license": { "type": "MIT" },
+      "engines": ["node >= 0.6"],
+      "dependencies": { "b-cjs": "npm:b@^1.0.0", "b": "^2.0.0" },
+      "peerDependencies": { "p": "*", "q": "*" },
+      "peerDependenciesMeta": { "q": { "optional": true } }
+    },
+    "node_modules/a/node_modules/b-cjs": { "name": "b", "version": "1.0.1" },
+    "node_modules/b": { "version": "2.0.0", "dependencies": { "a": "^1.0.0" } },
+    "node_modules/both": {
+      "version": "1.0.0", "os": "linux", "cpu": ["x64"], "libc": ["glibc"], "resolved": "git+ssh://git@host.example/o/r.git#1"
+    },
+    "node_modules/empty": { "optional": true }
+  }
+}"#;
+
+    #[test]
+    fn placements_are_resolved_as_node_does() {
+        let lock = read("package-lock.json", V3);
+        let by = |spec: &str| lock.entries.iter().find(|entry| entry.id.spec() == spec).unwrap();
+        assert_eq!(
+            edges(&lock, &lock.importers["."]),
+            [
+                edge("a", Scope::Production, &["a@1.2.0"]),
+                edge("b", Scope::Dev, &["b@2.0.0"]),
+                edge("both", Scope::Optional, &["both@1.0.0"])
+            ]
+        );
+        assert_eq!(
+            edges(&lock, &lock.importers["packages/w"]),
+            [edge("a", Scope::Dev, &["a@1.2.0"]), edge("b", Scope::Production, &["b@1.0.0"])]
+        );
+        let a = by("a@1.2.0");
+        assert_eq!(
+            edges(&lock, a.requires.as_deref().unwrap()),
+            [
+                edge("b", Scope::Production, &["b@2.0.0"]),
+                edge("b-cjs", Scope::Production, &["b@1.0.1"]),
+                edge("p", Scope::Peer, &[]),
+                edge("q", Scope::OptionalPeer, &[])
+            ]
+        );
+        assert_eq!((a.line, a.hashes.len(), a.source.as_deref()), (17, 2, None));
+        let workspace = by("@s/w@link:packages/w");
+        assert_eq!(workspace.source.as_deref(), Some("workspace"));
+        assert_eq!(edges(&lock, workspace.requires.as_deref().unwrap()), [edge("b", Scope::Production, &["b@1.0.0"])]);
+        let both = by("both@1.0.0");
+        assert_eq!(both.source.as_deref(), Some("git"));
+        assert_eq!(
+            (both.when.os.clone(), both.when.cpu.len(), both.when.libc.len()),
+            (vec!["linux".to_string()], 1, 1)
+        );
+        assert_eq!(lock.importers["."][0].line, 6);
+        let [diagnostic] = &lock.diagnostics[..] else { panic!("{:?}", lock.diagnostics) };
+        assert_eq!((diagnostic.code.as_str(), diagnostic.place.line), ("lock-incomplete", 32));
+    }
+
+    #[test]
+    fn the_tree_of_version_1_becomes_placements() {
+        let lock = read(
+            "package-lock.json",
+            r#"{"lockfileVersion": 1, "requires": true, "dependencies": {
+              "a": {"version": "1.0.0", "requires": {"b": "^1.0.0", "c": "*", "gone": "*"},
+                    "dependencies": {"b": {"version": "1.0.0", "requires": {"c": "*"}}}},
+              "b": {"version": "2.0.0", "dev": true},
+              "c": {"version": "npm:real@3.0.0", "optional": true},
+              "g": {"version": "github:o/r#0a1b"}}}"#,
+        );
+        assert_eq!(
+            edges(&lock, lock.entries[0].requires.as_deref().unwrap()),
+            [
+                edge("b", Scope::Production, &["b@1.0.0"]),
+                edge("c", Scope::Optional, &["real@3.0.0"]),
+                edge("gone", Scope::Production, &[])
+            ]
+        );
+        let direct: Vec<_> = lock.importers["."].iter().map(|e| (e.name.as_str(), e.scope.clone())).collect();
+        assert_eq!(
+            direct,
+            [("a", Scope::Production), ("b", Scope::Dev), ("c", Scope::Optional), ("g", Scope::Production)]
+        );
+        let git = lock.entries.last().unwrap();
+        assert_eq!((git.id.spec().as_str(), git.source.as_deref()), ("g@github:o/r#0a1b", Some("git")));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said() {
+        let nested = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        for (text, code) in [
+            ("", "lock-invalid"),
+            ("null", "lock-invalid"),
+            ("[]", "lock-invalid"),
+            ("{}", "lock-invalid"),
+            (r#"{"lockfileVersion": 3, "packages": {"x""#, "lock-invalid"),
+            (r#"{"lockfileVersion": 4, "packages": {}}"#, "lock-unsupported"),
+            (
+                r#"{"lockfileVersion": 3, "packages": {"node_modules/x": {"resolved": "", "link": true}}}"#,
+                "lock-incomplete",
+            ),
+            (nested.as_str(), "lock-invalid"),
+        ] {
+            let lock = read("package-lock.json", text);
+            assert_eq!(lock.diagnostics.first().map(|d| d.code.as_str()), Some(code), "{:.80}", text);
+            assert!(lock.entries.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_error() {
+        let lock = read("package-lock.json", "\u{feff}{\"lockfileVersion\": 3, \"packages\": {}}");
+        assert!(lock.diagnostics.is_empty() && lock.importers["."].is_empty());
+    }
+
+    #[test]
+    fn lookup_ends_at_the_lock_and_skips_nested_node_modules() {
+        let mut placed = Placed::default();
+        for (index, path) in ["node_modules/x", "a/node_modules/x", "../l/node_modules/y"].into_iter().enumerate() {
+            placed.at.insert(path.into(), index);
+        }
+        let mut key = String::new();
+        assert_eq!(placed.resolve("a/b/node_modules/@s/z", "x", &mut key), Some(1));
+        assert_eq!(placed.resolve("node_modules/z", "x", &mut key), Some(0));
+        assert_eq!(placed.resolve("../l", "y", &mut key), Some(2));
+        assert_eq!(placed.resolve("", "y", &mut key), None);
     }
 }
