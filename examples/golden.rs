@@ -16,7 +16,8 @@ fn main() -> ExitCode {
     let check = std::env::args().any(|a| a == "--check");
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let scratch = std::env::temp_dir().join(format!("warmset-golden-{}", std::process::id()));
-    let outcome = regenerate(&root, &scratch).and_then(|()| if check { compare(&root, &scratch) } else { install(&root, &scratch) });
+    let outcome = regenerate(&root, &scratch)
+        .and_then(|()| if check { compare(&root, &scratch) } else { install(&root, &scratch) });
     let _ = std::fs::remove_dir_all(&scratch);
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -11,8 +11,11 @@ use serde_json::Value;
 
 fn cases() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/invalid");
-    let mut cases: Vec<PathBuf> =
-        std::fs::read_dir(root).unwrap().map(|e| e.unwrap().path()).filter(|p| p.join("expect.json").is_file()).collect();
+    let mut cases: Vec<PathBuf> = std::fs::read_dir(root)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .filter(|p| p.join("expect.json").is_file())
+        .collect();
     cases.sort();
     cases
 }
@@ -76,7 +79,8 @@ fn run(case: &Path, expect: &Value) -> Result<(), String> {
         return Ok(());
     }
 
-    let result: Value = serde_json::from_slice(&output.stdout).map_err(|e| format!("stdout is no JSON: {e}\n{stderr}"))?;
+    let result: Value =
+        serde_json::from_slice(&output.stdout).map_err(|e| format!("stdout is no JSON: {e}\n{stderr}"))?;
     let inventory = if args[0] == "scan" { result.clone() } else { scan(case)? };
     let mut found = BTreeSet::new();
     for source in [&inventory, &result] {

@@ -3,8 +3,7 @@
 use std::path::Path;
 
 /// As `src/lib.rs` and ARCHITECTURE.md state it.
-const LAYERS: [&str; 10] =
-    ["model", "discover", "source", "lock", "resolve", "graph", "cost", "solve", "emit", "cli"];
+const LAYERS: [&str; 10] = ["model", "discover", "source", "lock", "resolve", "graph", "cost", "solve", "emit", "cli"];
 
 /// Layers that a line of code names by `crate::LAYER`.
 fn named(line: &str) -> Vec<usize> {
@@ -54,7 +53,8 @@ fn every_folder_is_a_layer() {
 #[test]
 fn only_cli_prints_or_writes() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let forbidden = ["println!(", "eprintln!(", "print!(", "fs::write", "File::create", "create_dir", "remove_", "Command::new"];
+    let forbidden =
+        ["println!(", "eprintln!(", "print!(", "fs::write", "File::create", "create_dir", "remove_", "Command::new"];
     let mut wrong = Vec::new();
     for layer in &LAYERS[..LAYERS.len() - 1] {
         for entry in walkdir::WalkDir::new(src.join(layer)).into_iter().map(Result::unwrap) {

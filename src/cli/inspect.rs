@@ -104,7 +104,7 @@ fn inspect(path: &Path, forced: Option<&str>, platform: Option<&Platform>) -> Re
         None => Kind::of(&name),
         Some(text) => Kind::parse(text),
     };
-    let text_of = |out: &mut Inspected| match decode(&shown, &bytes) {
+    let text_of = |out: &mut Inspected| match decode(&shown, bytes.clone()) {
         Ok(text) => Some(text),
         Err(diagnostic) => {
             out.diagnostics.push(diagnostic);
@@ -168,7 +168,7 @@ fn inspect(path: &Path, forced: Option<&str>, platform: Option<&Platform>) -> Re
 fn included(folder: &Path, relative: &str) -> Result<String, Diagnostic> {
     let bytes = std::fs::read(folder.join(relative))
         .map_err(|e| Diagnostic::new(codes::INCLUDE_MISSING, Place::file(relative), e.to_string()))?;
-    decode(relative, &bytes)
+    decode(relative, bytes)
 }
 
 fn scope(scope: &Scope) -> String {

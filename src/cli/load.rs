@@ -3,8 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::discover::Defaults;
-use crate::discover::tree::Limits;
+use crate::discover::{Defaults, Limits};
 use crate::model::codes;
 use crate::model::{Costs, Diagnostic, Inventory, Place, Plan, read};
 use crate::resolve::{self, Pins, ScanOptions};

@@ -329,7 +329,7 @@ impl Tree {
     /// # Errors
     /// As [`Tree::read`]; `file-binary` when it holds a NUL, `file-encoding` when it is neither of the two.
     pub fn text(&self, rel: &str) -> Result<String, Diagnostic> {
-        decode(self.read(rel)?).map_err(|(code, line, reason)| Diagnostic::new(code, Place::at(rel, line), reason))
+        decode(rel, self.read(rel)?)
     }
 
     /// What went wrong while listing, sorted.
@@ -338,7 +338,15 @@ impl Tree {
     }
 }
 
-fn decode(mut bytes: Vec<u8>) -> Result<String, (crate::model::Code, u32, String)> {
+/// The text of a file's bytes, as [`Tree::text`] reads it.
+///
+/// # Errors
+/// As [`Tree::text`].
+pub fn decode(file: &str, bytes: Vec<u8>) -> Result<String, Diagnostic> {
+    plain_text(bytes).map_err(|(code, line, reason)| Diagnostic::new(code, Place::at(file, line), reason))
+}
+
+fn plain_text(mut bytes: Vec<u8>) -> Result<String, (crate::model::Code, u32, String)> {
     let wide = match bytes.get(..2) {
         Some([0xFF, 0xFE]) => Some(u16::from_le_bytes as fn([u8; 2]) -> u16),
         Some([0xFE, 0xFF]) => Some(u16::from_be_bytes as fn([u8; 2]) -> u16),

@@ -14,6 +14,7 @@ use pep508_rs::{ExtraName, MarkerEnvironment};
 use super::environment::marker_environment;
 use super::{
     Closure, Edge, Entry, Kind, Lock, Manifest, ManifestRequirement, Reached, Scope, When, candidates, indices_by_name,
+    npm_range, pep508,
 };
 use crate::model::{Diagnostic, Ecosystem, PackageId, Place, Platform, codes};
 
@@ -39,6 +40,20 @@ pub fn closure(lock: &Lock, roots: &[Edge], extras: &[String], platform: &Platfo
     walk.edges(None, roots, &asked);
     walk.run();
     walk.finish()
+}
+
+/// Whether an importer asks for an edge's target in production on a platform: its scope counts and its marker holds.
+pub fn is_wanted(edge: &Edge, platform: &Platform) -> bool {
+    let counts = !matches!(edge.scope, Scope::Dev | Scope::Extra(_));
+    counts && edge.marker.as_ref().is_none_or(|m| m.evaluate(&marker_environment(platform), &[]))
+}
+
+/// Whether a version is in a range of an ecosystem; `None` when that cannot be told.
+pub fn satisfies(ecosystem: Ecosystem, range: &str, version: &str) -> Option<bool> {
+    match ecosystem {
+        Ecosystem::Pypi => pep508::satisfies(range, version),
+        Ecosystem::Npm => npm_range::satisfies(range, version),
+    }
 }
 
 /// An entry that the walk has reached.

@@ -2,8 +2,9 @@
 
 use pep508_rs::MarkerTree;
 
-use super::Scope;
-use crate::model::Diagnostic;
+use super::{Scope, package_json, pyproject};
+use crate::discover::paths;
+use crate::model::{Diagnostic, Severity};
 
 /// A manifest in neutral form.
 #[derive(Debug, Clone, Default)]
@@ -43,4 +44,25 @@ pub struct ManifestRequirement {
     pub exact: Option<String>,
     /// `None` = registry; else `git`, `url`, `path`, `workspace`.
     pub source: Option<String>,
+}
+
+/// Reads a manifest by its file's name: `pyproject.toml` or `package.json`; `None` for any other name.
+pub fn read(file: &str, text: &str) -> Option<Manifest> {
+    match paths::file_name(file) {
+        "pyproject.toml" => Some(pyproject::read(file, text)),
+        "package.json" => Some(package_json::read(file, text)),
+        _ => None,
+    }
+}
+
+impl Manifest {
+    /// A manifest whose text could not even be had.
+    pub fn unreadable(file: &str, diagnostic: Diagnostic) -> Self {
+        Self { file: file.to_string(), diagnostics: vec![diagnostic], ..Self::default() }
+    }
+
+    /// Whether it could not be read at all: then it says nothing, not even that nothing is required.
+    pub fn is_broken(&self) -> bool {
+        self.diagnostics.iter().any(|d| d.severity == Severity::Error)
+    }
 }

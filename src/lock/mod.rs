@@ -6,8 +6,14 @@
 pub mod closure;
 pub mod environment;
 pub mod manifest;
+pub mod npm_json;
+pub mod npm_range;
+pub mod package_json;
+pub mod package_lock;
 pub mod pep508;
+pub mod pnpm;
 pub mod poetry;
+pub mod positions;
 pub mod pyproject;
 pub mod requirements;
 pub mod toml_doc;
@@ -19,7 +25,7 @@ use pep508_rs::MarkerTree;
 
 pub use manifest::{Manifest, ManifestRequirement};
 
-use crate::model::{Diagnostic, Ecosystem, PackageId, Place, codes};
+use crate::model::{Diagnostic, Ecosystem, Language, PackageId};
 
 /// Version of a package whose lock does not tell one: a folder or repository whose build computes it. It is no version
 /// in any ecosystem, so nothing can mistake it for one.
@@ -33,32 +39,9 @@ pub fn read(kind: Kind, file: &str, text: &str, include: &mut dyn FnMut(&str) ->
         Kind::Requirements => requirements::read(file, text, include),
         Kind::Poetry => poetry::read(file, text),
         Kind::Uv => uv::read(file, text),
-        _ => {
-            let mut lock = Lock::empty(kind, file);
-            let reason = format!("{} is not read", kind.as_str());
-            lock.diagnostics.push(Diagnostic::new(codes::LOCK_UNSUPPORTED, Place::file(file), reason));
-            lock
-        }
+        Kind::PackageLock => package_lock::read(file, text),
+        Kind::Pnpm => pnpm::read(file, text),
     }
-}
-
-/// Joins a path to a folder, both relative to the fleet's root and `/`-separated; `None` where it leaves the root.
-pub(crate) fn join(folder: &str, path: &str) -> Option<String> {
-    let path = path.replace('\\', "/");
-    if path.starts_with('/') || path.get(1..2) == Some(":") {
-        return None;
-    }
-    let mut parts: Vec<&str> = Vec::new();
-    for part in folder.split('/').chain(path.split('/')) {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop()?;
-            }
-            part => parts.push(part),
-        }
-    }
-    Some(parts.join("/"))
 }
 
 /// Formats, by the name that artefacts and `inspect --as` use.
@@ -88,6 +71,19 @@ impl Kind {
             Kind::Uv => "uv",
             Kind::PackageLock => "package-lock",
             Kind::Pnpm => "pnpm",
+        }
+    }
+
+    /// The kind that a name in an option says.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.as_str() == name)
+    }
+
+    /// The language whose functions it serves.
+    pub fn language(self) -> Language {
+        match self.ecosystem() {
+            Ecosystem::Pypi => Language::Python,
+            Ecosystem::Npm => Language::Node,
         }
     }
 
@@ -143,6 +139,13 @@ impl Lock {
     pub fn empty(kind: Kind, file: &str) -> Self {
         let file = file.to_string();
         Self { kind, file, entries: Vec::new(), importers: BTreeMap::new(), complete: false, diagnostics: Vec::new() }
+    }
+}
+
+impl Entry {
+    /// A version that is written somewhere, without anything else being known.
+    pub fn pin(id: PackageId, line: u32) -> Self {
+        Self { id, line, hashes: Vec::new(), source: None, size: None, requires: None, when: When::default() }
     }
 }
 

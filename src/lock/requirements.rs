@@ -21,7 +21,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pep508_rs::MarkerTree;
 
-use super::{Edge, Entry, Kind, Lock, Scope, When, join, pep508};
+use super::{Edge, Entry, Kind, Lock, Scope, When, pep508};
+use crate::discover::paths;
 use crate::model::{Code, Diagnostic, PackageId, Place, Severity, codes, normalise_pypi};
 
 /// Files that include files that include files: no fleet nests deeper, and the reader recurses.
@@ -202,8 +203,7 @@ impl Reader<'_> {
             }
             return;
         }
-        let folder = at.file.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let Some(path) = join(folder, value) else {
+        let Some(path) = paths::join(paths::parent(&at.file), value) else {
             self.lost += 1;
             let reason = format!("`{}` is outside the scanned folder", pep508::shorten(value));
             return self.say(codes::INCLUDE_MISSING, at, reason);

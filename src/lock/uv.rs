@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use toml::de::DeTable;
 
 use super::toml_doc::{self as doc, Lines};
-use super::{Edge, Entry, Kind, Lock, Scope, UNKNOWN_VERSION, When, indices_by_name, join, pep508};
+use super::{Edge, Entry, Kind, Lock, Scope, UNKNOWN_VERSION, When, indices_by_name, pep508};
+use crate::discover::paths;
 use crate::model::{Diagnostic, PackageId, Place, codes, normalise_pypi};
 
 /// Reads a uv.lock.
@@ -237,11 +238,8 @@ fn source(written: &str) -> (Option<String>, Option<String>) {
         "registry" => return ((!place.contains("://")).then(|| "path".to_string()), None),
         "git" => "git",
         "direct" | "url" => "url",
-        "virtual" | "editable" => match join("", place.split(' ').next().unwrap_or_default()) {
-            Some(folder) => {
-                let folder = if folder.is_empty() { ".".to_string() } else { folder };
-                return (Some("workspace".into()), Some(folder));
-            }
+        "virtual" | "editable" => match paths::join(".", place.split(' ').next().unwrap_or_default()) {
+            Some(folder) => return (Some("workspace".into()), Some(folder)),
             None => "path",
         },
         _ => "path",

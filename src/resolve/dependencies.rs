@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::discover::Site;
-use crate::discover::tree::{Tree, paths};
-use crate::lock::manifest::{Manifest, ManifestRequirement};
-use crate::lock::{self, Closure, Edge, Kind, Lock, Scope};
+use crate::discover::{Site, Tree, paths};
+use crate::lock::{self, Closure, Edge, Kind, Lock, Manifest, Scope};
 use crate::model::codes;
 use crate::model::inventory::{LockRef, Requirement};
-use crate::model::{Diagnostic, Language, PackageId, Place, Platform, State};
+use crate::model::{Diagnostic, Language, PackageId, Place, Platform, Severity, State};
 
 use super::memo::Memo;
 use super::pins::Pins;
@@ -132,7 +130,9 @@ impl<'a> Shelf<'a> {
             (Some(lock), manifest) => {
                 let closure = self.closure(lock, &found.importer, &roots, platform);
                 if let (true, Some(manifest)) = (lock.kind != Kind::Requirements, manifest) {
-                    out.diagnostics.extend(lock::closure::contradictions(lock, manifest));
+                    let satisfies =
+                        |range: &str, version: &str| lock::closure::satisfies(lock.kind.ecosystem(), range, version);
+                    out.diagnostics.extend(lock::closure::contradictions(lock, manifest, &satisfies));
                 }
                 out.declared = declared_by_edges(lock, &roots, &closure, platform);
                 out.unresolved = missing(lock, &roots, &closure, &out.declared);
@@ -221,15 +221,15 @@ impl<'a> Shelf<'a> {
         // A declared function is packaged from its template's folder at most; a plain one may lie deep in a monorepo.
         let top = if site.declared_as == "folder" { "." } else { paths::parent(&site.declared_at.file) };
         for dir in paths::ancestors(&site.root) {
-            let has = |name: &&str| Some(paths::join(&dir, name)?).filter(|path| self.tree.contains(path));
+            let has = |name: &str| paths::join(dir, name).filter(|path| self.tree.contains(path));
             let manifest = manifests.iter().find_map(|n| has(n));
-            let lock = self.choose_lock(locks.iter().filter_map(|n| has(n)).collect(), diagnostics);
+            let lock = self.choose_lock(locks.iter().filter_map(|n| has(n)).collect());
             let unread = OTHER_LOCKS.iter().filter(|(_, l)| *l == language).find_map(|(n, _)| has(n));
             if lock.is_some() {
                 return Found { manifest, lock, importer: ".".into(), unread: None };
             }
             if manifest.is_some() {
-                let workspace = self.workspace_lock(&dir, locks, diagnostics);
+                let workspace = self.workspace_lock(dir, locks, diagnostics);
                 let (lock, importer) = workspace.unwrap_or((None, ".".into()));
                 return Found { manifest, unread: unread.filter(|_| lock.is_none()), lock, importer };
             }
@@ -244,7 +244,7 @@ impl<'a> Shelf<'a> {
     }
 
     /// A complete requirements file is what is deployed even beside another lock; an open one is not.
-    fn choose_lock(&self, mut found: Vec<String>, diagnostics: &mut Vec<Diagnostic>) -> Option<String> {
+    fn choose_lock(&self, mut found: Vec<String>) -> Option<String> {
         if found.len() > 1
             && let Some(at) = found.iter().position(|f| lock_kind(f) == Some(Kind::Requirements))
         {
@@ -254,7 +254,6 @@ impl<'a> Shelf<'a> {
                 return Some(requirements);
             }
         }
-        let _ = diagnostics;
         found.into_iter().next()
     }
 
@@ -265,10 +264,10 @@ impl<'a> Shelf<'a> {
         locks: &[&str],
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Option<(Option<String>, String)> {
-        for above in paths::ancestors(dir).into_iter().skip(1) {
-            let importer = paths::relative(&above, dir)?;
+        for above in paths::ancestors(dir).skip(1) {
+            let importer = paths::relative_to(dir, above)?.to_string();
             for name in locks.iter().filter(|n| **n != "requirements.txt") {
-                let Some(path) = paths::join(&above, name).filter(|p| self.tree.contains(p)) else { continue };
+                let Some(path) = paths::join(above, name).filter(|p| self.tree.contains(p)) else { continue };
                 let mut quiet = Vec::new();
                 if self.lock(&path, &mut quiet).is_some_and(|l| l.importers.contains_key(&importer)) {
                     diagnostics.extend(quiet);
@@ -281,23 +280,16 @@ impl<'a> Shelf<'a> {
 }
 
 fn lock_kind(file: &str) -> Option<Kind> {
-    Kind::of(paths::name(file))
+    Kind::of(paths::file_name(file))
 }
 
 fn unreadable(kind: Kind, file: &str, diagnostic: Diagnostic) -> Lock {
-    Lock {
-        kind,
-        file: file.to_string(),
-        entries: Vec::new(),
-        importers: BTreeMap::new(),
-        complete: true,
-        diagnostics: vec![diagnostic],
-    }
+    Lock { complete: true, diagnostics: vec![diagnostic], ..Lock::empty(kind, file) }
 }
 
 /// A lock that could not be parsed says nothing: not even that there is nothing to load.
 fn lock_is_broken(lock: &Lock) -> bool {
-    lock.diagnostics.iter().any(|d| d.severity == crate::model::Severity::Error)
+    lock.diagnostics.iter().any(|d| d.severity == Severity::Error)
 }
 
 fn state_of(declared: &[Requirement]) -> State {
@@ -314,7 +306,7 @@ fn state_of(declared: &[Requirement]) -> State {
 fn declared_by_edges(lock: &Lock, roots: &[Edge], closure: &Closure, platform: &Platform) -> Vec<Requirement> {
     roots
         .iter()
-        .filter(|edge| lock::closure::is_wanted(edge, &[], platform))
+        .filter(|edge| lock::closure::is_wanted(edge, platform))
         .map(|edge| {
             let package = edge
                 .to
@@ -361,53 +353,27 @@ fn requirement_text(name: &str, text: &str) -> String {
 
 /// Direct dependencies as the manifest states them; exact ones are pins.
 fn declared_by_manifest(manifest: &Manifest, platform: &Platform) -> Vec<Requirement> {
-    manifest
-        .requires
+    let nothing = Lock::empty(Kind::Requirements, &manifest.file);
+    lock::closure::roots_from_manifest(&nothing, manifest)
         .iter()
-        .filter(|r| lock::closure::is_required(r, platform))
-        .map(|r| Requirement {
+        .zip(&manifest.requires)
+        .filter(|(edge, _)| lock::closure::is_wanted(edge, platform))
+        .map(|(_, r)| Requirement {
             name: r.name.clone(),
             text: requirement_text(&r.name, &r.text),
             place: Place::at(&manifest.file, r.line),
-            package: exact_id(r, platform.language),
+            package: r.exact.as_deref().filter(|_| r.source.is_none()).map(|version| match platform.language {
+                Language::Python => PackageId::pypi(&r.name, version),
+                Language::Node => PackageId::npm(&r.name, version),
+            }),
         })
         .collect()
 }
 
-fn exact_id(requirement: &ManifestRequirement, language: Language) -> Option<PackageId> {
-    if requirement.source.is_some() {
-        return None;
-    }
-    let version = requirement.exact.as_deref()?;
-    Some(match language {
-        Language::Python => PackageId::pypi(&requirement.name, version),
-        Language::Node => PackageId::npm(&requirement.name, version),
-    })
-}
-
 /// The exact requirements of a manifest, as a lock that knows no edges.
 fn pins_of(manifest: &Manifest, declared: &[Requirement]) -> Lock {
-    let entries = declared
-        .iter()
-        .filter_map(|r| Some((r, r.package.clone()?)))
-        .map(|(r, id)| lock::Entry {
-            id,
-            line: r.place.line,
-            hashes: Vec::new(),
-            source: None,
-            size: None,
-            requires: None,
-            when: lock::When::default(),
-        })
-        .collect();
-    Lock {
-        kind: Kind::Requirements,
-        file: manifest.file.clone(),
-        entries,
-        importers: BTreeMap::new(),
-        complete: false,
-        diagnostics: Vec::new(),
-    }
+    let entries = declared.iter().filter_map(|r| Some(lock::Entry::pin(r.package.clone()?, r.place.line))).collect();
+    Lock { entries, ..Lock::empty(Kind::Requirements, &manifest.file) }
 }
 
 fn closure_of_pins(lock: &Lock) -> Closure {

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::discover::Site;
-use crate::discover::tree::Tree;
+use crate::discover::{Site, Tree};
 use crate::model::codes;
 use crate::model::inventory::Target;
 use crate::model::{Diagnostic, Import, ImportKind, Language, Place, Platform};

@@ -42,7 +42,7 @@ impl Pins {
             let (ecosystem, list) =
                 if pin.contains("==") { (Ecosystem::Pypi, &mut python) } else { (Ecosystem::Npm, &mut node) };
             match PackageId::from_spec(ecosystem, pin) {
-                Ok(id) => list.push(entry(id, line_number)),
+                Ok(id) => list.push(lock::Entry::pin(id, line_number)),
                 Err(_) => diagnostics.push(Diagnostic::new(
                     codes::PINS_INVALID,
                     Place::at(file, line_number),
@@ -54,14 +54,7 @@ impl Pins {
             [(python, Kind::Requirements, &mut self.python), (node, Kind::PackageLock, &mut self.node)]
         {
             if !entries.is_empty() {
-                list.push(Arc::new(Lock {
-                    kind,
-                    file: file.to_string(),
-                    entries,
-                    importers: std::collections::BTreeMap::new(),
-                    complete: false,
-                    diagnostics: Vec::new(),
-                }));
+                list.push(Arc::new(Lock { entries, ..Lock::empty(kind, file) }));
             }
         }
         diagnostics
@@ -87,7 +80,7 @@ impl Pins {
                     .filter(|(_, e)| e.id.name == requirement.name)
                     .filter(|(_, e)| match &requirement.package {
                         Some(pinned) => pinned == &e.id,
-                        None => lock::closure::satisfies(lock.kind.language(), requirement, &e.id.version) != Some(false),
+                        None => lock::closure::satisfies(lock.kind.ecosystem(), range(requirement), &e.id.version) != Some(false),
                     })
                     .map(|(at, _)| at)
                     .collect();
@@ -105,6 +98,11 @@ impl Pins {
     }
 }
 
-fn entry(id: PackageId, line: u32) -> lock::Entry {
-    lock::Entry { id, line, hashes: Vec::new(), source: None, size: None, requires: None, when: lock::When::default() }
+/// The range of a requirement that is written with its name: `numpy>=1.24`, `express@^4.17.1`.
+fn range(requirement: &Requirement) -> &str {
+    let rest = requirement.text.strip_prefix(&requirement.name).unwrap_or(&requirement.text);
+    let rest = rest.split(';').next().unwrap_or("").trim();
+    let rest = rest.strip_prefix('@').unwrap_or(rest);
+    // Extras stand before the range.
+    rest.strip_prefix('[').and_then(|r| r.split_once(']')).map_or(rest, |(_, range)| range).trim()
 }

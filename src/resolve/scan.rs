@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use crate::discover::tree::{Limits, OpenError, Tree};
-use crate::discover::{self, Defaults, Site};
+use crate::discover::{self, Defaults, Limits, OpenError, Site, Tree};
 use crate::model::codes;
 use crate::model::inventory::{DEFAULT_TRUST_DOMAIN, FileCounts};
 use crate::model::{Diagnostic, Function, Inventory, Place};
