@@ -1,1 +1,3 @@
-//! graph
+//! What functions have in common.
+
+pub mod classes;
