@@ -71,6 +71,7 @@ codes! {
     BUDGET_TOO_SMALL = "budget-too-small", Warning, "the budget is smaller than the smallest image", "raise --budget";
     COST_UNKNOWN = "cost-unknown", Note, "packages without a known cost are left out of images", "give --costs, or --assume-cost MS,MB";
     REQUIRES_UNKNOWN = "requires-unknown", Note, "packages whose own dependencies are not known enter an image only together with what they always come with", "lock the functions that pin them";
+    VERSIONS_CLASH = "versions-clash", Warning, "one closure holds two versions of a Python distribution", "make the lock again, or correct the inventory";
     SOURCE_NOT_SHAREABLE = "source-not-shareable", Note, "packages from paths, URLs or repositories are left out of shared images", "publish them to an index";
     TRACE_INVALID = "trace-invalid", Error, "a trace could not be read", "use function,count columns or the Azure Functions column names";
     TRACE_UNMATCHED = "trace-unmatched", Warning, "a trace and the fleet name different functions", "check the function ids: warmset scan prints them";

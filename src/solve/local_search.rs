@@ -1,0 +1,126 @@
+//! Improves a plan by exchanging images, a fixed amount of work at most: no clock decides how a plan turns out.
+
+use super::greedy::{Limits, Rank, Search};
+
+/// Rounds of exchanges over the whole plan.
+const ROUNDS: usize = 6;
+/// Relative improvement below which an exchange is not worth it: rounding errors must not drive the search.
+const LEAST: f64 = 1e-9;
+
+/// Drops what serves nobody, then exchanges single images for what the greedy puts in their place, and brings in
+/// images that need others to leave. Never returns a worse plan.
+pub fn local_search(search: &mut Search, limits: &Limits) {
+    tidy(search);
+    search.fill(limits, Rank::Ratio, None);
+    for _ in 0..ROUNDS {
+        let before = search.state.objective();
+        exchange_out(search, limits);
+        exchange_in(search, limits);
+        tidy(search);
+        search.fill(limits, Rank::Ratio, None);
+        if search.state.objective() <= before * (1.0 + LEAST) {
+            break;
+        }
+    }
+    tidy(search);
+}
+
+/// Drops images that save nothing and whose leaving does not take more memory.
+pub fn tidy(search: &mut Search) {
+    loop {
+        let idle: Vec<usize> = search.state.members().collect();
+        let mut dropped = false;
+        for i in idle {
+            if search.state.loss(i) <= 0.0 && search.state.freed(i) >= 0.0 {
+                search.remove(i);
+                dropped = true;
+            }
+        }
+        if !dropped {
+            break;
+        }
+    }
+}
+
+/// Takes out one image at a time and lets the greedy fill its place.
+fn exchange_out(search: &mut Search, limits: &Limits) {
+    let mut objective = search.state.objective();
+    let mut members: Vec<(f64, usize)> = search
+        .state
+        .members()
+        .map(|i| (search.state.loss(i) / search.state.freed(i).max(1e-6), i))
+        .collect();
+    members.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    for (_, i) in members {
+        if !search.state.chosen[i] {
+            continue;
+        }
+        search.remove(i);
+        let added = if limits.fits(search.state.memory()) {
+            search.fill(limits, Rank::Ratio, Some(i))
+        } else {
+            Vec::new()
+        };
+        let now = search.state.objective();
+        if now > objective * (1.0 + LEAST) && limits.fits(search.state.memory()) {
+            objective = now;
+        } else {
+            added.into_iter().for_each(|k| search.remove(k));
+            search.add(i);
+        }
+    }
+}
+
+/// Brings in one image at a time that does not fit, and lets those go that are worth least for the memory they hold.
+fn exchange_in(search: &mut Search, limits: &Limits) {
+    let mut objective = search.state.objective();
+    let memory = search.state.memory();
+    let mut outside: Vec<(f64, usize)> = Vec::new();
+    for i in 0..search.state.chosen.len() {
+        if !search.state.chosen[i] {
+            let (gain, cost) = search.gain_and_cost(i);
+            if gain > objective * LEAST && limits.fits(cost) && memory > 0.0 {
+                outside.push((gain / cost.max(1e-6), i));
+            }
+        }
+    }
+    outside.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    for (_, i) in outside {
+        if search.state.chosen[i] || search.state.gain(i) <= objective * LEAST {
+            continue;
+        }
+        search.add(i);
+        let mut lost = Vec::new();
+        let mut memory = search.state.memory();
+        while !limits.fits(memory) || search.state.images > limits.max_images {
+            let need_memory = !limits.fits(memory);
+            let worst = search
+                .state
+                .members()
+                .filter(|&k| k != i)
+                .map(|k| (search.state.loss(k), search.state.freed(k), k))
+                .filter(|&(_, freed, _)| !need_memory || freed > 0.0)
+                .min_by(|a, b| {
+                    let rank = |x: &(f64, f64, usize)| if need_memory { x.0 / x.1 } else { x.0 };
+                    rank(a).total_cmp(&rank(b)).then(a.2.cmp(&b.2))
+                });
+            let Some((_, _, k)) = worst else { break };
+            search.remove(k);
+            lost.push(k);
+            memory = search.state.memory();
+            if search.state.objective() <= objective {
+                break;
+            }
+        }
+        let keeps = limits.fits(memory) && search.state.images <= limits.max_images;
+        let added = if keeps { search.fill(limits, Rank::Ratio, None) } else { Vec::new() };
+        let now = search.state.objective();
+        if keeps && now > objective * (1.0 + LEAST) {
+            objective = now;
+        } else {
+            added.into_iter().for_each(|k| search.remove(k));
+            search.remove(i);
+            lost.into_iter().for_each(|k| search.add(k));
+        }
+    }
+}
