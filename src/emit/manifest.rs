@@ -1,0 +1,182 @@
+//! `swap-manifest.json`: what a runtime needs to act on the plan, and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::preload;
+use super::view::View;
+use crate::model::manifest::{
+    Fallback, FileDigest, ManifestCosts, ManifestFunction, ManifestImage, SCHEMA, SwapManifest, SwapMethod,
+};
+use crate::model::{Function, GENERATOR, Inventory, Language, PackageId, Plan};
+
+/// Oldest CRIU that restores on current kernels.
+const CRIU: &str = "4.2";
+
+/// Makes the manifest. `locks` holds, by image id, the name of the lock file and its bytes.
+pub fn manifest(
+    name: &str,
+    plan: &Plan,
+    inventory: &Inventory,
+    views: &[View<'_>],
+    locks: &BTreeMap<String, (&'static str, Vec<u8>)>,
+) -> SwapManifest {
+    SwapManifest {
+        schema: SCHEMA.into(),
+        generator: GENERATOR.into(),
+        name: name.into(),
+        budget_mb: plan.budget_mb,
+        memory_mb: plan.memory_mb,
+        images: views.iter().map(|view| image(view, locks)).collect(),
+        functions: functions(plan, inventory, views),
+    }
+}
+
+fn image(view: &View<'_>, locks: &BTreeMap<String, (&'static str, Vec<u8>)>) -> ManifestImage {
+    let image = view.image;
+    let language = view.language();
+    let (file, bytes) = locks.get(&image.id).cloned().unwrap_or_default();
+    let socket = preload::SOCKET.to_string();
+    let preferred = match language {
+        Language::Python => SwapMethod::ForkServer { socket },
+        // The plan counts the memory of one process an image.
+        Language::Node => SwapMethod::NodePool { socket, size: 1 },
+    };
+    ManifestImage {
+        id: image.id.clone(),
+        parent: view.parent.map(|p| p.id.clone()),
+        platform: image.platform.clone(),
+        trust_domain: image.trust_domain.clone(),
+        folder: view.folder(),
+        reference: view.reference(),
+        digest: None,
+        interpreter: super::dockerfile::interpreter(language).into(),
+        lock: FileDigest { file: file.into(), sha256: sha256(&bytes) },
+        environment: preload::environment(language).iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
+        packages: view.packages.iter().map(PackageId::spec).collect(),
+        preload: image.preload.clone(),
+        warmup: Vec::new(),
+        costs: ManifestCosts {
+            load_ms: image.load_ms,
+            resident_mb: image.resident_mb,
+            added_mb: image.added_mb,
+            swap_ms: image.swap_ms,
+        },
+        swap: vec![preferred, SwapMethod::Criu { minimum_version: CRIU.into() }],
+    }
+}
+
+fn functions(plan: &Plan, inventory: &Inventory, views: &[View<'_>]) -> Vec<ManifestFunction> {
+    let assigned: BTreeMap<&str, &str> =
+        plan.assignments.iter().map(|a| (a.function.as_str(), a.image.as_str())).collect();
+    let mut functions: Vec<ManifestFunction> = inventory
+        .functions
+        .iter()
+        .map(|function| {
+            let image = assigned.get(function.id.as_str()).and_then(|id| views.iter().find(|v| v.image.id == *id));
+            let held: BTreeSet<&PackageId> = image.iter().flat_map(|v| &v.packages).collect();
+            let mut loads: Vec<&PackageId> = function.closure.iter().filter(|p| !held.contains(p)).collect();
+            loads.sort();
+            loads.dedup();
+            let folder = function.platform.as_ref().map(|p| preload::function_folder(p.language));
+            ManifestFunction {
+                id: function.id.clone(),
+                path: function.path.clone(),
+                handler: function.handler.clone(),
+                platform: function.platform.clone(),
+                image: image.map(|v| v.image.id.clone()),
+                fallback: fallback(function, image, views),
+                loads: loads.into_iter().map(PackageId::spec).collect(),
+                unresolved: function.unresolved.iter().map(|r| r.text.clone()).collect(),
+                environment: folder.map(|f| ("WARMSET_FUNCTION_DIR".to_string(), f.to_string())).into_iter().collect(),
+            }
+        })
+        .collect();
+    functions.sort_by(|a, b| a.id.cmp(&b.id));
+    functions
+}
+
+/// The other images that the function may use under the subset rule and that are faster than a cold start, the one
+/// that saves most first; then the cold start.
+fn fallback(function: &Function, own: Option<&View<'_>>, views: &[View<'_>]) -> Vec<Fallback> {
+    let closure: BTreeSet<&PackageId> = function.closure.iter().collect();
+    let mut others: Vec<(f64, &str)> = views
+        .iter()
+        .filter(|v| own.is_some_and(|own| own.image.id != v.image.id))
+        .filter(|v| {
+            function.platform.as_ref() == Some(&v.image.platform) && function.trust_domain == v.image.trust_domain
+        })
+        .filter(|v| v.packages.iter().all(|p| closure.contains(p)))
+        .map(|v| (v.image.load_ms - v.image.swap_ms, v.image.id.as_str()))
+        .filter(|(saved, _)| *saved > 0.0)
+        .collect();
+    others.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+    let images = others.into_iter().map(|(_, id)| Fallback::Image { id: id.to_string() });
+    images.chain([Fallback::Cold]).collect()
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::emit::samples;
+    use crate::emit::view::views;
+
+    fn made() -> SwapManifest {
+        let plan = samples::plan();
+        let (views, _) = views(&plan);
+        let locks = BTreeMap::from([("node20-ms-5c5c".to_string(), ("package-lock.json", b"abc".to_vec()))]);
+        manifest("fleet", &plan, &samples::inventory(), &views, &locks)
+    }
+
+    #[test]
+    fn every_function_is_there_with_its_image_and_what_it_loads_itself() {
+        let manifest = made();
+        let ids: Vec<&str> = manifest.functions.iter().map(|f| f.id.as_str()).collect();
+        assert_eq!(ids, ["api", "clock", "matmul", "page <b>&\"bold\"", "report", "table", "webhook"]);
+        let report = &manifest.functions[4];
+        assert_eq!(report.image.as_deref(), Some("py311-numpy-pandas-3f9a"));
+        assert_eq!(report.loads, ["requests==2.32.3"]);
+        let webhook = &manifest.functions[6];
+        assert_eq!((webhook.image.as_deref(), webhook.unresolved.as_slice()), (None, &["flask>=2".to_string()][..]));
+        assert_eq!(webhook.fallback, [Fallback::Cold]);
+    }
+
+    #[test]
+    fn a_function_falls_back_to_a_smaller_image_before_it_starts_cold() {
+        let manifest = made();
+        let table = manifest.functions.iter().find(|f| f.id == "table").unwrap();
+        assert_eq!(table.fallback, [Fallback::Image { id: "py311-numpy-1a2b".into() }, Fallback::Cold]);
+        // The parent's function must not be sent to the child: the child holds more than its closure.
+        let matmul = manifest.functions.iter().find(|f| f.id == "matmul").unwrap();
+        assert_eq!(matmul.fallback, [Fallback::Cold]);
+    }
+
+    #[test]
+    fn another_trust_domain_or_platform_is_no_fallback() {
+        let mut plan = samples::plan();
+        plan.images.truncate(1);
+        let mut inventory = samples::inventory();
+        let table = inventory.functions.iter_mut().find(|f| f.id == "table").unwrap();
+        table.trust_domain = "other".into();
+        let table = table.clone();
+        let (views, _) = views(&plan);
+        let own = View { image: views[0].image, parent: None, packages: vec![], added: vec![] };
+        let mut image = own.image.clone();
+        image.id = "mine".into();
+        let own = View { image: &image, ..own };
+        assert_eq!(fallback(&table, Some(&own), &views), [Fallback::Cold]);
+    }
+
+    #[test]
+    fn the_lock_is_named_by_its_digest() {
+        let image = made().images.into_iter().find(|i| i.id == "node20-ms-5c5c").unwrap();
+        // printf abc | sha256sum
+        assert_eq!(image.lock.sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(image.lock.file, "package-lock.json");
+        assert_eq!(image.swap[0], SwapMethod::NodePool { socket: "/run/warmset/host.sock".into(), size: 1 });
+    }
+}

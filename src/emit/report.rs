@@ -1,0 +1,420 @@
+//! `report.html`: one file for a person: what was found, chosen and saved, and why. No script, no network, no dates.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::view::View;
+use crate::model::plan::{Status, WhyUnserved};
+use crate::model::{Diagnostic, Inventory, PackageId, Plan, State};
+
+const STYLE: &str = include_str!("report.css");
+
+/// Text as it stands in an element or a quoted attribute.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// A number with thousands separated by a thin space, and one decimal below 100.
+fn number(value: f64) -> String {
+    if !value.is_finite() {
+        return "unknown".to_string();
+    }
+    if value.abs() < 99.95 {
+        let short = format!("{value:.1}");
+        return short.strip_suffix(".0").unwrap_or(&short).to_string();
+    }
+    let whole = format!("{value:.0}");
+    let (sign, digits) = whole.strip_prefix('-').map_or(("", whole.as_str()), |d| ("-", d));
+    let mut out = String::from(sign);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            out.push('\u{202f}');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+fn percent(share: f64) -> String {
+    if share.is_finite() { format!("{:.1} %", share * 100.0) } else { "unknown".to_string() }
+}
+
+/// A bar of `value` out of `whole`; the figure stands beside it in text, so the bar is hidden from screen readers.
+fn bar(value: f64, whole: f64, class: &str) -> String {
+    let share = if whole > 0.0 && value.is_finite() { (value / whole).clamp(0.0, 1.0) } else { 0.0 };
+    format!(
+        "<span class=\"bar\" aria-hidden=\"true\"><i class=\"{class}\" style=\"width:{:.2}%\"></i></span>",
+        share * 100.0
+    )
+}
+
+/// Writes the report.
+pub fn report(
+    name: &str,
+    plan: &Plan,
+    inventory: &Inventory,
+    views: &[View<'_>],
+    diagnostics: &[&Diagnostic],
+) -> String {
+    let mut out = String::new();
+    let title = escape(name);
+    let _ = write!(
+        out,
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>warmset plan {title}</title>\n\
+         <style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>Warm images for {title}</h1>\n<p>{}</p>\n</header>\n<main>\n",
+        summary_sentence(plan, inventory)
+    );
+    figures(&mut out, plan);
+    memory(&mut out, plan, views);
+    images(&mut out, plan, views);
+    functions(&mut out, plan, inventory);
+    sources(&mut out, plan);
+    findings(&mut out, diagnostics);
+    out.push_str("</main>\n</body>\n</html>\n");
+    out
+}
+
+fn summary_sentence(plan: &Plan, inventory: &Inventory) -> String {
+    let images = plan.images.len();
+    format!(
+        "{images} image{} serve{} {} of {} functions and save{} {} of what they load at a cold start, in {} MB of {} MB.",
+        if images == 1 { "" } else { "s" },
+        if images == 1 { "s" } else { "" },
+        plan.assignments.len(),
+        inventory.functions.len(),
+        if images == 1 { "s" } else { "" },
+        percent(plan.saved_share),
+        number(plan.memory_mb),
+        number(plan.budget_mb),
+    )
+}
+
+fn figures(out: &mut String, plan: &Plan) {
+    let status = match plan.status {
+        Status::Optimal => "optimal over the candidates",
+        Status::Feasible => "feasible",
+        Status::Empty => "nothing to share",
+    };
+    let rows = [
+        (
+            "Load time saved",
+            percent(plan.saved_share),
+            format!("{} of {} ms in the period", number(plan.objective), number(plan.total_ms)),
+        ),
+        (
+            "Gap to the bound",
+            percent(plan.gap),
+            format!("no plan from {} saves more than {} ms", plan.bound_covers, number(plan.bound)),
+        ),
+        ("Status", status.to_string(), format!("plan by {}, bound by {}", plan.method.plan, plan.method.bound)),
+        (
+            "Cold starts",
+            plan.weights.clone(),
+            format!(
+                "{} functions in {} classes, {} candidate images",
+                plan.size.functions, plan.size.classes, plan.size.candidates
+            ),
+        ),
+    ];
+    out.push_str(
+        "<section aria-labelledby=\"h-figures\">\n<h2 id=\"h-figures\">In figures</h2>\n<dl class=\"cards\">\n",
+    );
+    for (term, value, note) in rows {
+        let _ = writeln!(
+            out,
+            "<div><dt>{term}</dt><dd><strong>{}</strong><br><small>{}</small></dd></div>",
+            escape(&value),
+            escape(&note)
+        );
+    }
+    out.push_str("</dl>\n</section>\n");
+}
+
+/// One bar of the budget, a segment an image.
+fn memory(out: &mut String, plan: &Plan, views: &[View<'_>]) {
+    let _ = write!(
+        out,
+        "<section aria-labelledby=\"h-memory\">\n<h2 id=\"h-memory\">Memory</h2>\n<p>{} of {} MB: what each image adds to its parent, \
+         left to right in the order of the table.</p>\n<div class=\"stack\" aria-hidden=\"true\">",
+        number(plan.memory_mb),
+        number(plan.budget_mb)
+    );
+    for (at, view) in views.iter().enumerate() {
+        let share = if plan.budget_mb > 0.0 { (view.image.added_mb / plan.budget_mb).clamp(0.0, 1.0) } else { 0.0 };
+        let _ = write!(
+            out,
+            "<i class=\"c{}\" style=\"width:{:.2}%\" title=\"{}: {} MB\"></i>",
+            at % 6,
+            share * 100.0,
+            escape(&view.image.id),
+            number(view.image.added_mb)
+        );
+    }
+    out.push_str("</div>\n</section>\n");
+}
+
+fn images(out: &mut String, plan: &Plan, views: &[View<'_>]) {
+    out.push_str("<section aria-labelledby=\"h-images\">\n<h2 id=\"h-images\">Images</h2>\n");
+    if views.is_empty() {
+        out.push_str("<p>None was chosen.</p>\n</section>\n");
+        return;
+    }
+    let mut served: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for assignment in &plan.assignments {
+        served.entry(&assignment.image).or_default().push(&assignment.function);
+    }
+    let most = views.iter().map(|v| v.image.saved_ms).fold(0.0, f64::max);
+    let largest = views.iter().map(|v| v.image.added_mb).fold(0.0, f64::max);
+    out.push_str(
+        "<div class=\"scroll\" role=\"region\" aria-labelledby=\"h-images\" tabindex=\"0\">\n<table>\n<thead><tr><th scope=\"col\">Image</th>\
+         <th scope=\"col\">Packages</th><th scope=\"col\">Serves</th><th scope=\"col\" class=\"n\">Saves, ms</th>\
+         <th scope=\"col\" class=\"n\">Adds, MB</th><th scope=\"col\" class=\"n\">Load, ms</th><th scope=\"col\" class=\"n\">Swap, ms</th></tr></thead>\n<tbody>\n",
+    );
+    for view in views {
+        let image = view.image;
+        let _ = write!(
+            out,
+            "<tr id=\"{}\"><th scope=\"row\"><code>{0}</code><br><small>{}{}</small></th><td>{}</td><td>{}</td>",
+            escape(&image.id),
+            escape(&image.platform.to_string()),
+            view.parent.map_or(String::new(), |p| format!("<br>on <a href=\"#{0}\">{0}</a>", escape(&p.id))),
+            package_list(view),
+            name_list(served.get(image.id.as_str()).map_or(&[][..], Vec::as_slice)),
+        );
+        let _ = writeln!(
+            out,
+            "<td class=\"n\">{}{}</td><td class=\"n\">{}{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
+            number(image.saved_ms),
+            bar(image.saved_ms, most, "save"),
+            number(image.added_mb),
+            bar(image.added_mb, largest, "cost"),
+            number(image.load_ms),
+            number(image.swap_ms),
+        );
+    }
+    out.push_str("</tbody>\n</table>\n</div>\n</section>\n");
+}
+
+/// What the image adds is in bold; what it has from its parent is not.
+fn package_list(view: &View<'_>) -> String {
+    let items: Vec<String> = view
+        .packages
+        .iter()
+        .map(|package: &PackageId| {
+            let text = escape(&package.spec());
+            if view.parent.is_some() && view.added.contains(package) { format!("<b>{text}</b>") } else { text }
+        })
+        .collect();
+    folded(&items, "packages")
+}
+
+fn name_list(names: &[&str]) -> String {
+    let items: Vec<String> = names.iter().map(|n| escape(n)).collect();
+    folded(&items, "functions")
+}
+
+/// A list that is folded away when it is long; `details` needs no script.
+fn folded(items: &[String], what: &str) -> String {
+    if items.len() <= 6 {
+        return items.join(", ");
+    }
+    format!("<details><summary>{} {what}</summary>{}</details>", items.len(), items.join(", "))
+}
+
+fn functions(out: &mut String, plan: &Plan, inventory: &Inventory) {
+    out.push_str(
+        "<section aria-labelledby=\"h-functions\">\n<h2 id=\"h-functions\">Functions</h2>\n\
+         <div class=\"scroll\" role=\"region\" aria-labelledby=\"h-functions\" tabindex=\"0\">\n<table>\n<thead><tr><th scope=\"col\">Function</th>\
+         <th scope=\"col\">Platform</th><th scope=\"col\">State</th><th scope=\"col\">Image</th><th scope=\"col\" class=\"n\">Weight</th>\
+         <th scope=\"col\" class=\"n\">Saved a start, ms</th><th scope=\"col\" class=\"n\">Still loads, ms</th></tr></thead>\n<tbody>\n",
+    );
+    let assigned: BTreeMap<&str, _> = plan.assignments.iter().map(|a| (a.function.as_str(), a)).collect();
+    let unserved: BTreeMap<&str, _> = plan.unserved.iter().map(|u| (u.function.as_str(), u)).collect();
+    let mut listed: Vec<_> = inventory.functions.iter().collect();
+    listed.sort_by(|a, b| a.id.cmp(&b.id));
+    for function in listed {
+        let (image, weight, saved, rest) =
+            match (assigned.get(function.id.as_str()), unserved.get(function.id.as_str())) {
+                (Some(a), _) => {
+                    let next = a.next_best.as_ref().map_or(String::new(), |n| {
+                        format!("<br><small>next best {}: {} ms</small>", escape(&n.image), number(n.saved_ms))
+                    });
+                    let link = format!("<a href=\"#{0}\">{0}</a>{next}", escape(&a.image));
+                    (link, number(a.weight), number(a.saved_ms), number(a.remaining_ms))
+                }
+                (None, Some(u)) => {
+                    (format!("cold: {}", why(u.why)), number(u.weight), "0".to_string(), number(u.load_ms))
+                }
+                (None, None) => ("not in the plan".to_string(), String::new(), String::new(), String::new()),
+            };
+        let _ = writeln!(
+            out,
+            "<tr><th scope=\"row\">{}<br><small>{}</small></th><td>{}</td><td><span class=\"state {3}\">{3}</span></td>\
+             <td>{image}</td><td class=\"n\">{weight}</td><td class=\"n\">{saved}</td><td class=\"n\">{rest}</td></tr>",
+            escape(&function.id),
+            escape(&function.path),
+            escape(&function.platform.as_ref().map_or("unknown".to_string(), ToString::to_string)),
+            state(function.state),
+        );
+    }
+    out.push_str("</tbody>\n</table>\n</div>\n</section>\n");
+}
+
+fn state(state: State) -> &'static str {
+    match state {
+        State::Locked => "locked",
+        State::Pinned => "pinned",
+        State::Partial => "partial",
+        State::Unresolved => "unresolved",
+    }
+}
+
+fn why(why: WhyUnserved) -> &'static str {
+    match why {
+        WhyUnserved::NothingToShare => "nothing to share",
+        WhyUnserved::Unresolved => "no version is known",
+        WhyUnserved::UnknownPlatform => "platform unknown",
+        WhyUnserved::NotWorthIt => "not worth its memory",
+        WhyUnserved::TooLarge => "too large for the budget",
+        WhyUnserved::UnknownCost => "no cost is known",
+    }
+}
+
+fn sources(out: &mut String, plan: &Plan) {
+    if plan.value_by_source.is_empty() {
+        return;
+    }
+    out.push_str(
+        "<section aria-labelledby=\"h-costs\">\n<h2 id=\"h-costs\">Where the costs come from</h2>\n<table class=\"small\">\n\
+         <thead><tr><th scope=\"col\">Source</th><th scope=\"col\" class=\"n\">Share of the value</th></tr></thead>\n<tbody>\n",
+    );
+    for (source, share) in &plan.value_by_source {
+        let _ = writeln!(
+            out,
+            "<tr><th scope=\"row\">{source}</th><td class=\"n\">{}{}</td></tr>",
+            percent(*share),
+            bar(*share, 1.0, "save")
+        );
+    }
+    out.push_str("</tbody>\n</table>\n</section>\n");
+}
+
+fn findings(out: &mut String, diagnostics: &[&Diagnostic]) {
+    out.push_str("<section aria-labelledby=\"h-findings\">\n<h2 id=\"h-findings\">Diagnostics</h2>\n");
+    if diagnostics.is_empty() {
+        out.push_str("<p>None.</p>\n</section>\n");
+        return;
+    }
+    out.push_str(
+        "<div class=\"scroll\" role=\"region\" aria-labelledby=\"h-findings\" tabindex=\"0\">\n<table>\n<thead><tr><th scope=\"col\">Place</th>\
+         <th scope=\"col\">What</th><th scope=\"col\">Next step</th></tr></thead>\n<tbody>\n",
+    );
+    for diagnostic in diagnostics {
+        let function =
+            diagnostic.function.as_deref().map_or(String::new(), |f| format!("<br><small>{}</small>", escape(f)));
+        let _ = writeln!(
+            out,
+            "<tr><th scope=\"row\"><code>{}</code>{function}</th><td><span class=\"{1}\">{1}</span> <code>{2}</code><br>{3}</td><td>{4}</td></tr>",
+            escape(&diagnostic.place.to_string()),
+            diagnostic.severity,
+            escape(&diagnostic.code),
+            escape(&diagnostic.reason),
+            escape(&diagnostic.next_step),
+        );
+    }
+    out.push_str("</tbody>\n</table>\n</div>\n</section>\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::emit::samples;
+    use crate::emit::view::views;
+
+    fn made() -> String {
+        let (plan, inventory) = (samples::plan(), samples::inventory());
+        let (views, _) = views(&plan);
+        report("fleet <1>", &plan, &inventory, &views, &plan.diagnostics.iter().collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn names_from_the_fleet_cannot_become_markup() {
+        let html = made();
+        assert!(!html.contains("<b>&\"bold\""));
+        assert!(html.contains("page &lt;b&gt;&amp;&quot;bold&quot;"));
+        assert!(html.contains("<title>warmset plan fleet &lt;1&gt;</title>"));
+    }
+
+    #[test]
+    fn it_needs_no_network_and_no_script() {
+        let html = made().to_lowercase();
+        for word in ["http:", "https:", "//", "<script", "<link", "@import", "url(", "<img", "<iframe", "javascript:"] {
+            assert!(!html.contains(word), "{word}");
+        }
+    }
+
+    #[test]
+    fn every_element_is_closed_and_every_inner_link_has_its_target() {
+        let html = made();
+        let mut open: Vec<&str> = Vec::new();
+        for piece in html.split('<').skip(1) {
+            let tag = piece.split(['>', ' ']).next().unwrap();
+            match tag.strip_prefix('/') {
+                Some(name) => assert_eq!(open.pop(), Some(name)),
+                None if matches!(tag, "!doctype" | "meta" | "br") => {}
+                None => open.push(tag),
+            }
+        }
+        assert!(open.is_empty(), "{open:?}");
+        let mut links = 0;
+        for piece in html.split("href=\"#").skip(1) {
+            let id = piece.split('"').next().unwrap();
+            assert!(html.contains(&format!("id=\"{id}\"")), "{id}");
+            links += 1;
+        }
+        assert!(links >= 8);
+    }
+
+    #[test]
+    fn every_function_and_image_is_listed_and_equal_input_gives_equal_bytes() {
+        let html = made();
+        for text in [
+            "matmul",
+            "webhook",
+            "cold: no version is known",
+            "py311-numpy-pandas-3f9a",
+            "flask&gt;=2 has no known version",
+        ] {
+            assert!(html.contains(text), "{text}");
+        }
+        assert_eq!(html, made());
+    }
+
+    #[test]
+    fn numbers_are_short_and_grouped() {
+        for (value, text) in [
+            (0.0, "0"),
+            (7.25, "7.2"),
+            (99.94, "99.9"),
+            (99.96, "100"),
+            (1234567.0, "1\u{202f}234\u{202f}567"),
+            (-1500.0, "-1\u{202f}500"),
+            (f64::NAN, "unknown"),
+        ] {
+            assert_eq!(number(value), text);
+        }
+    }
+}
