@@ -20,7 +20,7 @@ pub fn run(command: &ExplainCommand, talk: Talk) -> Result<Outcome, Failure> {
             let inventory = load::inventory(&command.input, &command.options, talk)?;
             let why = explain::why(&inventory, &command.function, package).map_err(|e| Failure::Message(e.to_string()))?;
             match command.format {
-                TextFormat::Json => json::pretty(&why),
+                TextFormat::Json => json::text(&why),
                 TextFormat::Text => closure_text(&why),
             }
         }
@@ -30,7 +30,7 @@ pub fn run(command: &ExplainCommand, talk: Talk) -> Result<Outcome, Failure> {
             explain::function(&inventory, &command.function).map_err(|e| Failure::Message(e.to_string()))?;
             let choice = choice(&plan, &inventory, &command.function);
             match command.format {
-                TextFormat::Json => json::pretty(&choice.json()),
+                TextFormat::Json => json::text(&choice.json()),
                 TextFormat::Text => choice.text(),
             }
         }

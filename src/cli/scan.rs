@@ -16,10 +16,10 @@ use super::write;
 pub fn run(command: &ScanCommand, talk: Talk) -> Result<Outcome, Failure> {
     let inventory = load::scan(&command.fleet, &command.options, talk)?;
     if let Some(out) = &command.out {
-        write::file(out, json::pretty(&inventory).as_bytes())?;
+        write::file(out, json::text(&inventory).as_bytes())?;
     }
     match command.format {
-        TextFormat::Json if command.out.is_none() => talk.result(&json::pretty(&inventory))?,
+        TextFormat::Json if command.out.is_none() => talk.result(&json::text(&inventory))?,
         TextFormat::Json => {}
         TextFormat::Text => talk.result(&text(&inventory))?,
     }

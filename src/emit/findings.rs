@@ -97,7 +97,11 @@ pub fn github(diagnostics: &[Diagnostic]) -> String {
             properties.push(format!("line={}", d.place.line));
         }
         properties.push(format!("title={}", property(&d.code)));
-        out.push_str(&format!("::{command} {}::{}\n", properties.join(","), data(&format!("{}; next: {}", d.reason, d.next_step))));
+        out.push_str(&format!(
+            "::{command} {}::{}\n",
+            properties.join(","),
+            data(&format!("{}; next: {}", d.reason, d.next_step))
+        ));
     }
     out
 }

@@ -6,7 +6,9 @@ use crate::graph::cooccurrence::Graph;
 
 /// One cluster a community; line width by Jaccard.
 pub fn dot(graph: &Graph) -> String {
-    let mut out = String::from("graph warmset {\n  layout=fdp; overlap=prism; splines=true;\n  node [shape=box, style=rounded, fontname=\"Helvetica\", fontsize=10];\n");
+    let mut out = String::from(
+        "graph warmset {\n  layout=fdp; overlap=prism; splines=true;\n  node [shape=box, style=rounded, fontname=\"Helvetica\", fontsize=10];\n",
+    );
     for (at, community) in graph.communities.iter().enumerate() {
         let _ = writeln!(out, "  subgraph cluster_{at} {{\n    label={};", quoted(&community.name));
         for node in graph.packages.iter().filter(|n| n.community == at) {

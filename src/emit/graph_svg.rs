@@ -58,7 +58,8 @@ pub fn svg(graph: &Graph) -> String {
     out
 }
 
-const STYLE: &str = "  text { font-family: system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif; fill: #20262e; }
+const STYLE: &str =
+    "  text { font-family: system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif; fill: #20262e; }
   .paper { fill: #ffffff; }
   .label { font-size: 11px; }
   .version, .figure { fill: #69727d; font-size: 10px; }
@@ -105,7 +106,10 @@ fn place(graph: &Graph) -> Vec<Placed<'_>> {
 fn strongest(graph: &Graph) -> Vec<&Pair> {
     let mut by_strength: Vec<&Pair> = graph.pairs.iter().collect();
     by_strength.sort_by(|x, y| {
-        y.jaccard.total_cmp(&x.jaccard).then(y.saves_ms.total_cmp(&x.saves_ms)).then_with(|| (&x.a, &x.b).cmp(&(&y.a, &y.b)))
+        y.jaccard
+            .total_cmp(&x.jaccard)
+            .then(y.saves_ms.total_cmp(&x.saves_ms))
+            .then_with(|| (&x.a, &x.b).cmp(&(&y.a, &y.b)))
     });
     let mut kept: BTreeMap<&crate::model::PackageId, usize> = BTreeMap::new();
     by_strength.retain(|pair| {
@@ -218,13 +222,8 @@ fn legend(out: &mut String, graph: &Graph, left: f64) {
     line(out, "head", left, "Communities", 24.0);
     let mut row_y = 84.0;
     for (at, community) in graph.communities.iter().enumerate().take(24) {
-        let _ = writeln!(
-            out,
-            "<circle cx=\"{:.0}\" cy=\"{:.0}\" r=\"5\" fill=\"{}\"/>",
-            left + 6.0,
-            row_y - 4.0,
-            hue(at)
-        );
+        let _ =
+            writeln!(out, "<circle cx=\"{:.0}\" cy=\"{:.0}\" r=\"5\" fill=\"{}\"/>", left + 6.0, row_y - 4.0, hue(at));
         line(out, "row", left + 20.0, &shorten(&community.name, 58), 16.0);
         row_y = line(
             out,
@@ -244,7 +243,10 @@ fn legend(out: &mut String, graph: &Graph, left: f64) {
             out,
             "figure",
             left + 20.0,
-            &format!("{} functions, Jaccard {:.2}, {:.0} ms, {:.0} MB", pair.functions, pair.jaccard, pair.saves_ms, pair.saves_mb),
+            &format!(
+                "{} functions, Jaccard {:.2}, {:.0} ms, {:.0} MB",
+                pair.functions, pair.jaccard, pair.saves_ms, pair.saves_mb
+            ),
             19.0,
         );
     }

@@ -9,6 +9,12 @@ pub fn pretty<T: Serialize>(value: &T) -> Result<Vec<u8>, serde_json::Error> {
     Ok(bytes)
 }
 
+/// The same as text, for artefacts of our own types.
+pub fn text<T: Serialize>(value: &T) -> String {
+    let bytes = pretty(value).expect("the keys of our own types are strings");
+    String::from_utf8(bytes).expect("JSON is UTF-8")
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;

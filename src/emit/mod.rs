@@ -4,6 +4,10 @@
 
 mod bake;
 mod dockerfile;
+pub mod findings;
+pub mod graph_dot;
+pub mod graph_graphml;
+pub mod graph_svg;
 pub mod json;
 mod manifest;
 mod node_layout;
@@ -15,6 +19,7 @@ mod requirements_lock;
 #[cfg(test)]
 mod samples;
 mod view;
+mod xml;
 
 use std::collections::BTreeMap;
 

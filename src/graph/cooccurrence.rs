@@ -215,12 +215,16 @@ fn describe(
             let set: BTreeSet<&PackageId> = packages.iter().map(|&i| ranked[i].0).collect();
             let functions =
                 classes.iter().filter(|c| c.closure.iter().any(|id| set.contains(id))).map(|c| c.functions.len()).sum();
-            packages.sort_by(|&a, &b| ranked[b].1.functions.cmp(&ranked[a].1.functions).then_with(|| ranked[a].0.cmp(ranked[b].0)));
+            packages.sort_by(|&a, &b| {
+                ranked[b].1.functions.cmp(&ranked[a].1.functions).then_with(|| ranked[a].0.cmp(ranked[b].0))
+            });
             let name: Vec<&str> = packages.iter().take(3).map(|&i| ranked[i].0.name.as_str()).collect();
             (community, Community { name: name.join(", "), packages: packages.len(), functions })
         })
         .collect();
-    rows.sort_by(|a, b| b.1.functions.cmp(&a.1.functions).then(b.1.packages.cmp(&a.1.packages)).then_with(|| a.1.name.cmp(&b.1.name)));
+    rows.sort_by(|a, b| {
+        b.1.functions.cmp(&a.1.functions).then(b.1.packages.cmp(&a.1.packages)).then_with(|| a.1.name.cmp(&b.1.name))
+    });
     let order = rows.iter().enumerate().map(|(at, (community, _))| (*community, at)).collect();
     (order, rows.into_iter().map(|(_, c)| c).collect())
 }

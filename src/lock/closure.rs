@@ -127,7 +127,9 @@ impl<'a> Walk<'a> {
         match (allowed.next(), allowed.next()) {
             (Some(target), None) => self.take(requirer, edge, target),
             // Node resolves a name to one place: the first that the lock names.
-            (Some(target), Some(_)) if self.lock.kind.ecosystem() == Ecosystem::Npm => self.take(requirer, edge, target),
+            (Some(target), Some(_)) if self.lock.kind.ecosystem() == Ecosystem::Npm => {
+                self.take(requirer, edge, target)
+            }
             (Some(_), Some(_)) => self.undecided.push((requirer, edge)),
             (None, _) => {
                 // A marker that fails says that the package is not needed; a system that does not fit, that it cannot be had.
@@ -198,7 +200,8 @@ impl<'a> Walk<'a> {
         for (at, node) in &self.reached {
             let Some(id) = listed(at) else { continue };
             // npm keeps the same package in several places of the tree, each with its own surroundings.
-            let reached = out.packages.entry(id.clone()).or_insert_with(|| Reached { entry: *at, ..Reached::default() });
+            let reached =
+                out.packages.entry(id.clone()).or_insert_with(|| Reached { entry: *at, ..Reached::default() });
             if self.lock.entries[*at].requires.is_some() {
                 let requires = reached.requires.get_or_insert_default();
                 requires.extend(node.requires.iter().filter_map(listed).filter(|r| *r != id).cloned());

@@ -104,7 +104,12 @@ impl Reader<'_> {
     }
 
     fn alternative(
-        &mut self, at: usize, name: &str, value: &DeValue, extras: &BTreeMap<String, Vec<String>>, out: &mut Vec<Edge>,
+        &mut self,
+        at: usize,
+        name: &str,
+        value: &DeValue,
+        extras: &BTreeMap<String, Vec<String>>,
+        out: &mut Vec<Edge>,
     ) {
         let line = self.lines.of(at);
         let empty = DeTable::new();

@@ -106,7 +106,8 @@ impl Reader<'_> {
     }
 
     fn dynamic(&mut self, project: &DeTable, poetry: &DeTable) {
-        if !doc::strings(project, "dynamic").iter().any(|f| f == "dependencies") || poetry.get("dependencies").is_some() {
+        if !doc::strings(project, "dynamic").iter().any(|f| f == "dependencies") || poetry.get("dependencies").is_some()
+        {
             return;
         }
         let at = project.get("dynamic").map_or(0, |v| v.span().start);
@@ -142,7 +143,9 @@ impl Reader<'_> {
                 let Some((requirement, optional)) = self.poetry_requirement(at, &name, value, scope) else { continue };
                 match by_name.get(&name).filter(|_| optional) {
                     Some(extras) => self.out.requires.extend(
-                        extras.iter().map(|e| ManifestRequirement { scope: Scope::Extra(e.clone()), ..requirement.clone() }),
+                        extras
+                            .iter()
+                            .map(|e| ManifestRequirement { scope: Scope::Extra(e.clone()), ..requirement.clone() }),
                     ),
                     // Optional and in no extra: nothing can ask for it.
                     None if optional => {}
@@ -153,7 +156,11 @@ impl Reader<'_> {
     }
 
     fn poetry_requirement(
-        &mut self, at: usize, name: &str, value: &DeValue, scope: &Scope,
+        &mut self,
+        at: usize,
+        name: &str,
+        value: &DeValue,
+        scope: &Scope,
     ) -> Option<(ManifestRequirement, bool)> {
         let mut out = ManifestRequirement {
             name: name.to_string(),
@@ -182,7 +189,9 @@ impl Reader<'_> {
             }
             let python = doc::string(table, "python").and_then(pep508::python_marker);
             out.marker = pep508::and(out.marker, python);
-            if let Some(platform) = doc::string(table, "platform").filter(|p| p.bytes().all(|b| b.is_ascii_alphanumeric())) {
+            if let Some(platform) =
+                doc::string(table, "platform").filter(|p| p.bytes().all(|b| b.is_ascii_alphanumeric()))
+            {
                 out.marker = pep508::and(out.marker, pep508::marker(&format!("sys_platform == '{platform}'")).ok());
             }
         } else {
@@ -209,7 +218,8 @@ impl Reader<'_> {
             let source = ["git", "url", "path", "workspace"].iter().find(|key| table.get(**key).is_some());
             by_name.extend(source.map(|s| (normalise_pypi(name), (*s).to_string())));
         }
-        for (_, name, value) in poetry.and_then(|p| doc::table(p, "dependencies")).map(doc::fields).unwrap_or_default() {
+        for (_, name, value) in poetry.and_then(|p| doc::table(p, "dependencies")).map(doc::fields).unwrap_or_default()
+        {
             let source = doc::as_table(value).and_then(poetry_source);
             by_name.extend(source.map(|s| (normalise_pypi(name), s)));
         }
@@ -237,10 +247,13 @@ impl Reader<'_> {
                 if reached.insert(next) {
                     queue.extend(asks.get(next).into_iter().flatten());
                     let held = |r: &&ManifestRequirement| r.scope == Scope::Extra(next.to_string()) && !is_own(r);
-                    added.extend(self.out.requires.iter().filter(held).map(|r| ManifestRequirement {
-                        scope: Scope::Extra(extra.to_string()),
-                        ..r.clone()
-                    }));
+                    added.extend(
+                        self.out
+                            .requires
+                            .iter()
+                            .filter(held)
+                            .map(|r| ManifestRequirement { scope: Scope::Extra(extra.to_string()), ..r.clone() }),
+                    );
                 }
             }
         }

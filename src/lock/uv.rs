@@ -170,7 +170,11 @@ impl<'b, 't> Reader<'_, 'b, 't> {
             };
             out.push(Edge {
                 to: self.index.get(&name).into_iter().flatten().filter(fits).copied().collect(),
-                text: specifiers.get(&name).cloned().or(doc::string(dependency, "specifier").map(Into::into)).unwrap_or_default(),
+                text: specifiers
+                    .get(&name)
+                    .cloned()
+                    .or(doc::string(dependency, "specifier").map(Into::into))
+                    .unwrap_or_default(),
                 name,
                 line,
                 extras: pep508::extras(extras.iter().map(String::as_str)).unwrap_or_default(),
@@ -205,7 +209,8 @@ fn specifiers(metadata: &DeTable) -> BTreeMap<String, String> {
     let mut list = |table: &DeTable, key: &str| {
         for (_, value) in doc::array(table, key) {
             let dist = doc::as_table(value);
-            if let Some((name, text)) = dist.and_then(|d| Some((doc::string(d, "name")?, doc::string(d, "specifier")?))) {
+            if let Some((name, text)) = dist.and_then(|d| Some((doc::string(d, "name")?, doc::string(d, "specifier")?)))
+            {
                 out.entry(normalise_pypi(name)).or_insert_with(|| text.to_string());
             }
         }
@@ -258,10 +263,12 @@ fn hashes(package: &DeTable) -> Vec<String> {
 
 /// Bytes of the wheel that Linux would take: one for any platform, else the first for manylinux, x86-64 before others.
 fn size(package: &DeTable) -> Option<u64> {
-    let wheels = || files(package).filter_map(|f| {
-        let file = ["url", "path", "filename"].iter().find_map(|key| doc::string(f, key))?;
-        file.ends_with(".whl").then(|| (file, doc::number(f, "size")))
-    });
+    let wheels = || {
+        files(package).filter_map(|f| {
+            let file = ["url", "path", "filename"].iter().find_map(|key| doc::string(f, key))?;
+            file.ends_with(".whl").then(|| (file, doc::number(f, "size")))
+        })
+    };
     let find = |wanted: &[&str]| wheels().find(|(file, _)| wanted.iter().all(|w| file.contains(w)));
     find(&["-none-any.whl"]).or_else(|| find(&["manylinux", "x86_64"])).or_else(|| find(&["manylinux"]))?.1
 }

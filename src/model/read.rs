@@ -55,7 +55,11 @@ pub fn inventory(file: &str, text: &str) -> Result<Inventory, Diagnostic> {
         inventory.diagnostics.push(Diagnostic::new(
             codes::REFERENCE_UNKNOWN,
             Place::file(file),
-            format!("closures name {} packages that are not defined, for example {}", strangers.len(), first.join(", ")),
+            format!(
+                "closures name {} packages that are not defined, for example {}",
+                strangers.len(),
+                first.join(", ")
+            ),
         ));
         inventory.packages.extend(strangers.into_iter().map(super::Package::new));
     }
@@ -83,7 +87,10 @@ pub fn plan(file: &str, text: &str) -> Result<Plan, Diagnostic> {
         }
     }
     if let Some(assignment) = plan.assignments.iter().find(|a| !ids.contains(a.image.as_str())) {
-        return broken(format!("`{}` is assigned to {}, which is not in the plan", assignment.function, assignment.image));
+        return broken(format!(
+            "`{}` is assigned to {}, which is not in the plan",
+            assignment.function, assignment.image
+        ));
     }
     Ok(plan)
 }
@@ -119,7 +126,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_meant_is_refused() {
-        let function = |id: &str, extra: &str| format!(r#"{{"id":"{id}","path":"f","state":"locked","closure":[]{extra}}}"#);
+        let function =
+            |id: &str, extra: &str| format!(r#"{{"id":"{id}","path":"f","state":"locked","closure":[]{extra}}}"#);
         for (text, code) in [
             (format!(r#"{{{HEAD},"functions":[{},{}]}}"#, function("f", ""), function("f", "")), "artefact-invalid"),
             (format!(r#"{{{HEAD},"functions":[{}]}}"#, function("f", r#","weight":-1"#)), "artefact-invalid"),

@@ -201,7 +201,12 @@ pub fn lagrangian(instance: &Instance, limits: &Limits, known: &State) -> Bound 
     let incumbent = known.objective();
     let scale = scale(instance, limits, known);
     let mut centre = scale.clone();
-    centre.u.iter_mut().zip(&known.best).zip(&instance.weights).for_each(|((u, best), weight)| *u = best * weight * 0.7);
+    centre
+        .u
+        .iter_mut()
+        .zip(&known.best)
+        .zip(&instance.weights)
+        .for_each(|((u, best), weight)| *u = best * weight * 0.7);
     centre.t.iter_mut().zip(&relaxation.root).for_each(|(t, root)| *t = root * centre.lambda * 0.7);
     centre.nu = 0.0;
 
