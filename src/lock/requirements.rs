@@ -592,6 +592,8 @@ fn redact(url: &str) -> String {
 }
 
 #[cfg(test)]
+// A closure that gives `Result<String, Diagnostic>` is what the reader takes.
+#[allow(clippy::result_large_err)]
 mod tests {
     use super::*;
 
