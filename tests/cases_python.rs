@@ -98,18 +98,31 @@ fn uv_closures_are_what_uv_exports() {
         let lock = read(Kind::Uv, &folder.join(case["path"].as_str().unwrap()).join("uv.lock"));
         let found = closure::closure(&lock, &lock.importers["."], &[], &platform);
         // uv prints a repository where a version would stand: its name and kind must agree.
-        let got: BTreeSet<String> = found.packages.iter().map(|(id, reached)| match lock.entries[reached.entry].source.as_deref() {
-            Some("git") => format!("{} @ git", id.name),
-            _ => format!("{}@{}", id.name, id.version),
-        }).collect();
+        let got: BTreeSet<String> = found
+            .packages
+            .iter()
+            .map(|(id, reached)| match lock.entries[reached.entry].source.as_deref() {
+                Some("git") => format!("{} @ git", id.name),
+                _ => format!("{}@{}", id.name, id.version),
+            })
+            .collect();
         let want = strings(&case["expect"]["prod_linux_x86_64_cp312"]);
-        let want: BTreeSet<String> = want.into_iter().map(|w| w.split('+').next().filter(|w| w.ends_with(" @ git")).map(String::from).unwrap_or(w)).collect();
+        let want: BTreeSet<String> = want
+            .into_iter()
+            .map(|w| w.split('+').next().filter(|w| w.ends_with(" @ git")).map(String::from).unwrap_or(w))
+            .collect();
         total += 1;
         if got == want && found.missing.is_empty() {
             exact += 1;
         } else {
             let only = |a: &BTreeSet<String>, b: &BTreeSet<String>| a.difference(b).cloned().collect::<Vec<_>>();
-            wrong.push(format!("{}: extra {:?}, lacking {:?}, missing {:?}", case["case"], only(&got, &want), only(&want, &got), found.missing));
+            wrong.push(format!(
+                "{}: extra {:?}, lacking {:?}, missing {:?}",
+                case["case"],
+                only(&got, &want),
+                only(&want, &got),
+                found.missing
+            ));
         }
     }
     println!("closure-uv: {exact}/{total}");

@@ -17,6 +17,9 @@ use super::{
 };
 use crate::model::{Diagnostic, Ecosystem, PackageId, Place, Platform, codes};
 
+/// Open choices that are settled one by one; beyond, all at once, in the order of the walk.
+const MAX_OPEN: usize = 1_000;
+
 /// The production closure of edges: an importer's, or [`roots_from_manifest`]'s.
 ///
 /// `extras` are those asked of the importer itself. Entries with source `workspace` are walked through but not listed:
@@ -80,8 +83,13 @@ impl<'a> Walk<'a> {
             // All that is settled first: a choice may follow from another.
             let (settled, open): (Vec<_>, Vec<_>) =
                 std::mem::take(&mut self.undecided).into_iter().partition(|(_, edge)| self.settled(edge).is_some());
-            let now = if settled.is_empty() { open.first().copied().into_iter().collect() } else { settled.clone() };
-            self.undecided = if settled.is_empty() { open.into_iter().skip(1).collect() } else { open };
+            // Otherwise one at a time, as what it brings may settle others; no real lock leaves many open.
+            let (now, later) = match (settled.is_empty(), open.len()) {
+                (false, _) => (settled, open),
+                (true, ..=MAX_OPEN) => (open[..1].to_vec(), open[1..].to_vec()),
+                (true, _) => (open, Vec::new()),
+            };
+            self.undecided = later;
             for (requirer, edge) in now {
                 if let Some(target) = self.settled(edge).or_else(|| self.highest(edge)) {
                     self.take(requirer, edge, target);
@@ -112,7 +120,9 @@ impl<'a> Walk<'a> {
         match (allowed.next(), allowed.next()) {
             (Some(target), None) => self.take(requirer, edge, target),
             // Node resolves a name to one place: the first that the lock names.
-            (Some(target), Some(_)) if self.lock.kind.ecosystem() == Ecosystem::Npm => self.take(requirer, edge, target),
+            (Some(target), Some(_)) if self.lock.kind.ecosystem() == Ecosystem::Npm => {
+                self.take(requirer, edge, target)
+            }
             (Some(_), Some(_)) => self.undecided.push((requirer, edge)),
             (None, _) => {
                 // A marker that fails says that the package is not needed; a system that does not fit, that it cannot be had.
@@ -183,7 +193,8 @@ impl<'a> Walk<'a> {
         for (at, node) in &self.reached {
             let Some(id) = listed(at) else { continue };
             // npm keeps the same package in several places of the tree, each with its own surroundings.
-            let reached = out.packages.entry(id.clone()).or_insert_with(|| Reached { entry: *at, ..Reached::default() });
+            let reached =
+                out.packages.entry(id.clone()).or_insert_with(|| Reached { entry: *at, ..Reached::default() });
             if self.lock.entries[*at].requires.is_some() {
                 let requires = reached.requires.get_or_insert_default();
                 requires.extend(node.requires.iter().filter_map(listed).filter(|r| *r != id).cloned());
@@ -550,12 +561,60 @@ source = { registry = "https://r" }
     }
 
     #[test]
+    fn many_versions_and_many_packages_end() {
+        let same: String = (0..2_000)
+            .map(|i| format!("[[package]]\nname='a'\nversion='{i}'\n[package.dependencies]\na='*'\n"))
+            .collect();
+        let lock = poetry::read("poetry.lock", &same);
+        assert_eq!(lock.diagnostics.iter().map(|d| d.code.as_str()).collect::<Vec<_>>(), ["lock-invalid"]);
+        let manifest = pyproject::read("pyproject.toml", "[tool.poetry.dependencies]\na='*'\n");
+        assert_eq!(closure(&lock, &roots_from_manifest(&lock, &manifest), &[], &python("3.12")).packages.len(), 1);
+        let lines: String = (0..2_000).map(|i| format!("a=={i}  # via a\n")).collect();
+        let lock = requirements::read("r.txt", &lines, &mut |_| unreachable!());
+        assert_eq!((lock.entries.len(), lock.diagnostics.len()), (2_000, 1_999));
+        let chain: String = (0..20_000).map(|i| format!("p{}==1\n    # via p{i}\n", i + 1)).collect();
+        let lock = requirements::read("r.txt", &chain, &mut |_| unreachable!());
+        assert_eq!(closure(&lock, &lock.importers["."], &[], &python("3.12")).packages.len(), 20_000);
+    }
+
+    proptest::proptest! {
+        /// Lines of real forms in any order, repeated and left out, never panic, and what is reached is an entry.
+        #[test]
+        fn shuffled_locks_are_walked(order in proptest::collection::vec(0usize..80, 0..60)) {
+            let lines: Vec<&str> = UV.lines().collect();
+            let text: String = order.iter().filter_map(|i| lines.get(*i)).map(|l| format!("{l}\n")).collect();
+            for lock in [uv::read("uv.lock", &text), uv::read("uv.lock", &format!("version = 1\n{text}")), poetry::read("poetry.lock", &text)] {
+                let manifest = pyproject::read("pyproject.toml", &text);
+                let roots = roots_from_manifest(&lock, &manifest);
+                let importers = lock.importers.values().chain([&roots]);
+                for edges in importers {
+                    let found = closure(&lock, edges, &["web".into()], &python("3.12"));
+                    proptest::prop_assert!(found.packages.iter().all(|(id, r)| lock.entries[r.entry].id == *id));
+                }
+                contradictions(&lock, &manifest, &pep508::satisfies);
+            }
+        }
+    }
+
+    #[test]
     fn a_lock_that_does_not_fit_its_manifest_is_told() {
-        let lock = poetry::read("poetry.lock", "[[package]]\nname='a'\nversion='1.5'\n[[package]]\nname='b'\nversion='3.0'\n[metadata]\nlock-version='2.0'\n");
-        let manifest = pyproject::read("pyproject.toml", "[tool.poetry.dependencies]\na='^1.2'\nb='^2.0'\nc='*'\nd={version='*', markers=\"sys_platform == 'win32'\"}\ne={git='https://h/e'}\n");
+        let lock = poetry::read(
+            "poetry.lock",
+            "[[package]]\nname='a'\nversion='1.5'\n[[package]]\nname='b'\nversion='3.0'\n[metadata]\nlock-version='2.0'\n",
+        );
+        let manifest = pyproject::read(
+            "pyproject.toml",
+            "[tool.poetry.dependencies]\na='^1.2'\nb='^2.0'\nc='*'\nd={version='*', markers=\"sys_platform == 'win32'\"}\ne={git='https://h/e'}\n",
+        );
         let found = contradictions(&lock, &manifest, &pep508::satisfies);
         let said: Vec<_> = found.iter().map(|d| (d.place.line, d.reason.as_str())).collect();
-        assert_eq!(said, [(3, "b ^2.0 is declared, and poetry.lock locks 3.0"), (4, "c is declared, and poetry.lock does not lock it")]);
+        assert_eq!(
+            said,
+            [
+                (3, "b ^2.0 is declared, and poetry.lock locks 3.0"),
+                (4, "c is declared, and poetry.lock does not lock it")
+            ]
+        );
         // A requirements file that promises nothing may lack what it likes, but not hold what is excluded.
         let partial = requirements::read("r.txt", "b==3.0\n", &mut |_| unreachable!());
         assert_eq!(contradictions(&partial, &manifest, &pep508::satisfies).len(), 1);

@@ -96,7 +96,9 @@ mod tests {
 
     #[test]
     fn any_platform_that_parses_has_an_environment() {
-        for text in ["python3.99-linux-x86_64-glibc", "node20-linux-x86_64-musl", "python9999.9999-windows-aarch64-none"] {
+        for text in
+            ["python3.99-linux-x86_64-glibc", "node20-linux-x86_64-musl", "python9999.9999-windows-aarch64-none"]
+        {
             marker_environment(&text.parse().unwrap());
         }
     }

@@ -164,7 +164,9 @@ pub fn url_kind(url: &str) -> &'static str {
         Some(scheme) if scheme.starts_with("git") => "git",
         Some("file") => "path",
         // One letter is a Windows drive.
-        Some(scheme) if scheme.len() > 1 && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c)) => "url",
+        Some(scheme) if scheme.len() > 1 && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c)) => {
+            "url"
+        }
         _ => "path",
     }
 }
@@ -324,7 +326,11 @@ mod tests {
         for (text, source, exact) in [
             ("a @ git+https://host/a@v1 ; sys_platform == 'linux'", "git", None),
             ("a@https://host/x/archive/1.26.8.zip", "url", None),
-            ("torch @ https://host/whl/cpu/torch-2.1.0%2Bcpu-cp311-cp311-linux_x86_64.whl#sha256=0", "url", Some("2.1.0+cpu")),
+            (
+                "torch @ https://host/whl/cpu/torch-2.1.0%2Bcpu-cp311-cp311-linux_x86_64.whl#sha256=0",
+                "url",
+                Some("2.1.0+cpu"),
+            ),
             ("a @ file:///home/a-1.0.tar.gz", "path", Some("1.0")),
             ("a @ ../b-1.0.tar.gz", "path", None),
         ] {
@@ -342,8 +348,23 @@ mod tests {
 
     #[test]
     fn what_is_no_specifier_is_refused() {
-        for text in ["asdf==", "==1.0", "asdf 1.0", "foo|bar=='1.2.4'", "foo{bar}==%%", "foo,bar==1", "foo=='x'", "a[b", "a @ ",
-            "é==1", "a-==1", "a;nonsense", "a; python_version <", "django==5.*.*", ""] {
+        for text in [
+            "asdf==",
+            "==1.0",
+            "asdf 1.0",
+            "foo|bar=='1.2.4'",
+            "foo{bar}==%%",
+            "foo,bar==1",
+            "foo=='x'",
+            "a[b",
+            "a @ ",
+            "é==1",
+            "a-==1",
+            "a;nonsense",
+            "a; python_version <",
+            "django==5.*.*",
+            "",
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
     }
@@ -360,11 +381,26 @@ mod tests {
     #[test]
     fn ranges_of_both_kinds() {
         for (range, inside, outside) in [
-            ("^1.2.3", "1.9.0", "2.0.0"), ("^0.2.3", "0.2.9", "0.3.0"), ("^0.0.3", "0.0.3", "0.0.4"), ("^0.0", "0.0.9", "0.1.0"),
-            ("^0", "0.9", "1.0"), ("^1", "1.9", "2.0"), ("~1.2.3", "1.2.9", "1.3.0"), ("~1.2", "1.2.9", "1.3"), ("~1", "1.9", "2.0"),
-            ("1.2.3", "1.2.3", "1.2.4"), ("1.2.*", "1.2.7", "1.3"), ("==1.2.*", "1.2", "1"), (">=1,<2", "1.5", "2.0"), (">= 1.0 < 2", "1.5", "2"),
-            ("~=1.4.2", "1.4.9", "1.5"), ("!=1.3.*", "1.4", "1.3.1"), ("^2.7 || ^3.6", "3.9", "3.5"), ("===1.0", "1.0", "1.0.0"),
-            ("==2.1.0", "2.1.0+cpu", "2.1.1+cpu"), (">=1.0.*", "1.0", "0.9"),
+            ("^1.2.3", "1.9.0", "2.0.0"),
+            ("^0.2.3", "0.2.9", "0.3.0"),
+            ("^0.0.3", "0.0.3", "0.0.4"),
+            ("^0.0", "0.0.9", "0.1.0"),
+            ("^0", "0.9", "1.0"),
+            ("^1", "1.9", "2.0"),
+            ("~1.2.3", "1.2.9", "1.3.0"),
+            ("~1.2", "1.2.9", "1.3"),
+            ("~1", "1.9", "2.0"),
+            ("1.2.3", "1.2.3", "1.2.4"),
+            ("1.2.*", "1.2.7", "1.3"),
+            ("==1.2.*", "1.2", "1"),
+            (">=1,<2", "1.5", "2.0"),
+            (">= 1.0 < 2", "1.5", "2"),
+            ("~=1.4.2", "1.4.9", "1.5"),
+            ("!=1.3.*", "1.4", "1.3.1"),
+            ("^2.7 || ^3.6", "3.9", "3.5"),
+            ("===1.0", "1.0", "1.0.0"),
+            ("==2.1.0", "2.1.0+cpu", "2.1.1+cpu"),
+            (">=1.0.*", "1.0", "0.9"),
         ] {
             assert_eq!(satisfies(range, inside), Some(true), "{range} {inside}");
             assert_eq!(satisfies(range, outside), Some(false), "{range} {outside}");
@@ -380,9 +416,13 @@ mod tests {
             python_marker(range).is_none_or(|m| m.evaluate(&environment, &[]))
         };
         let (old, new) = ("python3.8-linux-x86_64-glibc", "python3.13-linux-x86_64-glibc");
-        for (range, on_old, on_new) in
-            [("^3.9", false, true), (">=3.7,<3.12", true, false), ("*", true, true), ("!=3.8.*,>=3.6", false, true), ("~3.8 || ~3.13", true, true)]
-        {
+        for (range, on_old, on_new) in [
+            ("^3.9", false, true),
+            (">=3.7,<3.12", true, false),
+            ("*", true, true),
+            ("!=3.8.*,>=3.6", false, true),
+            ("~3.8 || ~3.13", true, true),
+        ] {
             assert_eq!((holds(range, old), holds(range, new)), (on_old, on_new), "{range}");
         }
     }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use toml::de::{DeTable, DeValue};
 
 use super::toml_doc::{self as doc, Lines};
-use super::{Edge, Entry, Kind, Lock, Scope, UNKNOWN_VERSION, When, candidates, indices_by_name, pep508};
+use super::{Edge, Entry, Kind, Lock, Scope, UNKNOWN_VERSION, When, candidates, pep508, python_index};
 use crate::model::{Diagnostic, PackageId, Place, codes, normalise_pypi};
 
 /// Reads a poetry.lock.
@@ -60,7 +60,7 @@ pub fn read(file: &str, text: &str) -> Lock {
         });
         packages.push(package);
     }
-    let index = indices_by_name(&lock.entries);
+    let index = python_index(&mut lock);
     // Two versions of one package: what Python each is for tells them apart where nothing else does.
     for indices in index.values().filter(|i| i.len() > 1) {
         for &i in indices {
@@ -104,7 +104,12 @@ impl Reader<'_> {
     }
 
     fn alternative(
-        &mut self, at: usize, name: &str, value: &DeValue, extras: &BTreeMap<String, Vec<String>>, out: &mut Vec<Edge>,
+        &mut self,
+        at: usize,
+        name: &str,
+        value: &DeValue,
+        extras: &BTreeMap<String, Vec<String>>,
+        out: &mut Vec<Edge>,
     ) {
         let line = self.lines.of(at);
         let empty = DeTable::new();
@@ -282,7 +287,13 @@ python-dotenv = ["cc"]
         let lock = read("poetry.lock", LOCK);
         assert_eq!(lock.diagnostics, []);
         let specs: Vec<_> = lock.entries.iter().map(|e| (e.id.spec(), e.line)).collect();
-        let want = [("flask-login==1.0.3", 2), ("jinja2==3.1.5", 23), ("numpy==1.26.4", 36), ("numpy==2.0.0", 41), ("python-dotenv==1.0.0", 46)];
+        let want = [
+            ("flask-login==1.0.3", 2),
+            ("jinja2==3.1.5", 23),
+            ("numpy==1.26.4", 36),
+            ("numpy==2.0.0", 41),
+            ("python-dotenv==1.0.0", 46),
+        ];
         assert_eq!(specs, want.map(|(s, l)| (s.to_string(), l)));
         assert_eq!(lock.entries[1].hashes, ["sha256:aa"]);
         assert_eq!(lock.entries[2].hashes, ["sha256:bb"]);
@@ -294,24 +305,35 @@ python-dotenv = ["cc"]
     #[test]
     fn edges_of_every_form() {
         let lock = read("poetry.lock", LOCK);
-        let edges: Vec<_> = lock.entries[0].requires.as_ref().unwrap().iter().map(|e| (e.name.as_str(), e.line, e.to.clone(), e.scope.clone())).collect();
+        let edges: Vec<_> = lock.entries[0]
+            .requires
+            .as_ref()
+            .unwrap()
+            .iter()
+            .map(|e| (e.name.as_str(), e.line, e.to.clone(), e.scope.clone()))
+            .collect();
         let extra = |name: &str| Scope::Extra(name.into());
-        assert_eq!(edges, [
-            ("jinja2", 10, vec![1], Scope::Production),
-            ("colorama", 11, vec![], Scope::Production),
-            ("numpy", 12, vec![2], Scope::Production),
-            ("numpy", 12, vec![3], Scope::Production),
-            ("python-dotenv", 16, vec![4], extra("dotenv")),
-            ("python-dotenv", 16, vec![4], extra("all")),
-            ("never", 17, vec![], Scope::Dev),
-        ]);
+        assert_eq!(
+            edges,
+            [
+                ("jinja2", 10, vec![1], Scope::Production),
+                ("colorama", 11, vec![], Scope::Production),
+                ("numpy", 12, vec![2], Scope::Production),
+                ("numpy", 12, vec![3], Scope::Production),
+                ("python-dotenv", 16, vec![4], extra("dotenv")),
+                ("python-dotenv", 16, vec![4], extra("all")),
+                ("never", 17, vec![], Scope::Dev),
+            ]
+        );
     }
 
     #[test]
     fn markers_of_the_main_group_count_and_python_ranges_tell_versions_apart() {
         let lock = read("poetry.lock", LOCK);
         let holds = |i: usize, python: &str| {
-            let environment = super::super::environment::marker_environment(&format!("python{python}-linux-x86_64-glibc").parse().unwrap());
+            let environment = super::super::environment::marker_environment(
+                &format!("python{python}-linux-x86_64-glibc").parse().unwrap(),
+            );
             lock.entries[i].when.marker.as_ref().is_none_or(|m| m.evaluate(&environment, &[]))
         };
         assert_eq!((holds(1, "3.10"), holds(1, "3.11")), (true, false));
@@ -326,7 +348,10 @@ python-dotenv = ["cc"]
         assert_eq!(said("x = 1\n[[package]\n"), [("lock-invalid".to_string(), 2)]);
         assert_eq!(said("[metadata]\nlock-version = '3.0'\n"), [("lock-unsupported".to_string(), 2)]);
         assert_eq!(said("[[package]]\nname = 'a'\n"), [("lock-invalid".to_string(), 1)]);
-        assert_eq!(said("[[package]]\nname = 'a'\nversion = '1'\n[package.dependencies]\nb = '*'\n"), [("lock-incomplete".to_string(), 5)]);
+        assert_eq!(
+            said("[[package]]\nname = 'a'\nversion = '1'\n[package.dependencies]\nb = '*'\n"),
+            [("lock-incomplete".to_string(), 5)]
+        );
         assert_eq!(said(""), []);
     }
 }

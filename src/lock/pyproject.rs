@@ -106,7 +106,8 @@ impl Reader<'_> {
     }
 
     fn dynamic(&mut self, project: &DeTable, poetry: &DeTable) {
-        if !doc::strings(project, "dynamic").iter().any(|f| f == "dependencies") || poetry.get("dependencies").is_some() {
+        if !doc::strings(project, "dynamic").iter().any(|f| f == "dependencies") || poetry.get("dependencies").is_some()
+        {
             return;
         }
         let at = project.get("dynamic").map_or(0, |v| v.span().start);
@@ -142,7 +143,9 @@ impl Reader<'_> {
                 let Some((requirement, optional)) = self.poetry_requirement(at, &name, value, scope) else { continue };
                 match by_name.get(&name).filter(|_| optional) {
                     Some(extras) => self.out.requires.extend(
-                        extras.iter().map(|e| ManifestRequirement { scope: Scope::Extra(e.clone()), ..requirement.clone() }),
+                        extras
+                            .iter()
+                            .map(|e| ManifestRequirement { scope: Scope::Extra(e.clone()), ..requirement.clone() }),
                     ),
                     // Optional and in no extra: nothing can ask for it.
                     None if optional => {}
@@ -153,7 +156,11 @@ impl Reader<'_> {
     }
 
     fn poetry_requirement(
-        &mut self, at: usize, name: &str, value: &DeValue, scope: &Scope,
+        &mut self,
+        at: usize,
+        name: &str,
+        value: &DeValue,
+        scope: &Scope,
     ) -> Option<(ManifestRequirement, bool)> {
         let mut out = ManifestRequirement {
             name: name.to_string(),
@@ -182,7 +189,9 @@ impl Reader<'_> {
             }
             let python = doc::string(table, "python").and_then(pep508::python_marker);
             out.marker = pep508::and(out.marker, python);
-            if let Some(platform) = doc::string(table, "platform").filter(|p| p.bytes().all(|b| b.is_ascii_alphanumeric())) {
+            if let Some(platform) =
+                doc::string(table, "platform").filter(|p| p.bytes().all(|b| b.is_ascii_alphanumeric()))
+            {
                 out.marker = pep508::and(out.marker, pep508::marker(&format!("sys_platform == '{platform}'")).ok());
             }
         } else {
@@ -209,7 +218,8 @@ impl Reader<'_> {
             let source = ["git", "url", "path", "workspace"].iter().find(|key| table.get(**key).is_some());
             by_name.extend(source.map(|s| (normalise_pypi(name), (*s).to_string())));
         }
-        for (_, name, value) in poetry.and_then(|p| doc::table(p, "dependencies")).map(doc::fields).unwrap_or_default() {
+        for (_, name, value) in poetry.and_then(|p| doc::table(p, "dependencies")).map(doc::fields).unwrap_or_default()
+        {
             let source = doc::as_table(value).and_then(poetry_source);
             by_name.extend(source.map(|s| (normalise_pypi(name), s)));
         }
@@ -237,10 +247,13 @@ impl Reader<'_> {
                 if reached.insert(next) {
                     queue.extend(asks.get(next).into_iter().flatten());
                     let held = |r: &&ManifestRequirement| r.scope == Scope::Extra(next.to_string()) && !is_own(r);
-                    added.extend(self.out.requires.iter().filter(held).map(|r| ManifestRequirement {
-                        scope: Scope::Extra(extra.to_string()),
-                        ..r.clone()
-                    }));
+                    added.extend(
+                        self.out
+                            .requires
+                            .iter()
+                            .filter(held)
+                            .map(|r| ManifestRequirement { scope: Scope::Extra(extra.to_string()), ..r.clone() }),
+                    );
                 }
             }
         }
@@ -302,17 +315,20 @@ lib = { workspace = true }
 members = ["packages/*"]
 "#,
         );
-        assert_eq!(shown(&manifest), [
-            "5:requests >=2.31 +socks",
-            "6:six ==1.16.0 =1.16.0 ;",
-            "7:lib  from workspace",
-            r#"11:flask  Extra("web-ui")"#,
-            r#"11:flask  Extra("all")"#,
-            r#"12:tqdm  Extra("all")"#,
-            "14:pytest >=7 Dev",
-            "15:ruff  Dev",
-            "17:mypy  Dev",
-        ]);
+        assert_eq!(
+            shown(&manifest),
+            [
+                "5:requests >=2.31 +socks",
+                "6:six ==1.16.0 =1.16.0 ;",
+                "7:lib  from workspace",
+                r#"11:flask  Extra("web-ui")"#,
+                r#"11:flask  Extra("all")"#,
+                r#"12:tqdm  Extra("all")"#,
+                "14:pytest >=7 Dev",
+                "15:ruff  Dev",
+                "17:mypy  Dev",
+            ]
+        );
         assert_eq!((manifest.name.as_deref(), manifest.runtime.as_deref()), (Some("my-app"), Some(">=3.9")));
         assert_eq!(manifest.workspaces, ["packages/*"]);
         let said: Vec<_> = manifest.diagnostics.iter().map(|d| (d.code.as_str(), d.place.line)).collect();
@@ -344,19 +360,22 @@ black = "*"
 odd = "latest"
 "#,
         );
-        assert_eq!(shown(&manifest), [
-            "5:flask ^2.0",
-            "6:six 1.16.0 =1.16.0",
-            "7:idna ==3.4 =3.4",
-            "8:numpy ~1.26 ;",
-            "8:numpy ^2.0 ;",
-            r#"9:pandas * Extra("data")"#,
-            "11:lib  from git",
-            "12:uvicorn ^0.23 ; +standard",
-            "16:pytest * Dev",
-            "18:black * Dev",
-            "19:odd latest Dev",
-        ]);
+        assert_eq!(
+            shown(&manifest),
+            [
+                "5:flask ^2.0",
+                "6:six 1.16.0 =1.16.0",
+                "7:idna ==3.4 =3.4",
+                "8:numpy ~1.26 ;",
+                "8:numpy ^2.0 ;",
+                r#"9:pandas * Extra("data")"#,
+                "11:lib  from git",
+                "12:uvicorn ^0.23 ; +standard",
+                "16:pytest * Dev",
+                "18:black * Dev",
+                "19:odd latest Dev",
+            ]
+        );
         assert_eq!(manifest.runtime.as_deref(), Some("^3.9"));
         assert_eq!(manifest.diagnostics.iter().map(|d| d.place.line).collect::<Vec<_>>(), [19]);
     }
@@ -373,7 +392,10 @@ odd = "latest"
     #[test]
     fn what_only_a_build_tells_is_said() {
         let manifest = read("pyproject.toml", "[project]\nname = 'x'\ndynamic = ['dependencies']\n");
-        assert_eq!((manifest.diagnostics[0].code.as_str(), manifest.diagnostics[0].place.line), ("requirement-unsupported", 3));
+        assert_eq!(
+            (manifest.diagnostics[0].code.as_str(), manifest.diagnostics[0].place.line),
+            ("requirement-unsupported", 3)
+        );
         let broken = read("pyproject.toml", "[project\n");
         assert_eq!((broken.diagnostics[0].code.as_str(), broken.diagnostics[0].place.line), ("manifest-invalid", 1));
         assert_eq!(read("pyproject.toml", "[project]\ndependencies = 'six'\n").diagnostics.len(), 1);

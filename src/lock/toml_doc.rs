@@ -13,7 +13,11 @@ pub struct Lines(Vec<usize>);
 impl Lines {
     /// Finds the lines of a text.
     pub fn new(text: &str) -> Self {
-        Self(std::iter::once(0).chain(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i + 1)).collect())
+        Self(
+            std::iter::once(0)
+                .chain(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i + 1))
+                .collect(),
+        )
     }
 
     /// Line of a byte offset, from 1.
@@ -124,9 +128,14 @@ mod tests {
 
     #[test]
     fn deep_nesting_is_refused_not_followed() {
-        for text in ["[".repeat(200_000), format!("a = {}", "[".repeat(200_000)), format!("a{} = 1", ".a".repeat(200_000)),
-            format!("[a{}]", ".a".repeat(200_000)), format!("x = {}1{}", "{a=".repeat(100_000), "}".repeat(100_000)),
-            format!("x = {{a{} = 1}}", ".a".repeat(200_000))] {
+        for text in [
+            "[".repeat(200_000),
+            format!("a = {}", "[".repeat(200_000)),
+            format!("a{} = 1", ".a".repeat(200_000)),
+            format!("[a{}]", ".a".repeat(200_000)),
+            format!("x = {}1{}", "{a=".repeat(100_000), "}".repeat(100_000)),
+            format!("x = {{a{} = 1}}", ".a".repeat(200_000)),
+        ] {
             assert!(parse(codes::LOCK_INVALID, "a.lock", &text).is_err(), "{}", &text[..20]);
         }
     }

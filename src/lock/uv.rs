@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use toml::de::DeTable;
 
 use super::toml_doc::{self as doc, Lines};
-use super::{Edge, Entry, Kind, Lock, Scope, UNKNOWN_VERSION, When, indices_by_name, join, pep508};
+use super::{Edge, Entry, Kind, Lock, Scope, UNKNOWN_VERSION, When, join, pep508, python_index};
 use crate::model::{Diagnostic, PackageId, Place, codes, normalise_pypi};
 
 /// Reads a uv.lock.
@@ -64,7 +64,7 @@ impl<'b, 't> Reader<'_, 'b, 't> {
                 None => self.invalid(line, "a package is no table".into()),
             }
         }
-        self.index = indices_by_name(&self.lock.entries);
+        self.index = python_index(self.lock);
         for i in 0..self.packages.len() {
             let package = self.packages[i].table;
             let edges = self.edges_of(package);
@@ -169,7 +169,11 @@ impl<'b, 't> Reader<'_, 'b, 't> {
             };
             out.push(Edge {
                 to: self.index.get(&name).into_iter().flatten().filter(fits).copied().collect(),
-                text: specifiers.get(&name).cloned().or(doc::string(dependency, "specifier").map(Into::into)).unwrap_or_default(),
+                text: specifiers
+                    .get(&name)
+                    .cloned()
+                    .or(doc::string(dependency, "specifier").map(Into::into))
+                    .unwrap_or_default(),
                 name,
                 line,
                 extras: pep508::extras(extras.iter().map(String::as_str)).unwrap_or_default(),
@@ -204,7 +208,8 @@ fn specifiers(metadata: &DeTable) -> BTreeMap<String, String> {
     let mut list = |table: &DeTable, key: &str| {
         for (_, value) in doc::array(table, key) {
             let dist = doc::as_table(value);
-            if let Some((name, text)) = dist.and_then(|d| Some((doc::string(d, "name")?, doc::string(d, "specifier")?))) {
+            if let Some((name, text)) = dist.and_then(|d| Some((doc::string(d, "name")?, doc::string(d, "specifier")?)))
+            {
                 out.entry(normalise_pypi(name)).or_insert_with(|| text.to_string());
             }
         }
@@ -260,10 +265,12 @@ fn hashes(package: &DeTable) -> Vec<String> {
 
 /// Bytes of the wheel that Linux would take: one for any platform, else the first for manylinux, x86-64 before others.
 fn size(package: &DeTable) -> Option<u64> {
-    let wheels = || files(package).filter_map(|f| {
-        let file = ["url", "path", "filename"].iter().find_map(|key| doc::string(f, key))?;
-        file.ends_with(".whl").then(|| (file, doc::number(f, "size")))
-    });
+    let wheels = || {
+        files(package).filter_map(|f| {
+            let file = ["url", "path", "filename"].iter().find_map(|key| doc::string(f, key))?;
+            file.ends_with(".whl").then(|| (file, doc::number(f, "size")))
+        })
+    };
     let find = |wanted: &[&str]| wheels().find(|(file, _)| wanted.iter().all(|w| file.contains(w)));
     find(&["-none-any.whl"]).or_else(|| find(&["manylinux", "x86_64"])).or_else(|| find(&["manylinux"]))?.1
 }
@@ -366,7 +373,15 @@ source = { git = "https://host/tool#84748be" }
         assert_eq!(lock.importers.keys().collect::<Vec<_>>(), [".", "packages/lib"]);
         let edges: Vec<_> = lock.importers["."]
             .iter()
-            .map(|e| (e.name.as_str(), e.text.as_str(), e.line, e.to.iter().map(|i| lock.entries[*i].id.version.as_str()).collect(), e.scope.clone()))
+            .map(|e| {
+                (
+                    e.name.as_str(),
+                    e.text.as_str(),
+                    e.line,
+                    e.to.iter().map(|i| lock.entries[*i].id.version.as_str()).collect(),
+                    e.scope.clone(),
+                )
+            })
             .collect::<Vec<(_, _, _, Vec<_>, _)>>();
         assert_eq!(edges[0], ("lib", "", 12, vec!["unknown"], Scope::Production));
         assert_eq!(edges[1], ("numpy", "", 13, vec!["1.26.4"], Scope::Production));
@@ -384,9 +399,18 @@ source = { git = "https://host/tool#84748be" }
         };
         let codes = |list: &[(&str, u32)]| list.iter().map(|(c, l)| ((*c).to_string(), *l)).collect::<Vec<_>>();
         let project = "version = 1\n[[package]]\nname = 'app'\nversion = '1'\nsource = { virtual = '.' }\n";
-        assert_eq!(said(&format!("{project}dependencies = [\n  {{ name = 'gone' }},\n]\n")), codes(&[("lock-incomplete", 7)]));
-        assert_eq!(said("version = 1\n[[package]]\nname = 'a'\nversion = '1'\nsource = { registry = 'https://r' }\n"), codes(&[("lock-incomplete", 0)]));
-        assert_eq!(said(&format!("{project}[[package]]\nname = 'b'\nsource = {{ registry = 'https://r' }}\n")), codes(&[("lock-invalid", 6)]));
+        assert_eq!(
+            said(&format!("{project}dependencies = [\n  {{ name = 'gone' }},\n]\n")),
+            codes(&[("lock-incomplete", 7)])
+        );
+        assert_eq!(
+            said("version = 1\n[[package]]\nname = 'a'\nversion = '1'\nsource = { registry = 'https://r' }\n"),
+            codes(&[("lock-incomplete", 0)])
+        );
+        assert_eq!(
+            said(&format!("{project}[[package]]\nname = 'b'\nsource = {{ registry = 'https://r' }}\n")),
+            codes(&[("lock-invalid", 6)])
+        );
         assert_eq!(said("version = 2\n"), codes(&[("lock-unsupported", 1)]));
         assert_eq!(said("version = 1\n[[package\n"), codes(&[("lock-invalid", 2)]));
         assert_eq!(said(""), []);
@@ -394,7 +418,10 @@ source = { git = "https://host/tool#84748be" }
 
     #[test]
     fn scripts_and_first_names_are_read() {
-        let lock = read("x.lock", "version = 1\n[manifest]\nrequirements = [{ name = 'six', specifier = '>=1' }]\n[[distribution]]\nname = 'six'\nversion = '1.16.0'\nsource = 'registry+https://registry.example/simple'\n");
+        let lock = read(
+            "x.lock",
+            "version = 1\n[manifest]\nrequirements = [{ name = 'six', specifier = '>=1' }]\n[[distribution]]\nname = 'six'\nversion = '1.16.0'\nsource = 'registry+https://registry.example/simple'\n",
+        );
         assert_eq!(lock.diagnostics, []);
         assert_eq!((lock.importers["."][0].to.clone(), lock.importers["."][0].text.as_str()), (vec![0], ">=1"));
         assert_eq!(lock.entries[0].source, None);
