@@ -15,17 +15,18 @@ use super::environment::marker_environment;
 use super::{
     Closure, Edge, Entry, Kind, Lock, Manifest, ManifestRequirement, Reached, Scope, When, candidates, indices_by_name,
 };
-use crate::model::{Diagnostic, Ecosystem, PackageId, Place, Platform, codes};
+use crate::model::{Diagnostic, Ecosystem, PackageId, Place, Platform, codes, normalise_pypi};
 
 /// Open choices that are settled one by one; beyond, all at once, in the order of the walk.
 const MAX_OPEN: usize = 1_000;
 
 /// The production closure of edges: an importer's, or [`roots_from_manifest`]'s.
 ///
-/// `extras` are those asked of the importer itself. Entries with source `workspace` are walked through but not listed:
+/// `extras` are those asked of the importer itself, however they are spelt. Entries with source `workspace` are walked through but not listed:
 /// they are code of the fleet, not packages. An edge to nothing is `missing` unless its absence is allowed; an entry whose
 /// own marker fails is not for this platform, silently; one whose os, cpu or libc does not fit is missing unless optional.
 pub fn closure(lock: &Lock, roots: &[Edge], extras: &[String], platform: &Platform) -> Closure {
+    let extras: &Vec<String> = &extras.iter().map(|e| normalise_pypi(e)).collect();
     let mut walk = Walk {
         lock,
         environment: marker_environment(platform),
@@ -526,7 +527,7 @@ source = { registry = "https://r" }
         assert_eq!(specs(&of(&[], "3.11")), ["httpx==0.28.1", "idna==3.4", "numpy==1.26.4", "socksio==1.0.0"]);
         assert_eq!(specs(&of(&[], "3.12"))[2], "numpy==2.0.0");
         assert_eq!(missing(&of(&[], "3.12")), ["httpx==0.28.1 -> gone "]);
-        let with = of(&["web", "cpu"], "3.12");
+        let with = of(&["Web", "cpu"], "3.12");
         assert!(specs(&with).contains(&"six==1.16.0".into()) && specs(&with).contains(&"torch==2.0".into()));
         assert_eq!(specs(&closure(&lock, &lock.importers["lib"], &[], &python("3.12"))), ["idna==3.4"]);
     }
