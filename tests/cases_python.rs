@@ -3,6 +3,9 @@
 //! The cases are not part of the repository. They are looked for in `$WARMSET_CASES` and in `../shared/cases`; where they
 //! are not, the test says so and passes. One function a kind; each prints `kind: exact/total`.
 
+// A closure that gives `Result<String, Diagnostic>` is what `lock::read` takes.
+#![allow(clippy::result_large_err)]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

@@ -15,6 +15,7 @@ pub mod pnpm;
 pub mod poetry;
 pub mod positions;
 pub mod pyproject;
+mod requirement_lines;
 pub mod requirements;
 pub mod toml_doc;
 pub mod uv;
@@ -158,6 +159,21 @@ pub(crate) fn indices_by_name(entries: &[Entry]) -> BTreeMap<String, Vec<usize>>
     out
 }
 
+/// Entries of one name in one Python lock that are told apart: forks are a handful, and every one is a target of every edge.
+pub(crate) const MAX_VERSIONS: usize = 64;
+
+/// [`indices_by_name`] of a Python lock; what goes beyond [`MAX_VERSIONS`] of one name is told and left out.
+pub(crate) fn python_index(lock: &mut Lock) -> BTreeMap<String, Vec<usize>> {
+    let mut index = indices_by_name(&lock.entries);
+    for (name, indices) in index.iter_mut().filter(|(_, indices)| indices.len() > MAX_VERSIONS) {
+        let reason = format!("it holds {} versions of {name}, of which {MAX_VERSIONS} are used", indices.len());
+        let place = Place::at(&lock.file, lock.entries[indices[MAX_VERSIONS]].line);
+        lock.diagnostics.push(Diagnostic::new(codes::LOCK_INVALID, place, reason));
+        indices.truncate(MAX_VERSIONS);
+    }
+    index
+}
+
 /// Of several Python entries of one name, those that a range allows; all of them where it tells nothing.
 pub(crate) fn candidates(entries: &[Entry], of_name: &[usize], range: &str) -> Vec<usize> {
     if of_name.len() < 2 {
@@ -254,4 +270,47 @@ pub struct Reached {
     pub requires: Option<BTreeSet<PackageId>>,
     /// npm aliases among them.
     pub aliases: BTreeMap<String, PackageId>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_files_say_their_kind() {
+        for (name, kind) in [
+            ("requirements.txt", Some(Kind::Requirements)),
+            ("fn/dev-requirements.txt", Some(Kind::Requirements)),
+            ("requirements_prod.TXT", Some(Kind::Requirements)),
+            ("requirements/base.txt", Some(Kind::Requirements)),
+            ("requirements.in", None),
+            ("notes.txt", None),
+            ("a/poetry.lock", Some(Kind::Poetry)),
+            ("uv.lock", Some(Kind::Uv)),
+            ("npm-shrinkwrap.json", Some(Kind::PackageLock)),
+            ("pnpm-lock.yaml", Some(Kind::Pnpm)),
+            ("Cargo.lock", None),
+            ("", None),
+        ] {
+            assert_eq!(Kind::of(name), kind, "{name}");
+        }
+    }
+
+    #[test]
+    fn paths_are_joined_inside_the_root() {
+        assert_eq!(join("a/b", "../c/./d.txt").as_deref(), Some("a/c/d.txt"));
+        assert_eq!(join("", "x\\y.txt").as_deref(), Some("x/y.txt"));
+        for (folder, path) in [("a", "../../x"), ("", ".."), ("a", "/etc/x"), ("a", "C:/x")] {
+            assert_eq!(join(folder, path), None, "{folder} {path}");
+        }
+    }
+
+    #[test]
+    #[allow(clippy::result_large_err)]
+    fn every_kind_gives_a_lock_or_says_why_not() {
+        for kind in Kind::ALL {
+            let lock = read(*kind, "x", "\0\u{1}{[<", &mut |_| unreachable!());
+            assert!(lock.entries.is_empty() && !lock.diagnostics.is_empty(), "{}", kind.as_str());
+        }
+    }
 }

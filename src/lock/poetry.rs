@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use toml::de::{DeTable, DeValue};
 
 use super::toml_doc::{self as doc, Lines};
-use super::{Edge, Entry, Kind, Lock, Scope, UNKNOWN_VERSION, When, candidates, indices_by_name, pep508};
+use super::{Edge, Entry, Kind, Lock, Scope, UNKNOWN_VERSION, When, candidates, pep508, python_index};
 use crate::model::{Diagnostic, PackageId, Place, codes, normalise_pypi};
 
 /// Reads a poetry.lock.
@@ -60,7 +60,7 @@ pub fn read(file: &str, text: &str) -> Lock {
         });
         packages.push(package);
     }
-    let index = indices_by_name(&lock.entries);
+    let index = python_index(&mut lock);
     // Two versions of one package: what Python each is for tells them apart where nothing else does.
     for indices in index.values().filter(|i| i.len() > 1) {
         for &i in indices {
@@ -211,4 +211,147 @@ fn hashes(package: &DeTable, metadata: Option<&DeTable>, name: &str) -> Vec<Stri
     // Poetry before 1.0 wrote bare SHA-256 digests.
     let bare = doc::table(metadata, "hashes").map(|hashes| doc::strings(hashes, name)).unwrap_or_default();
     bare.into_iter().map(|digest| format!("sha256:{digest}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOCK: &str = r#"
+[[package]]
+name = "Flask_Login"
+version = "1.0.3"
+category = "main"
+optional = false
+python-versions = "*"
+
+[package.dependencies]
+Jinja2 = ">=2.10"
+colorama = {version = "*", markers = "platform_system == \"Windows\""}
+numpy = [
+    {version = ">=1.20,<2", markers = "python_version < \"3.10\""},
+    {version = ">=2", markers = "python_version >= \"3.10\""},
+]
+python-dotenv = {version = "*", optional = true}
+never = {version = "*", optional = true}
+
+[package.extras]
+dotenv = ["python-dotenv (>=1)", "absent[x]"]
+all = ["python-dotenv"]
+
+[[package]]
+name = "jinja2"
+version = "3.1.5"
+optional = false
+python-versions = ">=3.7"
+groups = ["main", "dev"]
+markers = {main = "python_version < \"3.11\"", dev = "python_version > \"3\""}
+files = [{file = "jinja2-3.1.5-py3-none-any.whl", hash = "sha256:aa"}]
+
+[package.source]
+type = "legacy"
+url = "https://registry.example/simple"
+
+[[package]]
+name = "numpy"
+version = "1.26.4"
+python-versions = ">=3.9,<3.12"
+
+[[package]]
+name = "numpy"
+version = "2.0.0"
+python-versions = "^3.10"
+
+[[package]]
+name = "python-dotenv"
+version = "1.0.0"
+groups = ["dev"]
+markers = "python_version > \"3\""
+
+[package.source]
+type = "git"
+url = "https://host/x"
+
+[metadata]
+lock-version = "2.1"
+
+[metadata.files]
+numpy = [{file = "x", hash = "sha256:bb"}]
+
+[metadata.hashes]
+python-dotenv = ["cc"]
+"#;
+
+    #[test]
+    fn packages_hashes_sources_and_lines() {
+        let lock = read("poetry.lock", LOCK);
+        assert_eq!(lock.diagnostics, []);
+        let specs: Vec<_> = lock.entries.iter().map(|e| (e.id.spec(), e.line)).collect();
+        let want = [
+            ("flask-login==1.0.3", 2),
+            ("jinja2==3.1.5", 23),
+            ("numpy==1.26.4", 36),
+            ("numpy==2.0.0", 41),
+            ("python-dotenv==1.0.0", 46),
+        ];
+        assert_eq!(specs, want.map(|(s, l)| (s.to_string(), l)));
+        assert_eq!(lock.entries[1].hashes, ["sha256:aa"]);
+        assert_eq!(lock.entries[2].hashes, ["sha256:bb"]);
+        assert_eq!(lock.entries[4].hashes, ["sha256:cc"]);
+        assert_eq!((lock.entries[1].source.as_deref(), lock.entries[4].source.as_deref()), (None, Some("git")));
+        assert!(lock.importers.is_empty() && lock.complete);
+    }
+
+    #[test]
+    fn edges_of_every_form() {
+        let lock = read("poetry.lock", LOCK);
+        let edges: Vec<_> = lock.entries[0]
+            .requires
+            .as_ref()
+            .unwrap()
+            .iter()
+            .map(|e| (e.name.as_str(), e.line, e.to.clone(), e.scope.clone()))
+            .collect();
+        let extra = |name: &str| Scope::Extra(name.into());
+        assert_eq!(
+            edges,
+            [
+                ("jinja2", 10, vec![1], Scope::Production),
+                ("colorama", 11, vec![], Scope::Production),
+                ("numpy", 12, vec![2], Scope::Production),
+                ("numpy", 12, vec![3], Scope::Production),
+                ("python-dotenv", 16, vec![4], extra("dotenv")),
+                ("python-dotenv", 16, vec![4], extra("all")),
+                ("never", 17, vec![], Scope::Dev),
+            ]
+        );
+    }
+
+    #[test]
+    fn markers_of_the_main_group_count_and_python_ranges_tell_versions_apart() {
+        let lock = read("poetry.lock", LOCK);
+        let holds = |i: usize, python: &str| {
+            let environment = super::super::environment::marker_environment(
+                &format!("python{python}-linux-x86_64-glibc").parse().unwrap(),
+            );
+            lock.entries[i].when.marker.as_ref().is_none_or(|m| m.evaluate(&environment, &[]))
+        };
+        assert_eq!((holds(1, "3.10"), holds(1, "3.11")), (true, false));
+        assert_eq!((holds(2, "3.9"), holds(2, "3.12"), holds(3, "3.9"), holds(3, "3.12")), (true, false, false, true));
+    }
+
+    #[test]
+    fn broken_and_foreign_locks_are_told() {
+        let said = |text: &str| -> Vec<(String, u32)> {
+            read("poetry.lock", text).diagnostics.into_iter().map(|d| (d.code, d.place.line)).collect()
+        };
+        assert_eq!(said("x = 1\n[[package]\n"), [("lock-invalid".to_string(), 2)]);
+        assert_eq!(said("[metadata]\nlock-version = '3.0'\n"), [("lock-unsupported".to_string(), 2)]);
+        assert_eq!(said("[[package]]\nname = 'a'\n"), [("lock-invalid".to_string(), 1)]);
+        assert_eq!(
+            said("[[package]]\nname = 'a'\nversion = '1'\n[package.dependencies]\nb = '*'\n"),
+            [("lock-incomplete".to_string(), 5)]
+        );
+        assert_eq!(said(""), []);
+    }
 }

@@ -21,7 +21,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pep508_rs::MarkerTree;
 
-use super::{Edge, Entry, Kind, Lock, Scope, When, pep508};
+use super::requirement_lines::{is_location, logical_lines, option, redact, split_options, variable};
+use super::{Edge, Entry, Kind, Lock, MAX_VERSIONS, Scope, When, pep508};
 use crate::discover::paths;
 use crate::model::{Code, Diagnostic, PackageId, Place, Severity, codes, normalise_pypi};
 
@@ -409,7 +410,9 @@ impl Reader<'_> {
     /// The entries, and for every line the entries that it pins.
     fn entries(&mut self, file: &str) -> (Vec<Entry>, Vec<Vec<usize>>) {
         let mut entries: Vec<Entry> = Vec::new();
-        let mut by_name: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        // The same pin again, and the first pin of a name under a marker.
+        let mut same: BTreeMap<(PackageId, Option<MarkerTree>, Option<String>), usize> = BTreeMap::new();
+        let mut first: BTreeMap<(String, Option<MarkerTree>), usize> = BTreeMap::new();
         let mut pinned = Vec::with_capacity(self.lines.len());
         for line in &self.lines {
             let spec = &line.spec;
@@ -431,14 +434,13 @@ impl Reader<'_> {
             let mut targets = Vec::new();
             for (version, marker, hashes) in fixed {
                 let id = PackageId::pypi(&spec.name, &version);
-                let known = by_name.entry(&spec.name).or_default();
-                if let Some(&same) = known.iter().find(|&&i| {
-                    entries[i].id == id && entries[i].when.marker == marker && entries[i].source == spec.source
-                }) {
-                    targets.push(same);
+                let at = *same.entry((id.clone(), marker.clone(), spec.source.clone())).or_insert(entries.len());
+                targets.push(at);
+                if at < entries.len() {
                     continue;
                 }
-                if let Some(&other) = known.iter().find(|&&i| entries[i].id != id && entries[i].when.marker == marker) {
+                let other = *first.entry((id.name.clone(), marker.clone())).or_insert(at);
+                if other != at && entries[other].id != id {
                     let reason = format!(
                         "{} is also required as {} in line {}",
                         id.spec(),
@@ -448,8 +450,6 @@ impl Reader<'_> {
                     let place = Place::at(file, line.line);
                     self.diagnostics.push(Diagnostic::new(codes::REQUIREMENT_INVALID, place, reason));
                 }
-                known.push(entries.len());
-                targets.push(entries.len());
                 entries.push(Entry {
                     id,
                     line: line.line,
@@ -496,7 +496,7 @@ fn roots(entries: &mut [Entry], lines: &[Line], pinned: &[Vec<usize>], annotated
             match via {
                 // A name that is not listed is the project itself.
                 Via::Package(name) if by_name.get(name.as_str()).is_some_and(|to| !to.is_empty()) => {
-                    for &requirer in &by_name[name.as_str()] {
+                    for &requirer in by_name[name.as_str()].iter().take(MAX_VERSIONS) {
                         let names = requires.entry(requirer).or_default();
                         names.entry(&line.spec.name).or_default().extend(&pinned[at]);
                     }
@@ -537,109 +537,9 @@ fn roots(entries: &mut [Entry], lines: &[Line], pinned: &[Vec<usize>], annotated
     (0..lines.len()).filter(|&at| is_root[at]).map(|at| edge(&lines[at], &pinned[at])).collect()
 }
 
-/// A line after continuations are joined and its comment is cut off.
-struct Logical {
-    line: u32,
-    content: String,
-    comment: Option<String>,
-    indented: bool,
-}
-
-fn logical_lines(text: &str) -> Vec<Logical> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut out = Vec::new();
-    let mut joined: Option<(u32, String)> = None;
-    for (number, line) in (1u32..).zip(text.lines()) {
-        let is_comment = line.trim_start().starts_with('#');
-        if line.ends_with('\\') && !is_comment {
-            let (_, joined) = joined.get_or_insert_with(|| (number, String::new()));
-            joined.push_str(line.trim_matches('\\'));
-            continue;
-        }
-        match joined.take() {
-            // The blank keeps the comment one when it follows a continued line directly.
-            Some((start, before)) => {
-                out.push(logical(start, &format!("{before}{}{line}", if is_comment { " " } else { "" })))
-            }
-            None => out.push(logical(number, line)),
-        }
-    }
-    out.extend(joined.map(|(start, before)| logical(start, &before)));
-    out
-}
-
-fn logical(line: u32, text: &str) -> Logical {
-    let bytes = text.as_bytes();
-    let starts = |&(at, c): &(usize, char)| c == '#' && (at == 0 || bytes[at - 1].is_ascii_whitespace());
-    let (content, comment) = match text.char_indices().find(starts) {
-        Some((at, _)) => (&text[..at], Some(text[at + 1..].trim().to_string())),
-        None => (text, None),
-    };
-    Logical { line, content: content.trim().to_string(), comment, indented: text.starts_with([' ', '\t']) }
-}
-
-/// The flag and value of an option line: `-rfile`, `-r file`, `--requirement=file`.
-fn option(content: &str) -> (&str, String) {
-    let unquote = |v: &str| v.trim().trim_matches(['"', '\'']).to_string();
-    if content.starts_with("--") {
-        let end = content.find(|c: char| c == '=' || c.is_whitespace()).unwrap_or(content.len());
-        return (&content[..end], unquote(content[end..].trim_start_matches('=')));
-    }
-    let end = content.char_indices().nth(2).map_or(content.len(), |(at, _)| at);
-    (&content[..end], unquote(&content[end..]))
-}
-
-/// Options of a requirement start at the first word with a leading dash.
-fn split_options(content: &str) -> (&str, &str) {
-    let mut blank = false;
-    for (at, c) in content.char_indices() {
-        if c == '-' && blank {
-            return (content[..at].trim(), &content[at..]);
-        }
-        blank = c.is_whitespace();
-    }
-    (content.trim(), "")
-}
-
-/// Whether pip takes it as a URL or path: not `name @ URL`, and not a version specifier.
-fn is_location(text: &str) -> bool {
-    let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c))).unwrap_or(text.len());
-    let rest = text[end..].trim_start();
-    let rest = rest.strip_prefix('[').and_then(|r| r.split_once(']')).map_or(rest, |(_, after)| after.trim_start());
-    if end > 0 && rest.starts_with('@') {
-        return false;
-    }
-    let head = text.split(';').next().unwrap_or(text).trim();
-    let scheme = head.split_once(':').is_some_and(|(scheme, after)| {
-        let known = scheme == "file" || ["git+", "hg+", "svn+", "bzr+"].iter().any(|vcs| scheme.starts_with(vcs));
-        known || after.starts_with("//") && scheme.bytes().all(|b| b.is_ascii_alphanumeric())
-    });
-    scheme
-        || head.starts_with(['.', '/', '~'])
-        || head.contains(['/', '\\'])
-        || (pep508::archive(head).is_some() && !head.contains('='))
-}
-
-/// The first `${VARIABLE}`: pip knows only names in capitals.
-fn variable(text: &str) -> Option<&str> {
-    let start = text.find("${")?;
-    let len = text[start..].find('}')?;
-    let name = &text[start + 2..start + len];
-    let valid = !name.is_empty() && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
-    valid.then(|| &text[start..=start + len])
-}
-
-/// A URL without user and password.
-fn redact(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_string() };
-    let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    match rest[..authority].rfind('@') {
-        Some(at) => format!("{scheme}://{}", &rest[at + 1..]),
-        None => url.to_string(),
-    }
-}
-
 #[cfg(test)]
+// A closure that gives `Result<String, Diagnostic>` is what the reader takes.
+#[allow(clippy::result_large_err)]
 mod tests {
     use super::*;
 

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use toml::de::DeTable;
 
 use super::toml_doc::{self as doc, Lines};
-use super::{Edge, Entry, Kind, Lock, Scope, UNKNOWN_VERSION, When, indices_by_name, pep508};
+use super::{Edge, Entry, Kind, Lock, Scope, UNKNOWN_VERSION, When, pep508, python_index};
 use crate::discover::paths;
 use crate::model::{Diagnostic, PackageId, Place, codes, normalise_pypi};
 
@@ -65,7 +65,7 @@ impl<'b, 't> Reader<'_, 'b, 't> {
                 None => self.invalid(line, "a package is no table".into()),
             }
         }
-        self.index = indices_by_name(&self.lock.entries);
+        self.index = python_index(self.lock);
         for i in 0..self.packages.len() {
             let package = self.packages[i].table;
             let edges = self.edges_of(package);
@@ -271,4 +271,157 @@ fn size(package: &DeTable) -> Option<u64> {
     };
     let find = |wanted: &[&str]| wheels().find(|(file, _)| wanted.iter().all(|w| file.contains(w)));
     find(&["-none-any.whl"]).or_else(|| find(&["manylinux", "x86_64"])).or_else(|| find(&["manylinux"]))?.1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOCK: &str = r#"version = 1
+requires-python = ">=3.9"
+
+[manifest]
+members = ["app", "lib"]
+
+[[package]]
+name = "app"
+version = "0.1.0"
+source = { virtual = "." }
+dependencies = [
+    { name = "lib" },
+    { name = "numpy", version = "1.26.4", source = { registry = "https://registry.example/simple" }, marker = "python_full_version < '3.12'" },
+    { name = "numpy", version = "2.0.0", source = { registry = "https://registry.example/simple" }, marker = "python_full_version >= '3.12'" },
+    { name = "httpx", extra = ["Socks"] },
+]
+
+[package.optional-dependencies]
+web_ui = [{ name = "six" }]
+
+[package.dev-dependencies]
+dev = [{ name = "six" }]
+
+[package.metadata]
+requires-dist = [{ name = "httpx", extras = ["socks"], specifier = "==0.28.1" }]
+
+[[package]]
+name = "httpx"
+version = "0.28.1"
+source = { registry = "https://registry.example/simple" }
+sdist = { url = "https://registry.example/httpx-0.28.1.tar.gz", hash = "sha256:aa", size = 10 }
+wheels = [{ url = "https://registry.example/httpx-0.28.1-py3-none-any.whl", hash = "sha256:bb", size = 20 }]
+
+[package.optional-dependencies]
+socks = [{ name = "six" }]
+
+[[package]]
+name = "lib"
+source = { editable = "packages/lib" }
+dependencies = [{ name = "six" }, { name = "tool" }]
+
+[[package]]
+name = "numpy"
+version = "1.26.4"
+source = { registry = "https://registry.example/simple" }
+resolution-markers = ["python_full_version < '3.11'", "python_full_version == '3.11.*'"]
+wheels = [
+    { url = "https://registry.example/numpy-1.26.4-cp311-cp311-macosx_11_0_arm64.whl", hash = "sha256:c1", size = 1 },
+    { url = "https://registry.example/numpy-1.26.4-cp311-cp311-manylinux_2_17_aarch64.whl", hash = "sha256:c2", size = 2 },
+    { url = "https://registry.example/numpy-1.26.4-cp311-cp311-manylinux_2_17_x86_64.whl", hash = "sha256:c3", size = 3 },
+]
+
+[[package]]
+name = "numpy"
+version = "2.0.0"
+source = { registry = "https://registry.example/simple" }
+resolution-markers = ["python_full_version >= '3.12'"]
+
+[[package]]
+name = "six"
+version = "1.16.0"
+source = { registry = "https://registry.example/simple" }
+
+[[package]]
+name = "tool"
+version = "0.8.1"
+source = { git = "https://host/tool#84748be" }
+"#;
+
+    fn entry<'a>(lock: &'a Lock, spec: &str) -> &'a Entry {
+        lock.entries.iter().find(|e| e.id.spec() == spec).unwrap()
+    }
+
+    #[test]
+    fn packages_sources_sizes_and_lines() {
+        let lock = read("uv.lock", LOCK);
+        assert_eq!(lock.diagnostics, []);
+        assert_eq!(entry(&lock, "httpx==0.28.1").line, 27);
+        assert_eq!(entry(&lock, "httpx==0.28.1").hashes, ["sha256:aa", "sha256:bb"]);
+        assert_eq!(entry(&lock, "httpx==0.28.1").size, Some(20));
+        assert_eq!(entry(&lock, "numpy==1.26.4").size, Some(3));
+        assert_eq!(entry(&lock, "numpy==2.0.0").size, None);
+        assert_eq!(entry(&lock, "tool==0.8.1").source.as_deref(), Some("git"));
+        // The build computes the member's version.
+        assert_eq!(entry(&lock, "lib==unknown").source.as_deref(), Some("workspace"));
+        assert!(lock.complete);
+    }
+
+    #[test]
+    fn importers_are_the_members_of_the_workspace() {
+        let lock = read("uv.lock", LOCK);
+        assert_eq!(lock.importers.keys().collect::<Vec<_>>(), [".", "packages/lib"]);
+        let edges: Vec<_> = lock.importers["."]
+            .iter()
+            .map(|e| {
+                (
+                    e.name.as_str(),
+                    e.text.as_str(),
+                    e.line,
+                    e.to.iter().map(|i| lock.entries[*i].id.version.as_str()).collect(),
+                    e.scope.clone(),
+                )
+            })
+            .collect::<Vec<(_, _, _, Vec<_>, _)>>();
+        assert_eq!(edges[0], ("lib", "", 12, vec!["unknown"], Scope::Production));
+        assert_eq!(edges[1], ("numpy", "", 13, vec!["1.26.4"], Scope::Production));
+        assert_eq!(edges[2], ("numpy", "", 14, vec!["2.0.0"], Scope::Production));
+        assert_eq!(edges[3], ("httpx", "==0.28.1", 15, vec!["0.28.1"], Scope::Production));
+        assert_eq!(edges[4].4, Scope::Extra("web-ui".into()));
+        assert_eq!(edges[5].4, Scope::Dev);
+        assert_eq!(lock.importers["."][3].extras, ["socks"]);
+    }
+
+    #[test]
+    fn what_a_lock_lacks_is_told() {
+        let said = |text: &str| -> Vec<(String, u32)> {
+            read("uv.lock", text).diagnostics.into_iter().map(|d| (d.code, d.place.line)).collect()
+        };
+        let codes = |list: &[(&str, u32)]| list.iter().map(|(c, l)| ((*c).to_string(), *l)).collect::<Vec<_>>();
+        let project = "version = 1\n[[package]]\nname = 'app'\nversion = '1'\nsource = { virtual = '.' }\n";
+        assert_eq!(
+            said(&format!("{project}dependencies = [\n  {{ name = 'gone' }},\n]\n")),
+            codes(&[("lock-incomplete", 7)])
+        );
+        assert_eq!(
+            said("version = 1\n[[package]]\nname = 'a'\nversion = '1'\nsource = { registry = 'https://r' }\n"),
+            codes(&[("lock-incomplete", 0)])
+        );
+        assert_eq!(
+            said(&format!("{project}[[package]]\nname = 'b'\nsource = {{ registry = 'https://r' }}\n")),
+            codes(&[("lock-invalid", 6)])
+        );
+        assert_eq!(said("version = 2\n"), codes(&[("lock-unsupported", 1)]));
+        assert_eq!(said("version = 1\n[[package\n"), codes(&[("lock-invalid", 2)]));
+        assert_eq!(said(""), []);
+    }
+
+    #[test]
+    fn scripts_and_first_names_are_read() {
+        let lock = read(
+            "x.lock",
+            "version = 1\n[manifest]\nrequirements = [{ name = 'six', specifier = '>=1' }]\n[[distribution]]\nname = 'six'\nversion = '1.16.0'\nsource = 'registry+https://registry.example/simple'\n",
+        );
+        assert_eq!(lock.diagnostics, []);
+        assert_eq!((lock.importers["."][0].to.clone(), lock.importers["."][0].text.as_str()), (vec![0], ">=1"));
+        assert_eq!(lock.entries[0].source, None);
+    }
 }
