@@ -5,6 +5,7 @@
 
 pub mod manifest;
 pub mod npm_json;
+pub mod npm_layout;
 pub mod npm_range;
 pub mod package_json;
 pub mod package_lock;
