@@ -135,7 +135,21 @@ pub fn parse(text: &str) -> Result<Node, DocError> {
             Err(json) => return parse_yaml(text).map_err(|_| json),
         }
     }
-    parse_yaml(text)
+    parse_yaml(text).or_else(|error| parse_yaml(&indent_closings(text)).map_err(|_| error))
+}
+
+/// YAML 1.2 wants the bracket that closes a flow collection indented deeper than the block around it; the parsers that
+/// deployment tools use do not, and real templates rely on that. Inside a flow collection indentation means nothing, so
+/// moving such lines to the right changes no value (in block scalars, at most their spaces) and no line number.
+fn indent_closings(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + text.len() / 8);
+    for line in text.split_inclusive('\n') {
+        if line.trim_start_matches(' ').starts_with([']', '}']) {
+            out.push_str("                                        ");
+        }
+        out.push_str(line);
+    }
+    out
 }
 
 struct Frame {
@@ -353,6 +367,14 @@ mod tests {
         assert!(parse(&"[".repeat(100_000)).is_err());
         assert!(parse(&format!("{}1{}", "{\"a\":".repeat(5000), "}".repeat(5000))).is_err());
         assert!(parse("a: &a [*a]").is_err());
+    }
+
+    #[test]
+    fn closing_brackets_may_stand_where_deployment_tools_let_them() {
+        let node = parse("a:\n  b: [\n    x\n  ]\nc:\n  d: {\n    e: f\n}\ng: h\n").unwrap();
+        assert_eq!(node.at(&["a", "b"]).unwrap().items().len(), 1);
+        let last = node.entry("g").unwrap();
+        assert_eq!((last.line, last.value.text()), (9, Some("h")));
     }
 
     #[test]

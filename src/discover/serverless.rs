@@ -276,7 +276,9 @@ impl Service<'_> {
         {
             site.handler_file = language.and_then(|l| handler::google_entry(self.tree, &site.root, l));
         }
-        if site.handler_file.is_none() && !text.starts_with('/') {
+        // A plugin writes this one when it deploys (serverless-wsgi).
+        let made_by_plugin = text == "wsgi_handler.handler" || text == "wsgi.handler";
+        if site.handler_file.is_none() && !text.starts_with('/') && !made_by_plugin {
             let reason = format!("handler `{text}` is not in `{}`; all of that folder is read", site.root);
             let mut diagnostic = Diagnostic::new(codes::TEMPLATE_POINTS_NOWHERE, Place::at(file, line), reason);
             diagnostic.severity = Severity::Warning;
