@@ -15,15 +15,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use oxc_allocator::Allocator;
+use oxc_ast::AstKind;
 use oxc_ast::ast::{
-    Argument, ArrowFunctionExpression, BindingPattern, CallExpression, Expression, ExportAllDeclaration,
-    ExportFromDeclaration, ExportNamedDeclaration, Function, IdentifierReference, ImportDeclaration,
-    ImportDeclarationSpecifier, ImportExpression, ImportOrExportKind, ModuleExportName, Program,
-    PropertyDefinition, TSImportEqualsDeclaration, TSModuleReference, TSType, TryStatement, VariableDeclarator,
+    Argument, BindingPattern, CallExpression, ExportAllDeclaration, ExportFromDeclaration, ExportNamedDeclaration,
+    Expression, IdentifierReference, ImportDeclaration, ImportDeclarationSpecifier, ImportExpression,
+    ImportOrExportKind, ModuleExportName, Program, PropertyDefinition, TSImportEqualsDeclaration, TSModuleReference,
+    TSType, TryStatement, VariableDeclarator,
 };
 use oxc_ast_visit::{Visit, walk};
 use oxc_parser::{ParseOptions, Parser, ParserReturn};
-use oxc_span::SourceType;
+use oxc_span::{GetSpan, SourceType};
 
 use super::lines::Lines;
 use super::nesting::{self, Nesting, Syntax};
@@ -39,9 +40,7 @@ pub fn imports(file: &str, bytes: &[u8]) -> FileImports {
     let refuse = |diagnostic| FileImports { imports: Vec::new(), diagnostics: vec![diagnostic] };
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
         let reason = "the file is in UTF-16, which Node.js does not run";
-        return refuse(
-            Diagnostic::new(codes::FILE_ENCODING, Place::file(file), reason).next("save it as UTF-8"),
-        );
+        return refuse(Diagnostic::new(codes::FILE_ENCODING, Place::file(file), reason).next("save it as UTF-8"));
     }
     if bytes.contains(&0) {
         return refuse(Diagnostic::new(codes::FILE_BINARY, Place::file(file), "the file holds NUL bytes"));
@@ -253,25 +252,29 @@ impl<'a> Visit<'a> for Scopes {
         walk::walk_variable_declarator(self, variable);
     }
 
-    fn visit_function(&mut self, function: &Function<'a>, flags: oxc_ast_visit::ScopeFlags) {
-        if function.id.as_ref().is_some_and(|name| name.name == "require") {
+    // The walk of a function names a type of a crate that is no dependency here; these hooks do as well.
+    fn enter_node(&mut self, kind: AstKind<'a>) {
+        let parameters = match kind {
+            AstKind::Function(function) => {
+                if function.id.as_ref().is_some_and(|name| name.name == "require") {
+                    self.hide();
+                }
+                &function.params
+            }
+            AstKind::ArrowFunctionExpression(function) => &function.params,
+            _ => return,
+        };
+        let span = kind.span();
+        self.enclosing.push((span.start, span.end));
+        if parameters.items.iter().any(|p| Self::declares_require(&p.pattern)) {
             self.hide();
         }
-        self.enclosing.push((function.span.start, function.span.end));
-        if function.params.items.iter().any(|p| Self::declares_require(&p.pattern)) {
-            self.hide();
-        }
-        walk::walk_function(self, function, flags);
-        self.enclosing.pop();
     }
 
-    fn visit_arrow_function_expression(&mut self, function: &ArrowFunctionExpression<'a>) {
-        self.enclosing.push((function.span.start, function.span.end));
-        if function.params.items.iter().any(|p| Self::declares_require(&p.pattern)) {
-            self.hide();
+    fn leave_node(&mut self, kind: AstKind<'a>) {
+        if matches!(kind, AstKind::Function(_) | AstKind::ArrowFunctionExpression(_)) {
+            self.enclosing.pop();
         }
-        walk::walk_arrow_function_expression(self, function);
-        self.enclosing.pop();
     }
 }
 
@@ -339,6 +342,10 @@ fn literal(expression: &Expression<'_>) -> Option<String> {
     }
 }
 
+fn is_function(kind: AstKind<'_>) -> bool {
+    matches!(kind, AstKind::Function(_) | AstKind::ArrowFunctionExpression(_))
+}
+
 impl Reader<'_> {
     fn push(&mut self, offset: u32, module: &str, names: Vec<String>, kind: ImportKind) {
         // `import ""` cannot be resolved, and says nothing.
@@ -381,12 +388,6 @@ impl Reader<'_> {
             }
             _ => false,
         }
-    }
-
-    fn lazily(&mut self, walk: impl FnOnce(&mut Self)) {
-        self.functions += 1;
-        walk(self);
-        self.functions -= 1;
     }
 }
 
@@ -472,12 +473,12 @@ impl<'a> Visit<'a> for Reader<'_> {
         attempt.finalizer.iter().for_each(|block| self.visit_block_statement(block));
     }
 
-    fn visit_function(&mut self, function: &Function<'a>, flags: oxc_ast_visit::ScopeFlags) {
-        self.lazily(|reader| walk::walk_function(reader, function, flags));
+    fn enter_node(&mut self, kind: AstKind<'a>) {
+        self.functions += usize::from(is_function(kind));
     }
 
-    fn visit_arrow_function_expression(&mut self, function: &ArrowFunctionExpression<'a>) {
-        self.lazily(|reader| walk::walk_arrow_function_expression(reader, function));
+    fn leave_node(&mut self, kind: AstKind<'a>) {
+        self.functions -= usize::from(is_function(kind));
     }
 
     fn visit_property_definition(&mut self, property: &PropertyDefinition<'a>) {
@@ -485,7 +486,9 @@ impl<'a> Visit<'a> for Reader<'_> {
         if property.r#static {
             walk::walk_property_definition(self, property);
         } else {
-            self.lazily(|reader| walk::walk_property_definition(reader, property));
+            self.functions += 1;
+            walk::walk_property_definition(self, property);
+            self.functions -= 1;
         }
     }
 }

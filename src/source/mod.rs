@@ -11,7 +11,6 @@ mod lines;
 mod nesting;
 pub mod python;
 
-
 use crate::model::{Diagnostic, ImportKind};
 
 /// What one source file imports.

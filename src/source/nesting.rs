@@ -81,16 +81,30 @@ impl Level {
 }
 
 /// Words after which JavaScript goes on with what a line break or a `}` seemed to end.
-const CONTINUES: &[&[u8]] = &[b"else", b"in", b"instanceof", b"of", b"as", b"satisfies", b"extends", b"implements", b"from"];
+const CONTINUES: &[&[u8]] =
+    &[b"else", b"in", b"instanceof", b"of", b"as", b"satisfies", b"extends", b"implements", b"from"];
 
 /// Words that begin a new statement when they follow a `}`.
 const BEGINS: &[&[u8]] = &[
-    b"function", b"class", b"var", b"let", b"const", b"import", b"export", b"return", b"if", b"for", b"switch", b"try",
-    b"throw", b"async",
+    b"function",
+    b"class",
+    b"var",
+    b"let",
+    b"const",
+    b"import",
+    b"export",
+    b"return",
+    b"if",
+    b"for",
+    b"switch",
+    b"try",
+    b"throw",
+    b"async",
 ];
 
 /// Words after which a `/` begins a regular expression.
-const BEFORE_REGEX: &[&[u8]] = &[b"return", b"typeof", b"case", b"in", b"of", b"do", b"else", b"void", b"delete", b"throw", b"new"];
+const BEFORE_REGEX: &[&[u8]] =
+    &[b"return", b"typeof", b"case", b"in", b"of", b"do", b"else", b"void", b"delete", b"throw", b"new"];
 
 fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 0x80
@@ -195,7 +209,8 @@ pub(super) fn scan(text: &str, syntax: Syntax) -> Nesting {
                     }
                 } else {
                     let after_value = is_word(previous) || matches!(previous, b')' | b']' | b'}' | b'"' | b'\'' | b'`');
-                    let new_line = fresh_line && after_value && !CONTINUES.contains(&this) && !CONTINUES.contains(&word);
+                    let new_line =
+                        fresh_line && after_value && !CONTINUES.contains(&this) && !CONTINUES.contains(&word);
                     if new_line || (previous == b'}' && BEGINS.contains(&this)) {
                         level.end();
                     }
@@ -262,7 +277,11 @@ fn string_end(bytes: &[u8], from: usize, syntax: Syntax) -> usize {
 }
 
 fn regex_may_follow(previous: u8, word: &[u8]) -> bool {
-    if is_word(previous) { BEFORE_REGEX.contains(&word) } else { !matches!(previous, b')' | b']' | b'}' | b'"' | b'\'' | b'`' | b'<') }
+    if is_word(previous) {
+        BEFORE_REGEX.contains(&word)
+    } else {
+        !matches!(previous, b')' | b']' | b'}' | b'"' | b'\'' | b'`' | b'<')
+    }
 }
 
 fn regex_end(bytes: &[u8], from: usize) -> usize {

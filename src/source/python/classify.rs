@@ -147,7 +147,8 @@ impl Classifier<'_> {
             }
             Node::With { managers, body } => {
                 let suppresses = managers.iter().any(|(manager, caught)| {
-                    self.resolve(manager) == "contextlib.suppress" && caught.iter().any(|name| self.catches_import(name))
+                    self.resolve(manager) == "contextlib.suppress"
+                        && caught.iter().any(|name| self.catches_import(name))
                 });
                 self.nodes(body, Context { optional: context.optional || suppresses, ..context });
             }
@@ -201,9 +202,7 @@ impl Classifier<'_> {
 /// An argument by position or keyword.
 fn argument<'a>(arguments: &'a [Argument], position: usize, keyword: &str) -> Option<&'a Value> {
     let by_keyword = arguments.iter().find(|a| a.keyword.as_deref() == Some(keyword));
-    by_keyword
-        .or_else(|| arguments.get(position).filter(|a| a.keyword.is_none()))
-        .map(|a| &a.value)
+    by_keyword.or_else(|| arguments.get(position).filter(|a| a.keyword.is_none())).map(|a| &a.value)
 }
 
 /// `importlib.import_module(name, package=None)`; a relative name is relative to `package`.

@@ -34,7 +34,9 @@ pub(super) fn decode(bytes: &[u8]) -> Result<String, Undecodable> {
         }
         Family::Ascii => match bytes.iter().position(|&b| b >= 0x80) {
             None => utf8(bytes),
-            Some(at) => Err(Undecodable::Encoding(line_of(bytes, at), format!("byte 0x{:02x} is not ASCII", bytes[at]))),
+            Some(at) => {
+                Err(Undecodable::Encoding(line_of(bytes, at), format!("byte 0x{:02x} is not ASCII", bytes[at])))
+            }
         },
         Family::OneByte => Ok(bytes.iter().map(|&b| char::from(b)).collect()),
         // Most files that declare one of these hold ASCII only.
@@ -106,7 +108,8 @@ fn cookie(bytes: &[u8]) -> Option<(u32, String)> {
             let Some(rest) = comment[at..].strip_prefix(b"coding") else { continue };
             let Some((b':' | b'=', rest)) = rest.split_first() else { continue };
             let rest = rest.trim_ascii_start();
-            let end = rest.iter().position(|b| !(b.is_ascii_alphanumeric() || b"-_.".contains(b))).unwrap_or(rest.len());
+            let end =
+                rest.iter().position(|b| !(b.is_ascii_alphanumeric() || b"-_.".contains(b))).unwrap_or(rest.len());
             if end > 0 {
                 let name = rest[..end].iter().map(|&b| char::from(b)).collect();
                 return Some((u32::try_from(number + 1).unwrap_or(1), name));
@@ -126,7 +129,10 @@ mod tests {
             (&b"x = '\xc3\xa9'"[..], "x = '\u{e9}'"),
             (b"\xef\xbb\xbfx = 1", "x = 1"),
             (b"# -*- coding: latin-1 -*-\nx = '\xe9'", "# -*- coding: latin-1 -*-\nx = '\u{e9}'"),
-            (b"#!/usr/bin/python\n# vim: set fileencoding=iso-8859-15 :\n'\xa4'", "#!/usr/bin/python\n# vim: set fileencoding=iso-8859-15 :\n'\u{a4}'"),
+            (
+                b"#!/usr/bin/python\n# vim: set fileencoding=iso-8859-15 :\n'\xa4'",
+                "#!/usr/bin/python\n# vim: set fileencoding=iso-8859-15 :\n'\u{a4}'",
+            ),
             (b"# coding: UTF_8\n'\xc3\xa9'", "# coding: UTF_8\n'\u{e9}'"),
             (b"# coding: gbk\nx = 1", "# coding: gbk\nx = 1"),
         ] {

@@ -43,18 +43,45 @@ pub(super) enum Test {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Node {
     /// `import a.b as c, d`
-    Import { offset: u32, names: Vec<Alias> },
+    Import {
+        offset: u32,
+        names: Vec<Alias>,
+    },
     /// `from ..a import b as c`
-    From { offset: u32, level: u32, module: String, names: Vec<Alias> },
+    From {
+        offset: u32,
+        level: u32,
+        module: String,
+        names: Vec<Alias>,
+    },
     /// A call of a dotted name.
-    Call { offset: u32, callee: String, arguments: Vec<Argument> },
+    Call {
+        offset: u32,
+        callee: String,
+        arguments: Vec<Argument>,
+    },
     /// `name = dotted.name`
-    Bind { name: String, value: String },
-    If { test: Test, body: Vec<Node>, orelse: Vec<Node> },
+    Bind {
+        name: String,
+        value: String,
+    },
+    If {
+        test: Test,
+        body: Vec<Node>,
+        orelse: Vec<Node>,
+    },
     /// `caught` holds the dotted names of all handlers, an empty one for a bare `except`.
-    Try { caught: Vec<String>, body: Vec<Node>, handlers: Vec<Node>, rest: Vec<Node> },
+    Try {
+        caught: Vec<String>,
+        body: Vec<Node>,
+        handlers: Vec<Node>,
+        rest: Vec<Node>,
+    },
     /// `managers`: the calls in its items, with the dotted names that they are given.
-    With { managers: Vec<(String, Vec<String>)>, body: Vec<Node> },
+    With {
+        managers: Vec<(String, Vec<String>)>,
+        body: Vec<Node>,
+    },
     /// The body of a function or lambda.
     Later(Vec<Node>),
 }

@@ -24,7 +24,8 @@ fn start(node: &impl Ranged) -> u32 {
 }
 
 fn aliases(names: &[ast::Alias]) -> Vec<Alias> {
-    let alias = |a: &ast::Alias| Alias { name: a.name.to_string(), bound_as: a.asname.as_ref().map(ToString::to_string) };
+    let alias =
+        |a: &ast::Alias| Alias { name: a.name.to_string(), bound_as: a.asname.as_ref().map(ToString::to_string) };
     names.iter().map(alias).collect()
 }
 

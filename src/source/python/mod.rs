@@ -136,7 +136,8 @@ fn broken(file: &str, text: &str, line: u32, reason: &str, recovered: usize) -> 
 fn python_2(text: &str) -> Option<(u32, &'static str)> {
     for (number, line) in text.lines().enumerate() {
         let code = line.trim_start();
-        let after = |word: &str| code.strip_prefix(word).filter(|rest| rest.starts_with([' ', '\t'])).map(str::trim_start);
+        let after =
+            |word: &str| code.strip_prefix(word).filter(|rest| rest.starts_with([' ', '\t'])).map(str::trim_start);
         let starts_value = |rest: &str| {
             rest.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '"' | '\'' | '_' | '`' | '-' | '[' | '{'))
         };
@@ -144,10 +145,12 @@ fn python_2(text: &str) -> Option<(u32, &'static str)> {
             "a print statement"
         } else if after("exec").is_some_and(starts_value) {
             "an exec statement"
-        } else if after("except").is_some_and(|rest| !rest.starts_with('(') && rest.contains(',') && rest.contains(':')) {
+        } else if after("except").is_some_and(|rest| !rest.starts_with('(') && rest.contains(',') && rest.contains(':'))
+        {
             "`except X, name`"
         } else if after("raise").is_some_and(|rest| {
-            rest.split_once(',').is_some_and(|(class, _)| class.chars().all(|c| c.is_alphanumeric() || c == '.' || c == '_'))
+            rest.split_once(',')
+                .is_some_and(|(class, _)| class.chars().all(|c| c.is_alphanumeric() || c == '.' || c == '_'))
         }) {
             "`raise X, value`"
         } else if !code.starts_with('#') && code.matches('`').count() == 2 && !code.contains(['"', '\'']) {

@@ -38,9 +38,15 @@ fn statements() {
     check("import os", &["1 runtime os"]);
     check("import os.path as p, sys", &["1 runtime os.path", "1 runtime sys"]);
     check("from a.b import c, d as e", &["1 runtime a.b c,d"]);
-    check("from . import a\nfrom .. import b\nfrom ...c.d import *", &["1 runtime . a", "2 runtime .. b", "3 runtime ...c.d *"]);
+    check(
+        "from . import a\nfrom .. import b\nfrom ...c.d import *",
+        &["1 runtime . a", "2 runtime .. b", "3 runtime ...c.d *"],
+    );
     check("from a import (\n  b,\n  c,\n)\nimport d", &["1 runtime a b,c", "5 runtime d"]);
-    check("x = 1; import a; \\\nimport b\r\nimport c\rimport d", &["1 runtime a", "2 runtime b", "3 runtime c", "4 runtime d"]);
+    check(
+        "x = 1; import a; \\\nimport b\r\nimport c\rimport d",
+        &["1 runtime a", "2 runtime b", "3 runtime c", "4 runtime d"],
+    );
     check("# import a\n'''\nimport b\n'''\nx = 'import c'", &[]);
     check("\u{feff}import os", &["1 runtime os"]);
     check("", &[]);
@@ -49,7 +55,10 @@ fn statements() {
 #[test]
 fn a_class_body_runs_with_its_module_and_a_function_body_later() {
     check("class A:\n  import a\n  def f(self):\n    import b", &["2 runtime a", "4 lazy b"]);
-    check("async def f():\n  async with x:\n    import a\n  async for y in z:\n    import b", &["3 lazy a", "5 lazy b"]);
+    check(
+        "async def f():\n  async with x:\n    import a\n  async for y in z:\n    import b",
+        &["3 lazy a", "5 lazy b"],
+    );
     check("if __name__ == '__main__':\n  import a\nelse:\n  import b", &["2 lazy a", "4 runtime b"]);
     check("if x:\n  import a\nelif y:\n  import b\nelse:\n  import c", &["2 runtime a", "4 runtime b", "6 runtime c"]);
     check(
@@ -61,13 +70,15 @@ fn a_class_body_runs_with_its_module_and_a_function_body_later() {
 
 #[test]
 fn what_only_the_type_checker_sees() {
-    check("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n  import a\nelse:\n  import b", &[
-        "1 runtime typing TYPE_CHECKING",
-        "3 type-only a",
-        "5 runtime b",
-    ]);
+    check(
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n  import a\nelse:\n  import b",
+        &["1 runtime typing TYPE_CHECKING", "3 type-only a", "5 runtime b"],
+    );
     check("import typing as t\nif t.TYPE_CHECKING:\n  from a import b", &["1 runtime typing", "3 type-only a b"]);
-    check("from typing import TYPE_CHECKING as TC\nif TC:\n  import a", &["1 runtime typing TYPE_CHECKING", "3 type-only a"]);
+    check(
+        "from typing import TYPE_CHECKING as TC\nif TC:\n  import a",
+        &["1 runtime typing TYPE_CHECKING", "3 type-only a"],
+    );
     check("if not TYPE_CHECKING:\n  import a\nelse:\n  import b", &["2 runtime a", "4 type-only b"]);
     check("if TYPE_CHECKING and x:\n  import a\nelse:\n  import b", &["2 type-only a", "4 runtime b"]);
     check("if TYPE_CHECKING or x:\n  import a", &["2 runtime a"]);
@@ -79,13 +90,13 @@ fn what_only_the_type_checker_sees() {
 
 #[test]
 fn what_may_be_absent() {
-    check("try:\n  import a\nexcept ImportError:\n  import b\nelse:\n  import c\nfinally:\n  import d", &[
-        "2 optional a",
-        "4 optional b",
-        "6 runtime c",
-        "8 runtime d",
-    ]);
-    for handler in ["ModuleNotFoundError", "(OSError, ImportError)", "Exception as e", "builtins.ImportError", "BaseException"] {
+    check(
+        "try:\n  import a\nexcept ImportError:\n  import b\nelse:\n  import c\nfinally:\n  import d",
+        &["2 optional a", "4 optional b", "6 runtime c", "8 runtime d"],
+    );
+    for handler in
+        ["ModuleNotFoundError", "(OSError, ImportError)", "Exception as e", "builtins.ImportError", "BaseException"]
+    {
         check(&format!("try:\n  import a\nexcept {handler}:\n  pass"), &["2 optional a"]);
     }
     check("try:\n  import a\nexcept:\n  pass", &["2 optional a"]);
@@ -93,8 +104,14 @@ fn what_may_be_absent() {
     check("try:\n  import a\nexcept ValueError:\n  import b\nfinally:\n  pass", &["2 runtime a", "4 runtime b"]);
     check("try:\n  def f():\n    import a\nexcept ImportError: pass", &["3 optional a"]);
     check("def f():\n  try:\n    import a\n  except ImportError: pass", &["3 optional a"]);
-    check("import contextlib as c\nwith c.suppress(ImportError):\n  import a", &["1 runtime contextlib", "3 optional a"]);
-    check("from contextlib import suppress\nwith suppress(KeyError):\n  import a", &["1 runtime contextlib suppress", "3 runtime a"]);
+    check(
+        "import contextlib as c\nwith c.suppress(ImportError):\n  import a",
+        &["1 runtime contextlib", "3 optional a"],
+    );
+    check(
+        "from contextlib import suppress\nwith suppress(KeyError):\n  import a",
+        &["1 runtime contextlib suppress", "3 runtime a"],
+    );
 }
 
 #[test]
@@ -102,26 +119,25 @@ fn calls_that_import() {
     check("import importlib\nx = importlib.import_module('a.b')", &["1 runtime importlib", "2 dynamic a.b"]);
     check("import importlib as il\nf(il.import_module(name='a'))", &["1 runtime importlib", "2 dynamic a"]);
     check("from importlib import import_module as im\nim('a')", &["1 runtime importlib import_module", "2 dynamic a"]);
-    check("__import__('a')\n__import__('b', globals(), level=1)\n__import__('c', {}, {}, [], 2)", &["1 dynamic a", "2 dynamic .b", "3 dynamic ..c"]);
+    check(
+        "__import__('a')\n__import__('b', globals(), level=1)\n__import__('c', {}, {}, [], 2)",
+        &["1 dynamic a", "2 dynamic .b", "3 dynamic ..c"],
+    );
     check("import builtins\nbuiltins.__import__('a')", &["1 runtime builtins", "2 dynamic a"]);
     check("import importlib\nload = importlib.import_module\nload('a')", &["1 runtime importlib", "3 dynamic a"]);
-    check("import importlib\nimportlib.import_module('.b', package='a.x')\nimportlib.import_module('..b', 'a.x')", &[
-        "1 runtime importlib",
-        "2 dynamic a.x.b",
-        "3 dynamic a.b",
-    ]);
+    check(
+        "import importlib\nimportlib.import_module('.b', package='a.x')\nimportlib.import_module('..b', 'a.x')",
+        &["1 runtime importlib", "2 dynamic a.x.b", "3 dynamic a.b"],
+    );
     check("import importlib\nimportlib.import_module('.b', __package__)", &["1 runtime importlib", "2 dynamic .b"]);
-    check("import importlib\nimportlib.import_module('a' '.b' + '.c')\nimportlib.import_module(f'd')", &[
-        "1 runtime importlib",
-        "2 dynamic a.b.c",
-        "3 dynamic d",
-    ]);
-    check("import importlib\ndef f(x):\n  importlib.import_module(x)\n  __import__(f'a.{x}')\n  __import__(**x)", &[
-        "1 runtime importlib",
-        "3 unknown",
-        "4 unknown",
-        "5 unknown",
-    ]);
+    check(
+        "import importlib\nimportlib.import_module('a' '.b' + '.c')\nimportlib.import_module(f'd')",
+        &["1 runtime importlib", "2 dynamic a.b.c", "3 dynamic d"],
+    );
+    check(
+        "import importlib\ndef f(x):\n  importlib.import_module(x)\n  __import__(f'a.{x}')\n  __import__(**x)",
+        &["1 runtime importlib", "3 unknown", "4 unknown", "5 unknown"],
+    );
     check("try:\n  __import__('a')\nexcept ImportError: pass", &["2 optional a"]);
     check("if TYPE_CHECKING:\n  __import__('a')", &["2 type-only a"]);
     // A function of the same name that is not importlib's.
@@ -131,16 +147,65 @@ fn calls_that_import() {
 #[test]
 fn calls_are_found_in_every_expression() {
     for expression in [
-        "x = CALL", "x += CALL", "x: int = CALL", "x: CALL = 1", "x[CALL] = 1", "x = y[CALL:1]", "f(a, *CALL)", "f(**CALL)", "f(k=CALL)",
-        "lambda: CALL", "lambda x=CALL: x", "[x for x in CALL]", "{CALL for x in y}", "{CALL: 1}", "{1: CALL}", "{**CALL}",
-        "(x for x in y if CALL)", "{a: CALL for a in b}", "f'{CALL}'", "f'{x:{CALL}}'", "a if CALL else b", "not CALL", "a and CALL",
-        "a < CALL", "CALL.x", "(x := CALL)", "del x[CALL]", "assert x, CALL", "raise CALL", "raise x from CALL",
-        "@CALL\ndef f(): pass", "@CALL\nclass C: pass", "class C(CALL): pass", "class C(metaclass=CALL): pass",
-        "def f(x=CALL): pass", "def f(x: CALL): pass", "def f(*, x=CALL): pass", "def f(*x: CALL): pass", "def f() -> CALL: pass",
-        "def f(): return CALL", "def f(): yield CALL", "def f(): yield from CALL", "async def f(): await CALL",
-        "for x in CALL: pass", "while CALL: pass", "if CALL: pass", "if x: pass\nelif CALL: pass", "with CALL: pass", "with x as y[CALL]: pass",
-        "try: pass\nexcept CALL: pass", "try: pass\nexcept* x: CALL", "match CALL:\n  case _: pass", "match x:\n  case _ if CALL: pass",
-        "match x:\n  case {'a': [1, C(z=2)]}: CALL", "CALL", "print(-CALL, ~x)", "global g; CALL", "return_ = (1, CALL)", "x = [CALL]",
+        "x = CALL",
+        "x += CALL",
+        "x: int = CALL",
+        "x: CALL = 1",
+        "x[CALL] = 1",
+        "x = y[CALL:1]",
+        "f(a, *CALL)",
+        "f(**CALL)",
+        "f(k=CALL)",
+        "lambda: CALL",
+        "lambda x=CALL: x",
+        "[x for x in CALL]",
+        "{CALL for x in y}",
+        "{CALL: 1}",
+        "{1: CALL}",
+        "{**CALL}",
+        "(x for x in y if CALL)",
+        "{a: CALL for a in b}",
+        "f'{CALL}'",
+        "f'{x:{CALL}}'",
+        "a if CALL else b",
+        "not CALL",
+        "a and CALL",
+        "a < CALL",
+        "CALL.x",
+        "(x := CALL)",
+        "del x[CALL]",
+        "assert x, CALL",
+        "raise CALL",
+        "raise x from CALL",
+        "@CALL\ndef f(): pass",
+        "@CALL\nclass C: pass",
+        "class C(CALL): pass",
+        "class C(metaclass=CALL): pass",
+        "def f(x=CALL): pass",
+        "def f(x: CALL): pass",
+        "def f(*, x=CALL): pass",
+        "def f(*x: CALL): pass",
+        "def f() -> CALL: pass",
+        "def f(): return CALL",
+        "def f(): yield CALL",
+        "def f(): yield from CALL",
+        "async def f(): await CALL",
+        "for x in CALL: pass",
+        "while CALL: pass",
+        "if CALL: pass",
+        "if x: pass\nelif CALL: pass",
+        "with CALL: pass",
+        "with x as y[CALL]: pass",
+        "try: pass\nexcept CALL: pass",
+        "try: pass\nexcept* x: CALL",
+        "match CALL:\n  case _: pass",
+        "match x:\n  case _ if CALL: pass",
+        "match x:\n  case {'a': [1, C(z=2)]}: CALL",
+        "CALL",
+        "print(-CALL, ~x)",
+        "global g; CALL",
+        "return_ = (1, CALL)",
+        "x = [CALL]",
     ] {
         let found = read_both(&expression.replace("CALL", "__import__('a')"));
         let modules: Vec<_> = found.imports.iter().map(|i| (i.module.as_str(), i.kind)).collect();
@@ -152,16 +217,16 @@ fn calls_are_found_in_every_expression() {
 fn modern_syntax_is_read() {
     for source in [
         "x = f\"{d[\"k\"]}\"",                     // PEP 701
-        "x = f\"{f\"{f\"{1}\"}\"}\"",               // PEP 701, nested
-        "x = f'{a\n}'",                             // PEP 701, line break
-        "def f[T: int, *Ts, **P](x: T) -> T: ...",  // PEP 695
-        "type X[T] = list[T]",                      // PEP 695
-        "class C[T = int]: ...",                    // PEP 696
-        "x = t'{a}'",                               // PEP 750
-        "try: pass\nexcept A, B: pass",             // PEP 758
-        "if (n := 1): pass",                        // PEP 572
+        "x = f\"{f\"{f\"{1}\"}\"}\"",              // PEP 701, nested
+        "x = f'{a\n}'",                            // PEP 701, line break
+        "def f[T: int, *Ts, **P](x: T) -> T: ...", // PEP 695
+        "type X[T] = list[T]",                     // PEP 695
+        "class C[T = int]: ...",                   // PEP 696
+        "x = t'{a}'",                              // PEP 750
+        "try: pass\nexcept A, B: pass",            // PEP 758
+        "if (n := 1): pass",                       // PEP 572
         "match x:\n  case {'a': 1, **r} | [1, *_]: pass",
-        "try: pass\nexcept* A: pass",               // PEP 654
+        "try: pass\nexcept* A: pass", // PEP 654
         "with (open(a) as b, open(c) as d): pass",
         "x = [i async for i in y()]",
         "def f(a, /, b, *, c): pass",
@@ -173,20 +238,29 @@ fn modern_syntax_is_read() {
         assert_eq!(found.imports.len(), 1, "{source}");
     }
     // PEP 810: written `lazy`, loaded when first used.
-    assert_eq!(shown(&imports("f.py", b"lazy import a\nlazy from b import c\nimport d")), ["1 lazy a", "2 lazy b c", "3 runtime d"]);
+    assert_eq!(
+        shown(&imports("f.py", b"lazy import a\nlazy from b import c\nimport d")),
+        ["1 lazy a", "2 lazy b c", "3 runtime d"]
+    );
 }
 
 #[track_caller]
 fn refused(bytes: &[u8], code: &str, line: u32, imports_kept: usize) -> String {
     let found = imports("f.py", bytes);
     let [diagnostic] = &found.diagnostics[..] else { panic!("{found:?}") };
-    assert_eq!((diagnostic.code.as_str(), diagnostic.place.line, found.imports.len()), (code, line, imports_kept), "{diagnostic:?}");
+    assert_eq!(
+        (diagnostic.code.as_str(), diagnostic.place.line, found.imports.len()),
+        (code, line, imports_kept),
+        "{diagnostic:?}"
+    );
     diagnostic.reason.clone()
 }
 
 #[test]
 fn what_cannot_be_read_is_said() {
-    assert!(refused(b"import a\nx = = 1\nimport b", "python-syntax", 2, 2).contains("2 imports were read around the error"));
+    assert!(
+        refused(b"import a\nx = = 1\nimport b", "python-syntax", 2, 2).contains("2 imports were read around the error")
+    );
     refused(b"def f(:\n  pass", "python-syntax", 1, 0);
     assert!(refused(b"import a\nprint 'x'", "python-2", 2, 1).starts_with("a print statement is Python 2"));
     refused(b"try:\n  import a\nexcept A, e:\n  print >>x, 1", "python-2", 3, 1);
@@ -207,12 +281,27 @@ fn nothing_overflows_the_stack() {
     let mut blocks: String = (0..90).map(|level| format!("{}if a:\n", " ".repeat(level))).collect();
     blocks.push_str(&format!("{}import seen", " ".repeat(90)));
     let sources = [
-        ("", deep("(", ")", 190)), ("", deep("[", "]", 190)), ("", deep("{1:", "}", 190)), ("", deep("f(", ")", 190)),
-        ("", deep("not ", "", 5_000)), ("", deep("-", "", 5_000)), ("", deep("1+", "", 5_000)), ("", deep("1**", "", 5_000)),
-        ("", deep("lambda: ", "", 3_000)), ("", deep("a if b else ", "", 3_000)), ("", deep("", ".a", 5_000)), ("", deep("", "(1)", 5_000)),
-        ("", deep("await ", "", 3_000)), ("", chain), ("", blocks),
-        ("nesting-too-deep", deep("(", ")", 100_000)), ("nesting-too-deep", deep("[", "", 100_000)), ("nesting-too-deep", deep("-", "", 100_000)),
-        ("nesting-too-deep", deep("1+", "", 100_000)), ("nesting-too-deep", deep("", ".a", 100_000)), ("nesting-too-deep", deep("lambda a, b: ", "", 50_000)),
+        ("", deep("(", ")", 190)),
+        ("", deep("[", "]", 190)),
+        ("", deep("{1:", "}", 190)),
+        ("", deep("f(", ")", 190)),
+        ("", deep("not ", "", 5_000)),
+        ("", deep("-", "", 5_000)),
+        ("", deep("1+", "", 5_000)),
+        ("", deep("1**", "", 5_000)),
+        ("", deep("lambda: ", "", 3_000)),
+        ("", deep("a if b else ", "", 3_000)),
+        ("", deep("", ".a", 5_000)),
+        ("", deep("", "(1)", 5_000)),
+        ("", deep("await ", "", 3_000)),
+        ("", chain),
+        ("", blocks),
+        ("nesting-too-deep", deep("(", ")", 100_000)),
+        ("nesting-too-deep", deep("[", "", 100_000)),
+        ("nesting-too-deep", deep("-", "", 100_000)),
+        ("nesting-too-deep", deep("1+", "", 100_000)),
+        ("nesting-too-deep", deep("", ".a", 100_000)),
+        ("nesting-too-deep", deep("lambda a, b: ", "", 50_000)),
         ("nesting-too-deep", (0..1_000).map(|level| format!("{}if a:\n", " ".repeat(level))).collect()),
     ];
     for stack in [2, 8] {
