@@ -95,7 +95,7 @@ fn load(
             return Some(files);
         }
         if !package && !contains(&format!("{inner}/")) {
-            return (depth > 0).then_some(files);
+            return (depth > 0 || base_is_package).then_some(files);
         }
         folder = inner;
     }

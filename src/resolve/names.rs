@@ -292,7 +292,7 @@ mod tests {
             ("widget", "widget-core widget-extra", "-"),
             // Of two that are locked the declared one; of two declared neither.
             ("cv2", "opencv-python | opencv-python-headless", "opencv-python"),
-            ("cv2", "opencv-python opencv-python-headless", "opencv-python or opencv-python-headless"),
+            ("cv2", "opencv-python opencv-python-headless", "opencv-python-headless or opencv-python"),
             ("widget", "widget-core | widget-extra", "widget-core"),
         ] {
             assert_eq!(of(import, have), expected, "{import} among {have}");

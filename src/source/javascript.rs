@@ -295,6 +295,13 @@ fn values_of(program: &Program<'_>) -> BTreeSet<String> {
         fn visit_ts_interface_declaration(&mut self, _: &oxc_ast::ast::TSInterfaceDeclaration<'a>) {}
         fn visit_ts_type_alias_declaration(&mut self, _: &oxc_ast::ast::TSTypeAliasDeclaration<'a>) {}
         fn visit_ts_class_implements(&mut self, _: &oxc_ast::ast::TSClassImplements<'a>) {}
+        fn visit_export_declaration(&mut self, export: &oxc_ast::ast::ExportDeclaration<'a>) {
+            // `export import a = require("a")` uses `a` by exporting it.
+            if let oxc_ast::ast::Declaration::TSImportEqualsDeclaration(import) = &export.declaration {
+                self.names.insert(import.id.name.to_string());
+            }
+            walk::walk_export_declaration(self, export);
+        }
         fn visit_export_named_declaration(&mut self, export: &ExportNamedDeclaration<'a>) {
             for specifier in &export.specifiers {
                 let is_type =
@@ -492,3 +499,6 @@ impl<'a> Visit<'a> for Reader<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

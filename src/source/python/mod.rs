@@ -145,8 +145,7 @@ fn python_2(text: &str) -> Option<(u32, &'static str)> {
             "a print statement"
         } else if after("exec").is_some_and(starts_value) {
             "an exec statement"
-        } else if after("except").is_some_and(|rest| !rest.starts_with('(') && rest.contains(',') && rest.contains(':'))
-        {
+        } else if after("except").is_some_and(names_exception) {
             "`except X, name`"
         } else if after("raise").is_some_and(|rest| {
             rest.split_once(',')
@@ -161,6 +160,13 @@ fn python_2(text: &str) -> Option<(u32, &'static str)> {
         return Some((u32::try_from(number + 1).unwrap_or(u32::MAX), old));
     }
     None
+}
+
+/// `X, name:` behind `except`. `except X, Y:` is Python 3.14 (PEP 758); classes are not written in lower case.
+fn names_exception(rest: &str) -> bool {
+    rest.trim_end().strip_suffix(':').and_then(|caught| caught.rsplit_once(',')).is_some_and(|(class, name)| {
+        !class.starts_with('(') && name.trim_start().starts_with(|c: char| c.is_lowercase() || c == '_')
+    })
 }
 
 /// Most levels of indentation open at once, counting every line.

@@ -263,7 +263,7 @@ fn what_cannot_be_read_is_said() {
     );
     refused(b"def f(:\n  pass", "python-syntax", 1, 0);
     assert!(refused(b"import a\nprint 'x'", "python-2", 2, 1).starts_with("a print statement is Python 2"));
-    refused(b"try:\n  import a\nexcept A, e:\n  print >>x, 1", "python-2", 3, 1);
+    refused(b"try:\n  import a\nexcept A, e:\n  print 'x'", "python-2", 3, 1);
     refused(b"exec 'x'", "python-2", 1, 0);
     refused(b"raise E, 'x'", "python-2", 1, 0);
     refused(b"x = `1`", "python-2", 1, 0);
