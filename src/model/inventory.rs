@@ -160,7 +160,8 @@ pub enum ImportKind {
     Optional,
     /// Inside a function body.
     Lazy,
-    /// Through `importlib.import_module`, `__import__`, `import()` or `require()` with a literal.
+    /// Through `importlib.import_module`, `__import__`, `import()` or `require.resolve()` with a literal. A plain
+    /// `require()` with a literal is an import like any other: runtime, optional or lazy.
     Dynamic,
     /// The same, with an argument that only running would tell.
     DynamicUnknown,

@@ -1,11 +1,20 @@
 //! What code imports: one reader a language, the same answer from both.
 //!
 //! Invariant: pure functions of a file's bytes. Nothing is looked up, nothing is run.
+//!
+//! Where several things are true of one import, the kind that says most about whether it is loaded wins:
+//! type-only, then optional, then dynamic, then lazy, then runtime. A lazy import inside a `try` that catches its
+//! absence is optional; anything under `if TYPE_CHECKING` is type-only.
+
+pub mod javascript;
+mod lines;
+mod nesting;
+pub mod python;
 
 use crate::model::{Diagnostic, ImportKind};
 
 /// What one source file imports.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FileImports {
     /// In source order.
     pub imports: Vec<RawImport>,
@@ -24,4 +33,61 @@ pub struct RawImport {
     pub names: Vec<String>,
     /// When it takes effect.
     pub kind: ImportKind,
+}
+
+/// Languages whose imports are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SourceLanguage {
+    Python,
+    JavaScript,
+}
+
+fn language_of(file: &str) -> Option<SourceLanguage> {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    let (stem, extension) = name.rsplit_once('.')?;
+    match extension {
+        "py" => Some(SourceLanguage::Python),
+        // A declaration file holds types only: `.d.ts`, and `.d.css.ts` for a stylesheet's types.
+        "ts" | "mts" | "cts" if stem.ends_with(".d") || stem.contains(".d.") => None,
+        "js" | "mjs" | "cjs" | "jsx" | "ts" | "mts" | "cts" | "tsx" => Some(SourceLanguage::JavaScript),
+        _ => None,
+    }
+}
+
+/// Whether [`imports`] reads files of this name: `.py`, `.js .mjs .cjs .jsx .ts .mts .cts .tsx`, but no `.d.ts`.
+pub fn is_source(file: &str) -> bool {
+    language_of(file).is_some()
+}
+
+/// Reads the imports of a source file by the extension of its name; a file of another kind has none.
+///
+/// `file` is the path that diagnostics name.
+pub fn imports(file: &str, bytes: &[u8]) -> FileImports {
+    match language_of(file) {
+        Some(SourceLanguage::Python) => python::imports(file, bytes),
+        Some(SourceLanguage::JavaScript) => javascript::imports(file, bytes),
+        None => FileImports::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_extension_says_who_reads_a_file() {
+        for file in ["a.py", "b/c.mjs", "d.tsx", "e.test.ts", "f.cts", "x.d/y.ts"] {
+            assert!(is_source(file), "{file}");
+        }
+        for file in ["a.pyi", "a.pyc", "index.d.ts", "index.d.mts", "style.d.css.ts", "readme.md", "py", ".py.swp"] {
+            assert!(!is_source(file), "{file}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_another_kind_has_no_imports() {
+        assert_eq!(imports("a.txt", b"import os"), FileImports::default());
+        assert_eq!(imports("a.py", b"import os").imports.len(), 1);
+        assert_eq!(imports("a.ts", b"import 'os'").imports.len(), 1);
+    }
 }

@@ -1,0 +1,245 @@
+//! Whether an import is the function's own code, and which files it loads.
+//!
+//! Paths are relative to the scanned tree and `/`-separated. `contains` says whether the tree holds a file; asked for a path
+//! that ends in `/`, whether it has that folder with a source file in it.
+
+use crate::source::RawImport;
+
+/// Joins and resolves `.` and `..`; `None` when the path leaves the tree.
+fn join(folder: &str, path: &str) -> Option<String> {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in folder.split('/').chain(path.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop()?;
+            }
+            _ => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}
+
+fn folder_of(file: &str) -> &str {
+    file.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+fn within(path: &str, root: &str) -> bool {
+    root.is_empty() || path == root || path.strip_prefix(root).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// The files that a Python import loads from the function's own code, packages before what they hold; `None` when it
+/// is not local, or leaves the import root.
+///
+/// An absolute import is looked for in `root`, then beside `from_file` (where Python looks when that file is the one
+/// that is started). A package is a folder with an `__init__.py`, or a namespace (PEP 420): a folder with sources, which
+/// has no file of its own to load, so that the list can be empty.
+pub fn python_local(
+    root: &str,
+    from_file: &str,
+    import: &RawImport,
+    contains: &dyn Fn(&str) -> bool,
+) -> Option<Vec<String>> {
+    let root = join(root, "")?;
+    let beside = join(folder_of(from_file), "")?;
+    let name = import.module.trim_start_matches('.');
+    let dots = import.module.len() - name.len();
+    let parts: Vec<&str> = name.split('.').filter(|part| !part.is_empty()).collect();
+    if dots > 0 {
+        let mut base = beside;
+        for _ in 1..dots {
+            if base == root || base.is_empty() {
+                return None;
+            }
+            base = folder_of(&base).to_string();
+        }
+        if !within(&base, &root) {
+            return None;
+        }
+        // Relative imports are local even where what they name is missing.
+        return Some(load(&base, true, &parts, &import.names, contains).unwrap_or_default());
+    }
+    if parts.is_empty() {
+        return None;
+    }
+    load(&root, false, &parts, &import.names, contains)
+        .or_else(|| (beside != root).then(|| load(&beside, false, &parts, &import.names, contains)).flatten())
+}
+
+/// Follows `parts` from a folder; `None` when not even the first is there.
+fn load(
+    base: &str,
+    base_is_package: bool,
+    parts: &[&str],
+    names: &[String],
+    contains: &dyn Fn(&str) -> bool,
+) -> Option<Vec<String>> {
+    let at = |folder: &str, name: &str| if folder.is_empty() { name.to_string() } else { format!("{folder}/{name}") };
+    let mut files = Vec::new();
+    let add = |file: String, files: &mut Vec<String>| {
+        let there = contains(&file);
+        if there && !files.contains(&file) {
+            files.push(file);
+        }
+        there
+    };
+    if base_is_package {
+        add(at(base, "__init__.py"), &mut files);
+    }
+    let mut folder = base.to_string();
+    for (depth, part) in parts.iter().enumerate() {
+        let inner = at(&folder, part);
+        // A package hides a module of its name, which hides a namespace.
+        let package = add(at(&inner, "__init__.py"), &mut files);
+        if !package && add(format!("{inner}.py"), &mut files) {
+            return Some(files);
+        }
+        if !package && !contains(&format!("{inner}/")) {
+            return (depth > 0 || base_is_package).then_some(files);
+        }
+        folder = inner;
+    }
+    for name in names.iter().filter(|name| *name != "*") {
+        let inner = at(&folder, name);
+        if !add(at(&inner, "__init__.py"), &mut files) {
+            add(format!("{inner}.py"), &mut files);
+        }
+    }
+    Some(files)
+}
+
+/// Extensions that Node and the usual bundlers try, in their order.
+const PROBED: &[&str] = &[".js", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts", ".jsx", ".json"];
+
+/// What TypeScript writes for a file that it compiles: `./x.js` is `x.ts` before.
+const COMPILED: &[(&str, &[&str])] =
+    &[(".js", &[".ts", ".tsx"]), (".jsx", &[".tsx"]), (".mjs", &[".mts"]), (".cjs", &[".cts"])];
+
+/// The file that a relative JS specifier loads, or `None` when the tree has none (or the specifier is not relative).
+///
+/// As written, then with each usual extension, then `index` in a folder of that name. The `main` of a package.json in
+/// that folder is not looked up.
+pub fn javascript_local(from_file: &str, specifier: &str, contains: &dyn Fn(&str) -> bool) -> Option<String> {
+    let relative = matches!(specifier, "." | "..") || specifier.starts_with("./") || specifier.starts_with("../");
+    if !relative {
+        return None;
+    }
+    let specifier = specifier.split('?').next().unwrap_or_default();
+    let path = join(folder_of(from_file), specifier)?;
+    let only_folder = specifier.ends_with('/') || specifier.ends_with("..") || specifier == "." || path.is_empty();
+    if !only_folder {
+        if contains(&path) {
+            return Some(path);
+        }
+        for (compiled, sources) in COMPILED {
+            if let Some(stem) = path.strip_suffix(compiled)
+                && let Some(found) = sources.iter().map(|s| format!("{stem}{s}")).find(|file| contains(file))
+            {
+                return Some(found);
+            }
+        }
+        if let Some(found) = PROBED.iter().map(|e| format!("{path}{e}")).find(|file| contains(file)) {
+            return Some(found);
+        }
+    }
+    let index = if path.is_empty() { "index".to_string() } else { format!("{path}/index") };
+    PROBED.iter().map(|e| format!("{index}{e}")).find(|file| contains(file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ImportKind;
+
+    const TREE: &[&str] = &[
+        "fn/app.py",
+        "fn/util.py",
+        "fn/pkg/__init__.py",
+        "fn/pkg/a.py",
+        "fn/pkg/sub/__init__.py",
+        "fn/pkg/sub/b.py",
+        "fn/space/deep/c.py",
+        "fn/src/main.py",
+        "fn/src/helper.py",
+        "other/d.py",
+    ];
+
+    fn has(path: &str) -> bool {
+        if path.ends_with('/') { TREE.iter().any(|file| file.starts_with(path)) } else { TREE.contains(&path) }
+    }
+
+    fn python(from: &str, module: &str, names: &[&str]) -> Option<Vec<String>> {
+        let names = names.iter().map(ToString::to_string).collect();
+        let import = RawImport { line: 1, module: module.into(), names, kind: ImportKind::Runtime };
+        python_local("fn", from, &import, &has)
+    }
+
+    #[test]
+    fn python_modules_are_found_as_python_finds_them() {
+        for (from, module, names, expected) in [
+            ("fn/app.py", "util", &[][..], Some(&["fn/util.py"][..])),
+            ("fn/app.py", "util", &["f"], Some(&["fn/util.py"])),
+            ("fn/app.py", "pkg", &[], Some(&["fn/pkg/__init__.py"])),
+            ("fn/app.py", "pkg.a", &[], Some(&["fn/pkg/__init__.py", "fn/pkg/a.py"])),
+            (
+                "fn/app.py",
+                "pkg",
+                &["a", "sub", "x"],
+                Some(&["fn/pkg/__init__.py", "fn/pkg/a.py", "fn/pkg/sub/__init__.py"]),
+            ),
+            ("fn/app.py", "pkg.missing", &[], Some(&["fn/pkg/__init__.py"])),
+            ("fn/app.py", "space.deep.c", &[], Some(&["fn/space/deep/c.py"])),
+            ("fn/app.py", "space", &[], Some(&[])),
+            ("fn/app.py", "space.deep", &["c"], Some(&["fn/space/deep/c.py"])),
+            ("fn/src/main.py", "helper", &[], Some(&["fn/src/helper.py"])),
+            ("fn/src/main.py", "util", &[], Some(&["fn/util.py"])),
+            ("fn/app.py", "helper", &[], None),
+            ("fn/app.py", "numpy", &[], None),
+            ("fn/app.py", "d", &[], None),
+            ("fn/app.py", "", &[], None),
+            ("fn/pkg/a.py", ".", &["sub"], Some(&["fn/pkg/__init__.py", "fn/pkg/sub/__init__.py"])),
+            ("fn/pkg/sub/b.py", "..a", &["f"], Some(&["fn/pkg/__init__.py", "fn/pkg/a.py"])),
+            ("fn/pkg/sub/b.py", "...util", &[], Some(&["fn/util.py"])),
+            ("fn/pkg/a.py", ".gone", &[], Some(&["fn/pkg/__init__.py"])),
+            ("fn/app.py", "..other.d", &[], None),
+            ("fn/pkg/a.py", "....x", &[], None),
+        ] {
+            let expected = expected.map(|files| files.iter().map(ToString::to_string).collect::<Vec<_>>());
+            assert_eq!(python(from, module, names), expected, "{module} {names:?} from {from}");
+        }
+    }
+
+    #[test]
+    fn a_root_at_the_top_of_the_tree_is_a_root_too() {
+        let import = RawImport { line: 1, module: "x".into(), names: vec![], kind: ImportKind::Runtime };
+        for root in ["", ".", "./"] {
+            assert_eq!(python_local(root, "app.py", &import, &|p| p == "x.py"), Some(vec!["x.py".to_string()]));
+        }
+    }
+
+    #[test]
+    fn javascript_specifiers_are_probed() {
+        let tree =
+            ["a/main.ts", "a/x.ts", "a/y.js", "a/y.ts", "a/dir/index.mjs", "a/z.test.js", "b/data.json", "index.js"];
+        let has = |path: &str| tree.contains(&path);
+        for (specifier, expected) in [
+            ("./x", Some("a/x.ts")),
+            ("./x.js", Some("a/x.ts")),
+            ("./y.js", Some("a/y.js")),
+            ("./y", Some("a/y.js")),
+            ("./dir", Some("a/dir/index.mjs")),
+            ("./dir/", Some("a/dir/index.mjs")),
+            ("./z.test", Some("a/z.test.js")),
+            ("../b/data", Some("b/data.json")),
+            ("../b/data.json?raw", Some("b/data.json")),
+            ("..", Some("index.js")),
+            ("./x/", None),
+            ("./gone", None),
+            ("../../out", None),
+            ("x", None),
+            ("/a/x", None),
+        ] {
+            assert_eq!(javascript_local("a/main.ts", specifier, &has).as_deref(), expected, "{specifier}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What comes with the interpreter: Python's standard library and Node's built-in modules.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+/// Top-level module, first and last minor version of Python 3 (`scripts/make_stdlib_table.py` makes it).
+const PYTHON: &str = include_str!("data/python-stdlib.tsv");
+
+/// `module.builtinModules` of Node 20, without the names that begin with `_`, and what later versions add.
+const NODE: &[&str] = &[
+    "assert",
+    "async_hooks",
+    "buffer",
+    "child_process",
+    "cluster",
+    "console",
+    "constants",
+    "crypto",
+    "dgram",
+    "diagnostics_channel",
+    "dns",
+    "domain",
+    "events",
+    "fs",
+    "http",
+    "http2",
+    "https",
+    "inspector",
+    "module",
+    "net",
+    "os",
+    "path",
+    "perf_hooks",
+    "process",
+    "punycode",
+    "querystring",
+    "readline",
+    "repl",
+    "stream",
+    "string_decoder",
+    "sys",
+    "timers",
+    "tls",
+    "trace_events",
+    "tty",
+    "url",
+    "util",
+    "v8",
+    "vm",
+    "wasi",
+    "worker_threads",
+    "zlib",
+];
+
+/// Subpaths of built-in modules: with any other, the name is a package's (`buffer/`, `events/events.js`).
+const NODE_SUBPATHS: &[&str] = &[
+    "assert/strict",
+    "dns/promises",
+    "fs/promises",
+    "inspector/promises",
+    "path/posix",
+    "path/win32",
+    "readline/promises",
+    "stream/consumers",
+    "stream/promises",
+    "stream/web",
+    "timers/promises",
+    "util/types",
+];
+
+fn python_table() -> &'static BTreeMap<&'static str, (u32, u32)> {
+    static TABLE: OnceLock<BTreeMap<&'static str, (u32, u32)>> = OnceLock::new();
+    TABLE.get_or_init(|| {
+        let mut table = BTreeMap::new();
+        for line in PYTHON.lines().filter(|line| !line.starts_with('#')) {
+            let mut fields = line.split('\t');
+            if let (Some(name), Some(Ok(since))) = (fields.next(), fields.next().map(str::parse)) {
+                let until = fields.next().and_then(|until| until.parse().ok()).unwrap_or(u32::MAX);
+                table.insert(name, (since, until));
+            }
+        }
+        table
+    })
+}
+
+/// Whether a top-level module (`os`, not `os.path`) is in the standard library of Python 3.`minor`.
+///
+/// The table knows 3.8 to 3.14; older and newer versions are taken for the nearest of these. Modules of other operating
+/// systems count: an import of `winreg` is not a missing package.
+pub fn is_python_stdlib(top_level: &str, minor: u32) -> bool {
+    let minor = minor.clamp(8, 14);
+    python_table().get(top_level).is_some_and(|&(since, until)| (since..=until).contains(&minor))
+}
+
+/// Whether Node itself answers a specifier: `fs`, `fs/promises`, anything that begins with `node:`.
+pub fn is_node_builtin(specifier: &str) -> bool {
+    specifier.starts_with("node:") || NODE.contains(&specifier) || NODE_SUBPATHS.contains(&specifier)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_come_and_go_with_versions() {
+        for (module, minor, expected) in [
+            ("os", 8, true),
+            ("os", 14, true),
+            ("numpy", 11, false),
+            ("tomllib", 10, false), // new in 3.11
+            ("tomllib", 11, true),
+            ("zoneinfo", 8, false), // PEP 615, 3.9
+            ("zoneinfo", 9, true),
+            ("distutils", 11, true), // PEP 632, gone in 3.12
+            ("distutils", 12, false),
+            ("cgi", 12, true), // PEP 594, gone in 3.13
+            ("cgi", 13, false),
+            ("annotationlib", 13, false), // PEP 749, 3.14
+            ("annotationlib", 14, true),
+            ("compression", 14, true), // PEP 784, 3.14
+            ("winreg", 11, true),
+            ("__future__", 8, true),
+            ("_thread", 8, true),
+            ("sys", 8, true),
+            ("sys", 27, true),
+            ("", 11, false),
+        ] {
+            assert_eq!(is_python_stdlib(module, minor), expected, "{module} in 3.{minor}");
+        }
+    }
+
+    #[test]
+    fn node_answers_its_own_names_with_and_without_prefix() {
+        for specifier in ["fs", "node:fs", "fs/promises", "node:test", "node:sqlite", "path/posix"] {
+            assert!(is_node_builtin(specifier), "{specifier}");
+        }
+        for specifier in ["buffer/", "events/events", "express", "./fs", "test", "sqlite", "fs/"] {
+            assert!(!is_node_builtin(specifier), "{specifier}");
+        }
+    }
+}
