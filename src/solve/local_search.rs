@@ -11,13 +11,13 @@ const LEAST: f64 = 1e-9;
 /// images that need others to leave. Never returns a worse plan.
 pub fn local_search(search: &mut Search, limits: &Limits) {
     tidy(search);
-    search.fill(limits, Rank::Ratio, None);
+    search.fill(limits, Rank::Ratio, &|_| false);
     for _ in 0..ROUNDS {
         let before = search.state.objective();
         exchange_out(search, limits);
         exchange_in(search, limits);
         tidy(search);
-        search.fill(limits, Rank::Ratio, None);
+        search.fill(limits, Rank::Ratio, &|_| false);
         if search.state.objective() <= before * (1.0 + LEAST) {
             break;
         }
@@ -57,7 +57,7 @@ fn exchange_out(search: &mut Search, limits: &Limits) {
         }
         search.remove(i);
         let added = if limits.fits(search.state.memory()) {
-            search.fill(limits, Rank::Ratio, Some(i))
+            search.fill(limits, Rank::Ratio, &|k| k == i)
         } else {
             Vec::new()
         };
@@ -113,7 +113,7 @@ fn exchange_in(search: &mut Search, limits: &Limits) {
             }
         }
         let keeps = limits.fits(memory) && search.state.images <= limits.max_images;
-        let added = if keeps { search.fill(limits, Rank::Ratio, None) } else { Vec::new() };
+        let added = if keeps { search.fill(limits, Rank::Ratio, &|_| false) } else { Vec::new() };
         let now = search.state.objective();
         if keeps && now > objective * (1.0 + LEAST) {
             objective = now;
