@@ -34,6 +34,8 @@ use super::state::State;
 const STEPS: usize = 2_500;
 /// Terms of L that are added up in all.
 const WORK: usize = 200_000_000;
+/// Steps without a gain worth having after which no more are taken.
+const PATIENCE: usize = 300;
 /// Steps after which images are fixed.
 const FIX_EVERY: usize = 100;
 /// Share of the known plan's prices to start from.
@@ -223,7 +225,7 @@ pub fn lagrangian(instance: &Instance, limits: &Limits, known: &State) -> Bound 
     // Large instances get fewer steps, but never too few to learn from.
     let terms = 1 + n + instance.parent_pairs() + instance.service_pairs();
     let allowed = (WORK / terms).clamp(200, STEPS);
-    let mut steps = 2;
+    let (mut steps, mut gained) = (2, 2);
     while steps < allowed {
         // The step in scaled prices that would reach the incumbent if L were linear (Polyak's rule).
         let mut scaled = direction.clone();
@@ -247,6 +249,9 @@ pub fn lagrangian(instance: &Instance, limits: &Limits, known: &State) -> Bound 
         turned.zip(&scale, |g, s| g * s * s);
         let agrees = turned.dot(&direction);
         if value < best {
+            if value < best * (1.0 - 1e-7) {
+                gained = steps;
+            }
             best = value;
             bound = bound.min(best);
             centre = trial;
@@ -260,6 +265,9 @@ pub fn lagrangian(instance: &Instance, limits: &Limits, known: &State) -> Bound 
                 pace *= 0.66;
                 misses = 0;
             }
+        }
+        if steps - gained > PATIENCE {
+            break;
         }
         pace = f64::clamp(pace, 1e-4, 2.0);
         direction.zip(&gradient, |d, g| (1.0 - smoothing) * d + smoothing * g);
