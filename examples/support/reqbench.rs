@@ -9,6 +9,7 @@ use warmset::model::costs::{self, CostSource, LanguageCosts};
 use warmset::model::inventory::{DEFAULT_TRUST_DOMAIN, Function, Inventory, LockRef, Package, RequiresOn, State};
 use warmset::model::platform::Language;
 use warmset::model::{Cost, Costs, GENERATOR, PackageId, Platform};
+use warmset::solve::Price;
 
 /// What the folder's packages and closures are.
 #[derive(Deserialize)]
@@ -127,4 +128,10 @@ pub fn fleet(
         entries,
     };
     Ok((inventory, costs))
+}
+
+/// The costs as the solver takes them.
+pub fn prices(costs: &Costs) -> BTreeMap<PackageId, Price> {
+    let price = |c: &Cost| Price { load_ms: c.load_ms, resident_mb: c.resident_mb, source: c.source };
+    costs.entries.iter().map(|c| (c.package.clone(), price(c))).collect()
 }

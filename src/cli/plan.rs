@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::cost::{self, Prices, trace};
 use crate::emit::json;
 use crate::graph::classes::classes;
-use crate::model::{Costs, Diagnostic, Inventory, Plan};
+use crate::model::{Costs, Diagnostic, Ecosystem, Inventory, PackageId, Plan};
+use crate::resolve::names;
 use crate::solve::{self, Exact, Options, verify};
 
 use super::Outcome;
@@ -96,11 +97,8 @@ fn make(inventory: &mut Inventory, budget_mb: f64, options: &SolveOptions, talk:
     let bar = talk.bar("solving");
     let solution = solve::plan(&problem, &options, &|progress| bar.message(&summary::progress(progress)));
     drop(bar);
-    let mut plan = solve::to_plan(inventory, &classes, &problem, &solution, &options, &|id| prices.modules(id));
-    plan.weights = weights;
-    plan.diagnostics.extend(diagnostics);
-    plan.diagnostics.sort();
-    plan.diagnostics.dedup();
+    let modules = |id: &_| modules(&prices, id);
+    let plan = solve::to_plan(inventory, &classes, &problem, &solution, &options, &modules, &weights, diagnostics);
     let broken = verify::verify(&plan, inventory, &price, &language);
     if !broken.is_empty() {
         return Err(Failure::Message(format!(
@@ -109,6 +107,22 @@ fn make(inventory: &mut Inventory, budget_mb: f64, options: &SolveOptions, talk:
         )));
     }
     Ok(Made { plan, costs })
+}
+
+/// The modules that load a package which no function imports by itself: those that were measured, else the table of
+/// names, else its own name as a module.
+fn modules(prices: &Prices, id: &PackageId) -> Vec<String> {
+    let measured = prices.modules(id);
+    if !measured.is_empty() {
+        return measured;
+    }
+    match id.ecosystem {
+        Ecosystem::Pypi => match names::modules_for(&id.name) {
+            Some(known) => known.into_iter().map(str::to_string).collect(),
+            None => vec![id.name.replace('-', "_")],
+        },
+        Ecosystem::Npm => vec![id.name.clone()],
+    }
 }
 
 fn positive(value: f64, option: &str) -> Result<f64, Failure> {

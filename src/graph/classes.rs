@@ -96,6 +96,7 @@ mod tests {
             weight: 0.5,
             state,
             lock: None,
+            environment: Default::default(),
             imports: Vec::new(),
             declared: Vec::new(),
             closure: closure.iter().map(|c| c.parse().unwrap()).collect(),

@@ -46,6 +46,11 @@ pub struct ManifestRequirement {
     pub source: Option<String>,
 }
 
+/// Whether [`read`] knows a file of this name.
+pub fn is_manifest(file: &str) -> bool {
+    matches!(paths::file_name(file), "pyproject.toml" | "package.json")
+}
+
 /// Reads a manifest by its file's name: `pyproject.toml` or `package.json`; `None` for any other name.
 pub fn read(file: &str, text: &str) -> Option<Manifest> {
     match paths::file_name(file) {

@@ -27,7 +27,7 @@ use pep508_rs::MarkerTree;
 
 pub use manifest::{Manifest, ManifestRequirement};
 
-use crate::model::{Diagnostic, Ecosystem, Language, PackageId};
+use crate::model::{Diagnostic, Ecosystem, Language, PackageId, Place, codes};
 
 /// Version of a package whose lock does not tell one: a folder or repository whose build computes it. It is no version
 /// in any ecosystem, so nothing can mistake it for one.

@@ -72,30 +72,32 @@ impl<'a> Sources<'a> {
             let parsed = self.parse(&file);
             found.diagnostics.extend(parsed.diagnostics.iter().cloned());
             for raw in &parsed.imports {
-                let (target, files) = self.resolve(site, platform, &file, raw, known);
+                let (targets, files) = self.resolve(site, platform, &file, raw, known);
                 for file in files {
                     if source::is_source(&file) && seen.insert(file.clone()) {
                         queue.push_back(file);
                     }
                 }
-                let place = Place::at(&file, raw.line);
-                match &target {
-                    Target::Missing if matches!(raw.kind, ImportKind::Runtime | ImportKind::Lazy | ImportKind::Dynamic) => {
-                        missing.entry(raw.module.clone()).or_insert(place);
+                for target in targets {
+                    let place = Place::at(&file, raw.line);
+                    match &target {
+                        Target::Missing if is_needed(raw.kind) => {
+                            missing.entry(raw.module.clone()).or_insert(place);
+                        }
+                        Target::Ambiguous { candidates } => {
+                            ambiguous.entry(raw.module.clone()).or_insert((place, candidates.clone()));
+                        }
+                        _ => {}
                     }
-                    Target::Ambiguous { candidates } => {
-                        ambiguous.entry(raw.module.clone()).or_insert((place, candidates.clone()));
-                    }
-                    _ => {}
+                    found.imports.push(Import {
+                        file: file.clone(),
+                        line: raw.line,
+                        module: raw.module.clone(),
+                        names: raw.names.clone(),
+                        kind: raw.kind,
+                        target,
+                    });
                 }
-                found.imports.push(Import {
-                    file: file.clone(),
-                    line: raw.line,
-                    module: raw.module.clone(),
-                    names: raw.names.clone(),
-                    kind: raw.kind,
-                    target,
-                });
             }
         }
         for (module, place) in missing {
@@ -140,47 +142,61 @@ impl<'a> Sources<'a> {
         file: &str,
         raw: &RawImport,
         known: &Known,
-    ) -> (Target, Vec<String>) {
+    ) -> (Vec<Target>, Vec<String>) {
         if raw.kind == ImportKind::DynamicUnknown || raw.module.is_empty() {
-            return (Target::Unknown, Vec::new());
+            return (vec![Target::Unknown], Vec::new());
         }
-        let contains = |path: &str| self.tree.contains(path);
+        let contains = |path: &str| match path.strip_suffix('/') {
+            Some(dir) => self.tree.has_dir(dir),
+            None => self.tree.contains(path),
+        };
         match platform.language {
             Language::Python => {
                 if let Some(files) = local::python_local(&site.root, file, raw, &contains) {
-                    return (Target::Local, files);
+                    return (vec![Target::Local], files);
                 }
                 let top = raw.module.split('.').next().unwrap_or("");
                 if raw.module.starts_with('.') {
-                    return (Target::Missing, Vec::new());
+                    return (vec![Target::Missing], Vec::new());
                 }
                 if stdlib::is_python_stdlib(top, platform.version_pair().1) {
-                    return (Target::Stdlib, Vec::new());
+                    return (vec![Target::Stdlib], Vec::new());
                 }
-                let target = match names::distributions_for(&raw.module, &raw.names, &known.locked, &known.declared) {
-                    Match::One(package) => Target::Package { package },
-                    Match::Ambiguous(candidates) => Target::Ambiguous { candidates },
-                    Match::None => provided_or_missing(platform, site.aws_lambda, &raw.module),
+                let found = names::distributions_for(&raw.module, &raw.names, &known.locked, &known.declared);
+                let targets = match found {
+                    Match::One(package) => vec![Target::Package { package }],
+                    Match::Several(packages) => {
+                        packages.into_iter().map(|(package, _)| Target::Package { package }).collect()
+                    }
+                    Match::Ambiguous(candidates) => vec![Target::Ambiguous { candidates }],
+                    Match::None => vec![provided_or_missing(platform, site.aws_lambda, &raw.module)],
                 };
-                (target, Vec::new())
+                (targets, Vec::new())
             }
             Language::Node => match names::package_of_specifier(&raw.module) {
                 Specifier::Relative | Specifier::Absolute => match local::javascript_local(file, &raw.module, &contains) {
-                    Some(path) => (Target::Local, vec![path]),
-                    None => (Target::Missing, Vec::new()),
+                    Some(path) => (vec![Target::Local], vec![path]),
+                    None => (vec![Target::Missing], Vec::new()),
                 },
-                Specifier::Builtin => (Target::Stdlib, Vec::new()),
-                Specifier::SubpathImport | Specifier::Url => (Target::Unknown, Vec::new()),
+                Specifier::Builtin => (vec![Target::Stdlib], Vec::new()),
+                Specifier::SubpathImport | Specifier::Url | Specifier::Invalid => {
+                    (vec![Target::Unknown], Vec::new())
+                }
                 Specifier::Package { name, .. } => {
                     if known.locked.contains(&name) || known.declared.contains(&name) {
-                        (Target::Package { package: name }, Vec::new())
+                        (vec![Target::Package { package: name }], Vec::new())
                     } else {
-                        (provided_or_missing(platform, site.aws_lambda, &raw.module), Vec::new())
+                        (vec![provided_or_missing(platform, site.aws_lambda, &raw.module)], Vec::new())
                     }
                 }
             },
         }
     }
+}
+
+/// Whether the function fails without it: types are erased, and optional imports have another way.
+fn is_needed(kind: ImportKind) -> bool {
+    matches!(kind, ImportKind::Runtime | ImportKind::Lazy | ImportKind::Dynamic)
 }
 
 fn provided_or_missing(platform: &Platform, aws_lambda: bool, module: &str) -> Target {

@@ -31,9 +31,15 @@ use super::instance::Instance;
 use super::state::State;
 
 /// Evaluations of L.
-const STEPS: usize = 1_500;
+const STEPS: usize = 2_500;
+/// Terms of L that are added up in all.
+const WORK: usize = 200_000_000;
+/// Steps without a gain worth having after which no more are taken.
+const PATIENCE: usize = 300;
 /// Steps after which images are fixed.
 const FIX_EVERY: usize = 100;
+/// Share of the known plan's prices to start from.
+const START: f64 = 0.7;
 /// Relative room for the rounding errors of one evaluation of L.
 const SLACK: f64 = 1e-9;
 
@@ -108,7 +114,8 @@ impl Relaxation {
                 })
                 .collect(),
             root: (0..n).map(|i| instance.added_mb(i, None)).collect(),
-            open: vec![true; n],
+            // Whatever it is forked from, an image and its ancestors hold its packages at least once.
+            open: (0..n).map(|i| limits.max_images > 0 && limits.fits(instance.added_mb(i, None))).collect(),
             forced: vec![false; n],
             budget: limits.budget_mb,
             images: limited.then_some(limits.max_images as f64),
@@ -200,24 +207,26 @@ pub fn lagrangian(instance: &Instance, limits: &Limits, known: &State) -> Bound 
     let n = instance.candidates.len();
     let incumbent = known.objective();
     let scale = scale(instance, limits, known);
-    let mut centre = scale.clone();
-    centre
-        .u
-        .iter_mut()
-        .zip(&known.best)
-        .zip(&instance.weights)
-        .for_each(|((u, best), weight)| *u = best * weight * 0.7);
-    centre.t.iter_mut().zip(&relaxation.root).for_each(|(t, root)| *t = root * centre.lambda * 0.7);
-    centre.nu = 0.0;
-
     let mut gradient = scale.clone();
     let mut worth = vec![0.0; n];
+    // Free memory: every demand gets the best that there is for it. Hard to beat once nearly all are served.
+    let mut centre = scale.clone();
+    (centre.lambda, centre.nu) = (0.0, 0.0);
+    centre.t.fill(0.0);
+    let mut bound = relaxation.evaluate(&centre, &mut gradient, &mut worth);
+    // What the known plan pays, less what competition would take off.
+    centre.lambda = scale.lambda;
+    centre.u.iter_mut().zip(&known.best).zip(&instance.weights).for_each(|((u, best), w)| *u = best * w * START);
+    centre.t.iter_mut().zip(&scale.t).for_each(|(t, root)| *t = root * START);
     let mut best = relaxation.evaluate(&centre, &mut gradient, &mut worth);
-    let mut bound = best;
+    bound = bound.min(best);
     let mut direction = gradient.clone();
-    let (mut pace, mut misses, mut since, mut smoothing) = (0.2, 0, 0, 0.1);
-    let mut steps = 1;
-    while steps < STEPS {
+    let (mut pace, mut misses, mut since, mut smoothing) = (0.5, 0, 0, 0.1);
+    // Large instances get fewer steps, but never too few to learn from.
+    let terms = 1 + n + instance.parent_pairs() + instance.service_pairs();
+    let allowed = (WORK / terms).clamp(200, STEPS);
+    let (mut steps, mut gained) = (2, 2);
+    while steps < allowed {
         // The step in scaled prices that would reach the incumbent if L were linear (Polyak's rule).
         let mut scaled = direction.clone();
         scaled.zip(&scale, |d, s| d * s);
@@ -240,6 +249,9 @@ pub fn lagrangian(instance: &Instance, limits: &Limits, known: &State) -> Bound 
         turned.zip(&scale, |g, s| g * s * s);
         let agrees = turned.dot(&direction);
         if value < best {
+            if value < best * (1.0 - 1e-7) {
+                gained = steps;
+            }
             best = value;
             bound = bound.min(best);
             centre = trial;
@@ -249,17 +261,20 @@ pub fn lagrangian(instance: &Instance, limits: &Limits, known: &State) -> Bound 
             }
         } else {
             misses += 1;
-            if misses >= 20 {
+            if misses >= 40 {
                 pace *= 0.66;
                 misses = 0;
             }
+        }
+        if steps - gained > PATIENCE {
+            break;
         }
         pace = f64::clamp(pace, 1e-4, 2.0);
         direction.zip(&gradient, |d, g| (1.0 - smoothing) * d + smoothing * g);
         since += 1;
         if since >= FIX_EVERY {
             since = 0;
-            smoothing = (smoothing * 0.8_f64).max(0.01);
+            smoothing = (smoothing * 0.6_f64).max(0.01);
             let value = relaxation.evaluate(&centre, &mut gradient, &mut worth);
             if relaxation.fix(value, &worth, incumbent) {
                 best = relaxation.evaluate(&centre, &mut gradient, &mut worth);

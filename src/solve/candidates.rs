@@ -8,7 +8,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashSet};
 
-use super::problem::{Group, Set};
+use super::problem::{Demand, Group, Set};
 
 /// The candidates of one group.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,12 +34,13 @@ pub fn candidates(group: &Group, limit: usize) -> Candidates {
     let mut queue: BinaryHeap<(Score, Reverse<Set>)> = BinaryHeap::new();
     let score = |set: &Set| Score(support(group, set) * group.load_ms(set));
 
-    for demand in &group.demands {
+    let demands: Vec<&Demand> = group.demands.iter().filter(|d| d.weight > 0.0).collect();
+    for demand in &demands {
         seen.insert(demand.core.clone());
         family.insert(demand.core.clone());
         queue.push((score(&demand.core), Reverse(demand.core.clone())));
     }
-    for set in package_closures(group) {
+    for set in package_closures(group, &demands) {
         if seen.insert(set.clone()) {
             family.insert(set);
         }
@@ -47,9 +48,9 @@ pub fn candidates(group: &Group, limit: usize) -> Candidates {
 
     // Intersecting each new set with every closure once reaches every intersection of any number of closures.
     let mut work = limit.saturating_mul(WORK_PER_CANDIDATE);
-    let mut extended: usize = group.demands.len();
+    let mut extended: usize = demands.len();
     'generate: while let Some((_, Reverse(set))) = queue.pop() {
-        for demand in &group.demands {
+        for demand in &demands {
             if work == 0 || extended >= limit {
                 complete = false;
                 break 'generate;
@@ -107,10 +108,10 @@ pub fn trim(group: &Group, set: &Set) -> Set {
 }
 
 /// For each package, what it needs in each of the closures that hold it.
-fn package_closures(group: &Group) -> BTreeSet<Set> {
+fn package_closures(group: &Group, demands: &[&Demand]) -> BTreeSet<Set> {
     let mut found = BTreeSet::new();
     let mut contexts = vec![0usize; group.items.len()];
-    for demand in &group.demands {
+    for demand in demands {
         for package in demand.core.ones() {
             contexts[package] += 1;
             // With one set of requirements everywhere the first context tells all.

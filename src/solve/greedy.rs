@@ -121,8 +121,8 @@ impl<'a> Search<'a> {
         (self.gain[i], self.cost[i])
     }
 
-    /// Adds images while one gains anything and fits, except `banned`. Returns what it added.
-    pub fn fill(&mut self, limits: &Limits, rank: Rank, banned: Option<usize>) -> Vec<usize> {
+    /// Adds images while one gains anything and fits, except those `banned`. Returns what it added.
+    pub fn fill(&mut self, limits: &Limits, rank: Rank, banned: &dyn Fn(usize) -> bool) -> Vec<usize> {
         let mut added = Vec::new();
         let mut memory = self.state.memory();
         self.update();
@@ -160,9 +160,9 @@ impl<'a> Search<'a> {
         if steps.is_multiple_of(64) { self.state.memory() } else { before + cost }
     }
 
-    fn offer(&self, heap: &mut BinaryHeap<Entry>, i: usize, rank: Rank, banned: Option<usize>) {
+    fn offer(&self, heap: &mut BinaryHeap<Entry>, i: usize, rank: Rank, banned: &dyn Fn(usize) -> bool) {
         let (gain, cost) = (self.gain[i], self.cost[i]);
-        if self.state.chosen[i] || banned == Some(i) || (gain <= 0.0 && cost >= -1e-9) {
+        if self.state.chosen[i] || (gain <= 0.0 && cost >= -1e-9) || banned(i) {
             return;
         }
         let key = match rank {
@@ -211,10 +211,10 @@ impl Eq for Entry {}
 pub fn greedy<'a>(instance: &'a Instance, limits: &Limits) -> Search<'a> {
     let empty = Search::new(instance);
     let mut best = empty.clone();
-    best.fill(limits, Rank::Ratio, None);
+    best.fill(limits, Rank::Ratio, &|_| false);
     if limits.max_images < instance.candidates.len() {
         let mut other = empty.clone();
-        other.fill(limits, Rank::Gain, None);
+        other.fill(limits, Rank::Gain, &|_| false);
         if other.state.objective() > best.state.objective() {
             best = other;
         }
@@ -225,7 +225,7 @@ pub fn greedy<'a>(instance: &'a Instance, limits: &Limits) -> Search<'a> {
     if let Some(i) = single.filter(|&i| empty.gain[i] > best.state.objective()) {
         let mut other = empty;
         other.add(i);
-        other.fill(limits, Rank::Ratio, None);
+        other.fill(limits, Rank::Ratio, &|_| false);
         best = other;
     }
     best

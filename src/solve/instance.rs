@@ -104,6 +104,23 @@ impl Instance {
         self.candidates.extend(found);
     }
 
+    /// The instance with only the candidates that are `kept`, and the index that each had here.
+    pub fn restrict(&self, kept: &[bool]) -> (Instance, Vec<usize>) {
+        let old: Vec<usize> = (0..self.candidates.len()).filter(|&i| kept[i]).collect();
+        let mut new = vec![None; self.candidates.len()];
+        old.iter().enumerate().for_each(|(k, &i)| new[i] = Some(k as u32));
+        let map = |list: &[u32]| list.iter().filter_map(|&i| new[i as usize]).collect::<Vec<u32>>();
+        let candidates = old
+            .iter()
+            .map(|&i| {
+                let c = &self.candidates[i];
+                Candidate { parents: map(&c.parents), children: map(&c.children), ..c.clone() }
+            })
+            .collect();
+        let servers = self.servers.iter().map(|s| map(s)).collect();
+        (Instance { candidates, weights: self.weights.clone(), servers, complete: self.complete }, old)
+    }
+
     /// Number of possible parent → child pairs.
     pub fn parent_pairs(&self) -> usize {
         self.candidates.iter().map(|c| c.parents.len()).sum()

@@ -11,13 +11,13 @@ const LEAST: f64 = 1e-9;
 /// images that need others to leave. Never returns a worse plan.
 pub fn local_search(search: &mut Search, limits: &Limits) {
     tidy(search);
-    search.fill(limits, Rank::Ratio, None);
+    search.fill(limits, Rank::Ratio, &|_| false);
     for _ in 0..ROUNDS {
         let before = search.state.objective();
         exchange_out(search, limits);
         exchange_in(search, limits);
         tidy(search);
-        search.fill(limits, Rank::Ratio, None);
+        search.fill(limits, Rank::Ratio, &|_| false);
         if search.state.objective() <= before * (1.0 + LEAST) {
             break;
         }
@@ -45,16 +45,22 @@ pub fn tidy(search: &mut Search) {
 /// Takes out one image at a time and lets the greedy fill its place.
 fn exchange_out(search: &mut Search, limits: &Limits) {
     let mut objective = search.state.objective();
-    let mut members: Vec<(f64, usize)> =
-        search.state.members().map(|i| (search.state.loss(i) / search.state.freed(i).max(1e-6), i)).collect();
+    let mut members: Vec<(f64, usize)> = search
+        .state
+        .members()
+        .map(|i| (search.state.loss(i) / search.state.freed(i).max(1e-6), i))
+        .collect();
     members.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     for (_, i) in members {
         if !search.state.chosen[i] {
             continue;
         }
         search.remove(i);
-        let added =
-            if limits.fits(search.state.memory()) { search.fill(limits, Rank::Ratio, Some(i)) } else { Vec::new() };
+        let added = if limits.fits(search.state.memory()) {
+            search.fill(limits, Rank::Ratio, &|k| k == i)
+        } else {
+            Vec::new()
+        };
         let now = search.state.objective();
         if now > objective * (1.0 + LEAST) && limits.fits(search.state.memory()) {
             objective = now;
@@ -107,7 +113,7 @@ fn exchange_in(search: &mut Search, limits: &Limits) {
             }
         }
         let keeps = limits.fits(memory) && search.state.images <= limits.max_images;
-        let added = if keeps { search.fill(limits, Rank::Ratio, None) } else { Vec::new() };
+        let added = if keeps { search.fill(limits, Rank::Ratio, &|_| false) } else { Vec::new() };
         let now = search.state.objective();
         if keeps && now > objective * (1.0 + LEAST) {
             objective = now;

@@ -3,18 +3,28 @@
 //! The way through: [`problem()`] → [`plan()`] → [`to_plan()`] → [`verify::verify`]. All of it is a pure function of its
 //! input: no clock, no thread and no hash order decides how a plan turns out (but a time limit that the caller asks for).
 
+pub mod backend;
 pub mod bound;
 pub mod candidates;
+pub mod check;
 pub mod greedy;
 pub mod instance;
 pub mod local_search;
+pub mod model;
 pub mod problem;
 pub mod state;
+mod to_plan;
+pub mod verify;
 
 use std::time::Duration;
 
+use crate::model::plan::{Method, Size, Status};
+use state::State;
+
 pub use greedy::Limits;
 pub use instance::Instance;
+pub use to_plan::to_plan;
+
 pub use problem::{Demand, Group, Item, Price, Problem, Set, problem};
 
 /// When the exact model is solved.
@@ -83,4 +93,193 @@ pub enum Progress {
 pub fn instance(problem: &Problem, max_candidates: usize) -> Instance {
     let families: Vec<_> = problem.groups.iter().map(|g| candidates::candidates(g, max_candidates)).collect();
     Instance::new(problem, &families)
+}
+
+/// Columns up to which the exact model is solved without being asked for: microlp takes well under a second there.
+const AUTO_COLUMNS: usize = 400;
+/// Relative gap below which a plan counts as optimal.
+const OPTIMAL: f64 = 1e-6;
+
+/// A chosen image.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chosen {
+    /// Index into [`Problem::groups`].
+    pub group: usize,
+    /// Its packages.
+    pub set: Set,
+    /// Index of its parent among the chosen images.
+    pub parent: Option<usize>,
+}
+
+/// The images that were chosen, and how good that is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Solution {
+    /// Sorted by group and set.
+    pub chosen: Vec<Chosen>,
+    /// Σ weight × (load − swap), ms.
+    pub objective: f64,
+    /// No plan made of the candidates saves more, ms.
+    pub bound: f64,
+    /// MB that the images take.
+    pub memory_mb: f64,
+    /// How far the search got.
+    pub status: Status,
+    /// How plan and bound were found.
+    pub method: Method,
+    /// What the bound is relative to.
+    pub bound_covers: String,
+    /// For each class, the MB of the smallest image that could save its functions anything.
+    pub smallest_mb: Vec<Option<f64>>,
+    /// Numbers of the problem.
+    pub size: Size,
+}
+
+impl Solution {
+    /// `(bound − objective) / bound`, 0 when the bound is 0.
+    pub fn gap(&self) -> f64 {
+        if self.bound > 0.0 { ((self.bound - self.objective) / self.bound).max(0.0) } else { 0.0 }
+    }
+}
+
+/// Chooses images: greedy, local search, a Lagrangian bound, and the exact model where the options say so.
+pub fn plan(problem: &Problem, options: &Options, progress: &dyn Fn(Progress)) -> Solution {
+    let instance = instance(problem, options.max_candidates);
+    let limits = options.limits();
+    progress(Progress::Candidates { candidates: instance.candidates.len(), parent_pairs: instance.parent_pairs() });
+
+    let mut search = greedy::greedy(&instance, &limits);
+    progress(Progress::Incumbent(search.state.objective()));
+    local_search::local_search(&mut search, &limits);
+    let mut best = search.state;
+    progress(Progress::Incumbent(best.objective()));
+
+    let lagrangian = bound::lagrangian(&instance, &limits, &best);
+    let mut bound = lagrangian.value;
+    progress(Progress::Bound(bound));
+    let mut method = Method { plan: "greedy+local-search".into(), bound: "lagrangian".into() };
+
+    if is_open(best.objective(), bound) && options.exact != Exact::Never {
+        // What the bound excludes cannot be part of a better plan.
+        let (small, old) = instance.restrict(&lagrangian.open);
+        let columns = model::columns(&small);
+        if options.exact == Exact::Always || columns <= AUTO_COLUMNS {
+            let start = restricted(&small, &old, &best);
+            let model = model::model(&small, &limits, &start);
+            progress(Progress::Exact { variables: model.columns.len(), constraints: model.rows.len() });
+            let answer = backend::solve(&model, options.time_limit);
+            take_exact(&instance, &limits, &old, answer, &mut best, &mut bound, &mut method);
+            progress(Progress::Incumbent(best.objective()));
+            progress(Progress::Bound(bound));
+        }
+    }
+    solution(problem, &instance, &best, bound, method, options)
+}
+
+/// Whether more can be hoped for.
+fn is_open(objective: f64, bound: f64) -> bool {
+    bound - objective > OPTIMAL * bound
+}
+
+/// The part of a choice that a restricted instance knows.
+fn restricted<'a>(small: &'a Instance, old: &[usize], choice: &State) -> State<'a> {
+    State::with(small, (0..old.len()).filter(|&k| choice.chosen[old[k]]))
+}
+
+/// Takes what the exact model adds: a better plan when it holds, a lower bound when one is proven.
+fn take_exact<'a>(
+    instance: &'a Instance,
+    limits: &Limits,
+    old: &[usize],
+    answer: backend::Answer,
+    best: &mut State<'a>,
+    bound: &mut f64,
+    method: &mut Method,
+) {
+    let name = format!("milp ({})", backend::NAME);
+    let known = best.objective();
+    let mut reached = known;
+    if let Some(values) = &answer.values {
+        let mut search = greedy::Search::new(instance);
+        (0..old.len()).filter(|&k| values[k] > 0.5).for_each(|k| search.add(old[k]));
+        let within = |s: &State| limits.fits(s.memory()) && s.images <= limits.max_images;
+        if within(&search.state) {
+            local_search::tidy(&mut search);
+            reached = search.state.objective();
+            if reached > known * (1.0 + 1e-12) && within(&search.state) {
+                *best = search.state;
+                method.plan.clone_from(&name);
+            }
+        }
+    }
+    // A solver that claims less than what is known to be possible has erred: its bound proves nothing.
+    if let Some(proven) = answer.bound.filter(|proven| *proven >= known.max(reached) * (1.0 - OPTIMAL)) {
+        let proven = proven.max(best.objective()) * (1.0 + 1e-9);
+        if proven < *bound {
+            *bound = proven;
+            method.bound = name;
+        }
+    }
+}
+
+fn solution(
+    problem: &Problem,
+    instance: &Instance,
+    best: &State,
+    bound: f64,
+    method: Method,
+    options: &Options,
+) -> Solution {
+    let members: Vec<usize> = best.members().collect();
+    let chosen = members
+        .iter()
+        .map(|&i| Chosen {
+            group: instance.candidates[i].group,
+            set: instance.candidates[i].set.clone(),
+            parent: best.parent(i).and_then(|p| members.binary_search(&p).ok()),
+        })
+        .collect();
+    let objective = best.objective();
+    let count = instance.candidates.len();
+    let status = if count == 0 {
+        Status::Empty
+    } else if is_open(objective, bound) {
+        Status::Feasible
+    } else {
+        Status::Optimal
+    };
+    let family = "closures, their intersections and what single packages need, each cut to its dependency-closed core \
+                  and trimmed of what saves nothing";
+    let bound_covers = if instance.complete {
+        format!("every plan made of the {count} candidates: {family}")
+    } else {
+        let limit = options.max_candidates;
+        format!("every plan made of {count} candidates: the first by weight × load of {family}; limit {limit} reached")
+    };
+    Solution {
+        chosen,
+        objective,
+        bound: bound.max(objective),
+        memory_mb: best.memory(),
+        status,
+        method,
+        bound_covers,
+        smallest_mb: smallest_mb(problem, instance),
+        size: Size {
+            functions: problem.functions,
+            classes: problem.class_weight.len(),
+            candidates: count,
+            parent_pairs: instance.parent_pairs(),
+        },
+    }
+}
+
+/// For each class, the MB of the smallest candidate that could save its functions anything.
+fn smallest_mb(problem: &Problem, instance: &Instance) -> Vec<Option<f64>> {
+    let mut smallest = vec![None; problem.class_weight.len()];
+    let demands = problem.groups.iter().flat_map(|g| &g.demands);
+    for (demand, servers) in demands.zip(&instance.servers) {
+        let least = servers.iter().map(|&i| instance.added_mb(i as usize, None)).min_by(f64::total_cmp);
+        demand.classes.iter().for_each(|&c| smallest[c] = least);
+    }
+    smallest
 }

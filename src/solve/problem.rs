@@ -47,7 +47,7 @@ pub struct Demand {
     pub classes: Vec<usize>,
     /// The core of their closures.
     pub core: Set,
-    /// Cold starts in the planning period.
+    /// Cold starts in the planning period; 0 when they never start.
     pub weight: f64,
 }
 
@@ -297,7 +297,6 @@ fn group(
             let weight = sum_weights(members.iter().map(|&c| classes[c].weight));
             Demand { classes: members, core, weight }
         })
-        .filter(|d| d.weight > 0.0)
         .collect();
     (!group.demands.is_empty()).then_some(group)
 }

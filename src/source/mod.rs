@@ -11,7 +11,7 @@ mod lines;
 mod nesting;
 pub mod python;
 
-use crate::model::{Diagnostic, ImportKind};
+use crate::model::{Diagnostic, ImportKind, Language};
 
 /// What one source file imports.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,21 +35,15 @@ pub struct RawImport {
     pub kind: ImportKind,
 }
 
-/// Languages whose imports are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum SourceLanguage {
-    Python,
-    JavaScript,
-}
-
-fn language_of(file: &str) -> Option<SourceLanguage> {
+/// The language that a file's extension says; declaration files (`.d.ts`) hold types only and have none.
+pub fn language_of(file: &str) -> Option<Language> {
     let name = file.rsplit('/').next().unwrap_or(file);
     let (stem, extension) = name.rsplit_once('.')?;
     match extension {
-        "py" => Some(SourceLanguage::Python),
+        "py" => Some(Language::Python),
         // A declaration file holds types only: `.d.ts`, and `.d.css.ts` for a stylesheet's types.
         "ts" | "mts" | "cts" if stem.ends_with(".d") || stem.contains(".d.") => None,
-        "js" | "mjs" | "cjs" | "jsx" | "ts" | "mts" | "cts" | "tsx" => Some(SourceLanguage::JavaScript),
+        "js" | "mjs" | "cjs" | "jsx" | "ts" | "mts" | "cts" | "tsx" => Some(Language::Node),
         _ => None,
     }
 }
@@ -64,8 +58,8 @@ pub fn is_source(file: &str) -> bool {
 /// `file` is the path that diagnostics name.
 pub fn imports(file: &str, bytes: &[u8]) -> FileImports {
     match language_of(file) {
-        Some(SourceLanguage::Python) => python::imports(file, bytes),
-        Some(SourceLanguage::JavaScript) => javascript::imports(file, bytes),
+        Some(Language::Python) => python::imports(file, bytes),
+        Some(Language::Node) => javascript::imports(file, bytes),
         None => FileImports::default(),
     }
 }

@@ -1,0 +1,102 @@
+//! Solves a [`Model`] through good_lp: by HiGHS with the `highs` feature, by microlp without. The only file that names
+//! a solver library.
+
+use std::time::Duration;
+
+use good_lp::{Expression, ProblemVariables, SolverModel, Variable, constraint, variable};
+
+use super::model::{Model, Relation};
+
+/// What solves the exact model in this build.
+#[cfg(feature = "highs")]
+pub const NAME: &str = "highs";
+/// What solves the exact model in this build.
+#[cfg(not(feature = "highs"))]
+pub const NAME: &str = "microlp";
+
+/// Relative gap at which a model counts as solved.
+pub const GAP: f64 = 1e-7;
+
+/// What came of solving a model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// Value of each column, when a feasible solution is known. Binary columns are to be read at `> 0.5`.
+    pub values: Option<Vec<f64>>,
+    /// No solution of the model is better, when the solver proves that.
+    pub bound: Option<f64>,
+}
+
+fn build(model: &Model) -> (ProblemVariables, Vec<Variable>, Expression) {
+    let mut variables = ProblemVariables::new();
+    let mut objective = Expression::with_capacity(model.columns.len());
+    let mut names = Vec::with_capacity(model.columns.len());
+    for column in &model.columns {
+        let definition = variable().min(0.0).max(1.0).initial(column.start);
+        let name = variables.add(if column.binary { definition.integer() } else { definition });
+        if column.gain != 0.0 {
+            objective.add_mul(column.gain, name);
+        }
+        names.push(name);
+    }
+    (variables, names, objective)
+}
+
+fn add_rows(solver: &mut impl SolverModel, model: &Model, names: &[Variable]) {
+    for row in &model.rows {
+        let mut sum = Expression::with_capacity(row.terms.len());
+        for &(column, coefficient) in &row.terms {
+            sum.add_mul(coefficient, names[column]);
+        }
+        solver.add_constraint(match row.relation {
+            Relation::AtMost => constraint::leq(sum, row.right),
+            Relation::Equal => constraint::eq(sum, row.right),
+        });
+    }
+}
+
+/// Solves by microlp, which gives its solution only, and proves it unless the time ran out.
+#[cfg(not(feature = "highs"))]
+pub fn solve(model: &Model, time_limit: Option<Duration>) -> Answer {
+    use good_lp::solvers::{Solution, SolutionStatus, WithTimeLimit};
+
+    let (variables, names, objective) = build(model);
+    let mut solver = variables.maximise(objective).using(good_lp::microlp);
+    add_rows(&mut solver, model, &names);
+    if let Some(limit) = time_limit {
+        solver = solver.with_time_limit(limit.as_secs_f64());
+    }
+    let Ok(solution) = solver.solve() else { return Answer { values: None, bound: None } };
+    let values: Vec<f64> = names.iter().map(|&name| solution.value(name)).collect();
+    let objective: f64 = values.iter().zip(&model.columns).map(|(value, column)| value * column.gain).sum();
+    let bound = matches!(solution.status(), SolutionStatus::Optimal).then_some(objective);
+    Answer { values: Some(values), bound }
+}
+
+/// Solves by HiGHS. good_lp hides the dual bound, so the model beneath it is solved directly.
+#[cfg(feature = "highs")]
+pub fn solve(model: &Model, time_limit: Option<Duration>) -> Answer {
+    use highs::HighsSolutionStatus;
+
+    let (variables, names, objective) = build(model);
+    let mut problem = variables.maximise(objective).using(good_lp::highs);
+    add_rows(&mut problem, model, &names);
+    let nothing = Answer { values: None, bound: None };
+    let Ok(mut inner) = problem.try_into_inner() else { return nothing };
+    inner.make_quiet();
+    let set = inner.try_set_option("mip_rel_gap", GAP).is_ok()
+        && inner.try_set_option("random_seed", 1).is_ok()
+        && inner.try_set_option("threads", 2).is_ok()
+        && time_limit.is_none_or(|limit| inner.try_set_option("time_limit", limit.as_secs_f64()).is_ok());
+    if !set {
+        return nothing;
+    }
+    let start: Vec<f64> = model.columns.iter().map(|column| column.start).collect();
+    // Without the start the answer is the same, only later.
+    let _ = inner.try_set_solution(Some(&start), None, None, None);
+    let Ok(solved) = inner.try_solve() else { return nothing };
+    let feasible = solved.primal_solution_status() == HighsSolutionStatus::Feasible;
+    Answer {
+        values: feasible.then(|| solved.get_solution().columns().to_vec()),
+        bound: solved.double_info_value(c"mip_dual_bound").ok().filter(|bound| bound.is_finite()),
+    }
+}

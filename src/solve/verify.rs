@@ -1,0 +1,285 @@
+//! Checks a plan against the fleet and the prices, knowing nothing of how it was made.
+//!
+//! Everything is worked out again from names: who may use what, who is forked from whom, what it takes and what it saves.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::problem::Price;
+use crate::graph::classes::class_digest;
+use crate::model::costs::LanguageCosts;
+use crate::model::inventory::{Function, Inventory, Package, State};
+use crate::model::plan::{Image, Plan, Status};
+use crate::model::platform::Language;
+use crate::model::{PackageId, Platform};
+
+/// Relative difference between a figure and the same figure worked out again.
+const TOLERANCE: f64 = 1e-6;
+
+type Ids<'a> = BTreeSet<&'a PackageId>;
+
+/// An image with what it holds, by name.
+struct Held {
+    ids: BTreeSet<PackageId>,
+    load_ms: f64,
+    resident_mb: f64,
+    value_ms: f64,
+}
+
+/// The rules that the plan breaks, as text; none when it holds.
+///
+/// `price` and `language` must be those that the plan was made with.
+pub fn verify(
+    plan: &Plan,
+    inventory: &Inventory,
+    price: &dyn Fn(&PackageId, &Platform) -> Option<Price>,
+    language: &dyn Fn(Language) -> LanguageCosts,
+) -> Vec<String> {
+    let mut broken = Vec::new();
+    let held: Vec<Held> = plan.images.iter().map(|image| hold(image, price, language, &mut broken)).collect();
+    check_contents(plan, inventory, &held, &mut broken);
+    check_parents(plan, &held, language, &mut broken);
+    check_service(plan, inventory, price, &held, &mut broken);
+    check_totals(plan, &mut broken);
+    broken
+}
+
+fn differs(a: f64, b: f64) -> bool {
+    !((a - b).abs() <= TOLERANCE * a.abs().max(b.abs()).max(1.0))
+}
+
+fn hold(
+    image: &Image,
+    price: &dyn Fn(&PackageId, &Platform) -> Option<Price>,
+    language: &dyn Fn(Language) -> LanguageCosts,
+    broken: &mut Vec<String>,
+) -> Held {
+    let costs = language(image.platform.language);
+    let ids: BTreeSet<PackageId> = image.package_ids().into_iter().collect();
+    if ids.len() != image.packages.len() || ids.is_empty() {
+        broken.push(format!("{}: holds nothing, or something twice, or something that is no package", image.id));
+    }
+    let (mut load_ms, mut resident) = (0.0, 0.0);
+    for id in &ids {
+        match price(id, &image.platform) {
+            Some(price) => {
+                load_ms += price.load_ms;
+                resident += price.resident_mb;
+            }
+            None => broken.push(format!("{}: nothing is known of the cost of {id}", image.id)),
+        }
+    }
+    let swap = costs.swap_base_ms + costs.swap_ms_per_mb * resident;
+    for (what, stated, found) in [
+        ("load", image.load_ms, load_ms),
+        ("resident memory", image.resident_mb, costs.image_overhead_mb + resident),
+        ("swap", image.swap_ms, swap),
+    ] {
+        if differs(stated, found) {
+            broken.push(format!("{}: states a {what} of {stated}, which is {found}", image.id));
+        }
+    }
+    Held { ids, load_ms, resident_mb: resident, value_ms: load_ms - swap }
+}
+
+/// Versions, requirements and sources of what the images hold.
+fn check_contents(plan: &Plan, inventory: &Inventory, held: &[Held], broken: &mut Vec<String>) {
+    let packages: BTreeMap<&PackageId, &Package> = inventory.packages.iter().map(|p| (&p.id, p)).collect();
+    for (image, held) in plan.images.iter().zip(held) {
+        let names: BTreeSet<&str> = held.ids.iter().map(|id| id.name.as_str()).collect();
+        if image.platform.language == Language::Python && names.len() < held.ids.len() {
+            broken.push(format!("{}: two versions of one package", image.id));
+        }
+        for id in &held.ids {
+            let package = packages.get(id).copied();
+            if package.is_some_and(|p| !p.is_from_registry()) {
+                broken.push(format!("{}: {id} comes from no registry", image.id));
+            }
+            let sets = package.map(|p| p.requires_for(&image.platform)).unwrap_or_default();
+            let closed = if sets.is_empty() {
+                always_beside(inventory, &image.platform, id)
+                    .is_some_and(|beside| beside.iter().all(|r| held.ids.contains(*r)))
+            } else {
+                sets.iter().any(|set| set.iter().all(|r| held.ids.contains(r)))
+            };
+            if !closed {
+                broken.push(format!("{}: {id} without what it requires", image.id));
+            }
+        }
+    }
+}
+
+/// What all locked closures of a platform that hold a package have in common; none when there is none.
+fn always_beside<'a>(inventory: &'a Inventory, platform: &Platform, id: &PackageId) -> Option<Ids<'a>> {
+    inventory
+        .functions
+        .iter()
+        .filter(|f| f.state == State::Locked && f.platform.as_ref() == Some(platform) && f.closure.contains(id))
+        .map(|f| f.closure.iter().collect::<Ids>())
+        .reduce(|a, b| a.intersection(&b).copied().collect())
+}
+
+/// Ids, parents and memory.
+fn check_parents(
+    plan: &Plan,
+    held: &[Held],
+    language: &dyn Fn(Language) -> LanguageCosts,
+    broken: &mut Vec<String>,
+) {
+    let index: BTreeMap<&str, usize> = plan.images.iter().enumerate().map(|(i, image)| (image.id.as_str(), i)).collect();
+    if index.len() < plan.images.len() {
+        broken.push("two images share an id".into());
+    }
+    let mut memory = 0.0;
+    for (i, image) in plan.images.iter().enumerate() {
+        let mut shared = 0.0;
+        if let Some(parent) = &image.parent {
+            match index.get(parent.as_str()) {
+                // Parents come first, so nothing can be its own ancestor.
+                Some(&p) if p < i => {
+                    let other = &plan.images[p];
+                    if other.platform != image.platform || other.trust_domain != image.trust_domain {
+                        broken.push(format!("{}: its parent {parent} is of another platform or trust domain", image.id));
+                    }
+                    if !held[p].ids.is_subset(&held[i].ids) {
+                        broken.push(format!("{}: does not hold all of its parent {parent}", image.id));
+                    }
+                    shared = held[p].resident_mb;
+                }
+                _ => broken.push(format!("{}: parent {parent} is unknown, or comes after it", image.id)),
+            }
+        }
+        let added = language(image.platform.language).image_overhead_mb + (held[i].resident_mb - shared).max(0.0);
+        if differs(image.added_mb, added) {
+            broken.push(format!("{}: states that it adds {} MB, which is {added}", image.id, image.added_mb));
+        }
+        memory += added;
+    }
+    if differs(plan.memory_mb, memory) {
+        broken.push(format!("states {} MB, which is {memory}", plan.memory_mb));
+    }
+    if memory > plan.budget_mb * (1.0 + 1e-9) + 1e-6 {
+        broken.push(format!("takes {memory} MB, more than the budget of {} MB", plan.budget_mb));
+    }
+    if plan.max_images.is_some_and(|most| plan.images.len() > most) {
+        broken.push(format!("holds {} images, more than are allowed", plan.images.len()));
+    }
+}
+
+/// Whether an image may serve a function: same platform and trust domain, and the function loads all that it holds, in
+/// one version.
+fn may_serve(image: &Image, held: &Held, function: &Function, closure: &Ids, names: &BTreeMap<&str, usize>) -> bool {
+    function.platform.as_ref() == Some(&image.platform)
+        && function.trust_domain == image.trust_domain
+        && held.ids.iter().all(|id| {
+            let once = image.platform.language != Language::Python || names.get(id.name.as_str()) == Some(&1);
+            once && closure.contains(id)
+        })
+}
+
+/// Who is served by what, and what that saves.
+fn check_service(
+    plan: &Plan,
+    inventory: &Inventory,
+    price: &dyn Fn(&PackageId, &Platform) -> Option<Price>,
+    held: &[Held],
+    broken: &mut Vec<String>,
+) {
+    let assigned: BTreeMap<&str, _> = plan.assignments.iter().map(|a| (a.function.as_str(), a)).collect();
+    let unserved: BTreeSet<&str> = plan.unserved.iter().map(|u| u.function.as_str()).collect();
+    if assigned.len() < plan.assignments.len() || unserved.len() < plan.unserved.len() {
+        broken.push("a function is listed twice".into());
+    }
+    if assigned.len() + unserved.len() != inventory.functions.len() {
+        broken.push("the functions of plan and inventory differ in number".into());
+    }
+    let (mut objective, mut total) = (0.0, 0.0);
+    let mut serves = vec![(0usize, 0.0f64); held.len()];
+    for function in &inventory.functions {
+        let id = &function.id;
+        let closure: Ids = function.closure.iter().collect();
+        let mut names: BTreeMap<&str, usize> = BTreeMap::new();
+        closure.iter().for_each(|p| *names.entry(p.name.as_str()).or_default() += 1);
+        let load: f64 = match &function.platform {
+            Some(platform) => closure.iter().filter_map(|p| price(p, platform)).map(|p| p.load_ms).sum(),
+            None => 0.0,
+        };
+        total += function.weight * load;
+        let usable =
+            |i: &usize| held[*i].value_ms > 0.0 && may_serve(&plan.images[*i], &held[*i], function, &closure, &names);
+        let best = (0..held.len()).filter(usable).map(|i| held[i].value_ms).fold(0.0, f64::max);
+        objective += function.weight * best;
+        let Some(assignment) = assigned.get(id.as_str()) else {
+            if !unserved.contains(id.as_str()) {
+                broken.push(format!("{id}: neither served nor unserved"));
+            }
+            if best > 0.0 {
+                broken.push(format!("{id}: unserved, though an image would save it {best} ms"));
+            }
+            continue;
+        };
+        if unserved.contains(id.as_str()) {
+            broken.push(format!("{id}: both served and unserved"));
+        }
+        let Some(i) = plan.images.iter().position(|image| image.id == assignment.image) else {
+            broken.push(format!("{id}: its image {} does not exist", assignment.image));
+            continue;
+        };
+        serves[i].0 += 1;
+        serves[i].1 += function.weight * held[i].value_ms;
+        if !may_serve(&plan.images[i], &held[i], function, &closure, &names) {
+            broken.push(format!("{id}: may not use {}", assignment.image));
+        } else if differs(held[i].value_ms, best) {
+            broken.push(format!("{id}: {} saves {} ms, but another image {best}", assignment.image, held[i].value_ms));
+        }
+        let sorted: Vec<PackageId> = closure.iter().map(|&p| p.clone()).collect();
+        if function.platform.as_ref().map(|p| class_digest(p, &function.trust_domain, &sorted))
+            != Some(assignment.class.clone())
+        {
+            broken.push(format!("{id}: is not of class {}", assignment.class));
+        }
+        for (what, stated, found) in [
+            ("saved time", assignment.saved_ms, held[i].value_ms),
+            ("remaining time", assignment.remaining_ms, (load - held[i].load_ms).max(0.0)),
+            ("weight", assignment.weight, function.weight),
+        ] {
+            if differs(stated, found) {
+                broken.push(format!("{id}: states a {what} of {stated}, which is {found}"));
+            }
+        }
+    }
+    for (image, (count, saved)) in plan.images.iter().zip(serves) {
+        if image.serves != count || differs(image.saved_ms, saved) {
+            broken.push(format!("{}: serves {count} functions and saves them {saved} ms, not as stated", image.id));
+        }
+    }
+    for (what, stated, found) in [("objective", plan.objective, objective), ("total", plan.total_ms, total)] {
+        if differs(stated, found) {
+            broken.push(format!("states a {what} of {stated} ms, which is {found}"));
+        }
+    }
+    let share = if total > 0.0 { objective / total } else { 0.0 };
+    if differs(plan.saved_share, share) {
+        broken.push(format!("states a saved share of {}, which is {share}", plan.saved_share));
+    }
+}
+
+/// Bound, gap, status and shares of value.
+fn check_totals(plan: &Plan, broken: &mut Vec<String>) {
+    if !(plan.bound >= plan.objective) {
+        broken.push(format!("the bound {} is below the objective {}", plan.bound, plan.objective));
+    }
+    let gap = if plan.bound > 0.0 { (plan.bound - plan.objective) / plan.bound } else { 0.0 };
+    if differs(plan.gap, gap) {
+        broken.push(format!("states a gap of {}, which is {gap}", plan.gap));
+    }
+    if plan.status == Status::Optimal && gap > 2.0 * TOLERANCE {
+        broken.push(format!("called optimal with a gap of {gap}"));
+    }
+    if plan.status == Status::Empty && !plan.images.is_empty() {
+        broken.push("called empty, but holds images".into());
+    }
+    let sources: f64 = plan.value_by_source.values().sum();
+    if plan.objective > 0.0 && (sources - 1.0).abs() > 1e-4 {
+        broken.push(format!("the shares of value by source add up to {sources}"));
+    }
+}

@@ -1,0 +1,145 @@
+//! The solver against an oracle that tries every plan, on random small fleets.
+
+mod solver_support;
+
+use proptest::prelude::*;
+use solver_support::{Fleet, fleets, language};
+use warmset::model::plan::Status;
+use warmset::solve::{self, Exact, Limits, Options, bound, greedy, local_search};
+
+fn options(budget_mb: f64, max_images: Option<usize>, exact: Exact) -> Options {
+    Options { budget_mb, max_images, exact, ..Options::default() }
+}
+
+fn close(a: f64, b: f64) -> bool {
+    (a - b).abs() <= 1e-6 * a.abs().max(b.abs()).max(1.0)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn greedy_local_search_exact_and_bound_stand_in_order(fleet in fleets(), budget in 1u32..80, most in 0usize..7) {
+        let max_images = (most < 5).then_some(most);
+        let wanted = options(f64::from(budget), max_images, Exact::Always);
+        let Some(best) = fleet.brute_force(&wanted) else { return Ok(()) };
+
+        let instance = solve::instance(&fleet.problem(), 10_000);
+        let limits = Limits { budget_mb: wanted.budget_mb, max_images: max_images.unwrap_or(usize::MAX) };
+        let mut search = greedy::greedy(&instance, &limits);
+        let by_greedy = search.state.objective();
+        local_search::local_search(&mut search, &limits);
+        let by_search = search.state.objective();
+        let upper = bound::lagrangian(&instance, &limits, &search.state).value;
+        prop_assert!(by_greedy <= by_search + 1e-9, "greedy {by_greedy}, local search {by_search}");
+        prop_assert!(by_search <= best + 1e-6, "local search {by_search}, best {best}");
+        prop_assert!(best <= upper + 1e-9, "best {best}, bound {upper}");
+
+        let (solution, plan) = fleet.plan(&wanted);
+        prop_assert!(close(solution.objective, best), "exact {}, best {best}", solution.objective);
+        prop_assert!(solution.bound >= best - 1e-9 && solution.bound <= upper + 1e-6);
+        prop_assert!(matches!(plan.status, Status::Optimal | Status::Empty), "{:?}", plan.status);
+        prop_assert_eq!(fleet.verify(&plan), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_mode_keeps_the_rules(fleet in fleets(), budget in 1u32..80, most in 0usize..7) {
+        let max_images = (most < 5).then_some(most);
+        for exact in [Exact::Never, Exact::Auto] {
+            let (_, plan) = fleet.plan(&options(f64::from(budget), max_images, exact));
+            prop_assert_eq!(fleet.verify(&plan), Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn the_order_of_functions_and_packages_does_not_matter(fleet in fleets(), budget in 1u32..80) {
+        let wanted = options(f64::from(budget), None, Exact::Auto);
+        let (_, plan) = fleet.plan(&wanted);
+        let mut turned = fleet.clone();
+        turned.inventory.functions.reverse();
+        turned.inventory.packages.reverse();
+        turned.inventory.functions.iter_mut().for_each(|f| f.closure.reverse());
+        prop_assert_eq!(turned.plan(&wanted).1, plan);
+    }
+
+    #[test]
+    fn a_function_counts_as_two_of_half_its_weight(fleet in fleets(), budget in 1u32..80, which in 0usize..6) {
+        let wanted = options(f64::from(budget), None, Exact::Auto);
+        let (solution, _) = fleet.plan(&wanted);
+        let mut doubled = fleet.clone();
+        let k = which % doubled.inventory.functions.len();
+        doubled.inventory.functions[k].weight /= 2.0;
+        let mut twin = doubled.inventory.functions[k].clone();
+        twin.id = "twin".into();
+        doubled.inventory.functions.push(twin);
+        let (other, plan) = doubled.plan(&wanted);
+        prop_assert_eq!(other.chosen, solution.chosen);
+        prop_assert!(close(other.objective, solution.objective));
+        prop_assert_eq!(doubled.verify(&plan), Vec::<String>::new());
+    }
+
+    #[test]
+    fn more_memory_never_saves_less(fleet in fleets(), budget in 1u32..60, more in 1u32..20) {
+        let (less, _) = fleet.plan(&options(f64::from(budget), None, Exact::Always));
+        let (other, _) = fleet.plan(&options(f64::from(budget + more), None, Exact::Always));
+        prop_assert!(other.objective >= less.objective - 1e-6);
+    }
+
+    #[test]
+    fn candidates_that_are_left_out_are_admitted(fleet in fleets(), budget in 1u32..80) {
+        let few = Options { max_candidates: 2, ..options(f64::from(budget), None, Exact::Auto) };
+        let (_, plan) = fleet.plan(&few);
+        prop_assert_eq!(fleet.verify(&plan), Vec::<String>::new());
+        let all = fleet.problem().groups.iter().map(|g| solve::candidates::candidates(g, 10_000).sets.len()).max();
+        if all.unwrap_or(0) > 2 {
+            prop_assert!(plan.bound_covers.contains("limit 2 reached"), "{}", plan.bound_covers);
+        }
+    }
+}
+
+/// Three functions share `base`. The greedy takes what is best for each MB and has no room left; the exact model sees
+/// that a dearer image serves more.
+#[test]
+fn greedy_and_exact_disagree() {
+    let fleet = Fleet::new(
+        &[("a", 60.0, 6.0, &[]), ("b", 50.0, 5.0, &[]), ("c", 50.0, 5.0, &[]), ("d", 11.0, 1.0, &[])],
+        &[(1.0, &["a", "d"]), (1.0, &["b"]), (1.0, &["c"])],
+        language(0.0, 0.0, 0.0),
+    );
+    // Of 10 MB the greedy gives 7 to {a, d} (71 ms, 10.1 ms/MB) and finds nothing for the other 3. Best: b and c, 100 ms.
+    let instance = solve::instance(&fleet.problem(), 100);
+    let greedy = greedy::greedy(&instance, &Limits { budget_mb: 10.0, max_images: usize::MAX });
+    assert!(close(greedy.state.objective(), 71.0), "{}", greedy.state.objective());
+    let (exact, plan) = fleet.plan(&options(10.0, None, Exact::Always));
+    assert!(close(exact.objective, 100.0), "{}", exact.objective);
+    assert_eq!(plan.status, Status::Optimal);
+}
+
+/// Without the safeguard the greedy would spend the budget on the cheap image.
+#[test]
+fn one_large_image_is_not_shut_out_by_a_small_one() {
+    let fleet = Fleet::new(
+        &[("small", 3.0, 1.0, &[]), ("large", 100.0, 100.0, &[])],
+        &[(1.0, &["small"]), (1.0, &["large"])],
+        language(0.0, 0.0, 0.0),
+    );
+    let instance = solve::instance(&fleet.problem(), 100);
+    let greedy = greedy::greedy(&instance, &Limits { budget_mb: 100.0, max_images: usize::MAX });
+    assert!(close(greedy.state.objective(), 100.0));
+}
+
+/// Two large images that share a part take less with that part as a parent that serves nobody.
+#[test]
+fn an_image_may_be_kept_only_as_a_parent() {
+    let fleet = Fleet::new(
+        &[("base", 1.0, 50.0, &[]), ("x", 50.0, 1.0, &["base"]), ("y", 50.0, 1.0, &["base"])],
+        &[(1.0, &["base", "x"]), (1.0, &["base", "y"])],
+        language(2.0, 10.0, 0.0),
+    );
+    // base 2 + 50, x and y 2 + 1 each: 58 MB instead of 106.
+    let (solution, plan) = fleet.plan(&options(58.0, None, Exact::Always));
+    assert!(close(solution.objective, 82.0), "{}", solution.objective);
+    assert!(close(plan.memory_mb, 58.0));
+    assert_eq!(plan.images.iter().map(|i| i.serves).collect::<Vec<_>>(), [0, 1, 1]);
+    assert_eq!(fleet.verify(&plan), Vec::<String>::new());
+}

@@ -1,0 +1,233 @@
+//! Small fleets for the solver's tests, and an oracle that tries every plan.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use warmset::graph::classes::classes;
+use warmset::model::costs::{CostSource, LanguageCosts};
+use warmset::model::inventory::{Function, Inventory, Package, State};
+use warmset::model::platform::Language;
+use warmset::model::{PackageId, Plan, Platform};
+use warmset::solve::{self, Options, Price, Problem, Solution};
+
+/// A fleet with its prices.
+#[derive(Debug, Clone)]
+pub struct Fleet {
+    pub inventory: Inventory,
+    pub prices: BTreeMap<PackageId, Price>,
+    pub language: LanguageCosts,
+}
+
+pub fn python(version: &str) -> Platform {
+    Platform::linux(Language::Python, version)
+}
+
+pub fn pypi(name: &str) -> PackageId {
+    PackageId::pypi(name, "1")
+}
+
+pub fn language(overhead: f64, swap_base: f64, swap_per_mb: f64) -> LanguageCosts {
+    LanguageCosts {
+        image_overhead_mb: overhead,
+        swap_base_ms: swap_base,
+        swap_ms_per_mb: swap_per_mb,
+        load_ms_per_disk_mb: None,
+        resident_mb_per_disk_mb: None,
+    }
+}
+
+pub fn function(id: &str, platform: Platform, domain: &str, weight: f64, closure: &[PackageId]) -> Function {
+    Function {
+        id: id.into(),
+        path: id.into(),
+        platform: Some(platform),
+        platform_source: None,
+        handler: None,
+        declared_at: None,
+        declared_as: None,
+        trust_domain: domain.into(),
+        weight,
+        state: State::Locked,
+        lock: None,
+        imports: Vec::new(),
+        declared: Vec::new(),
+        closure: closure.to_vec(),
+        unresolved: Vec::new(),
+    }
+}
+
+impl Fleet {
+    /// Packages as name, load, resident, requires; functions as weight and closure.
+    pub fn new(packages: &[(&str, f64, f64, &[&str])], functions: &[(f64, &[&str])], costs: LanguageCosts) -> Self {
+        let mut inventory = Inventory::empty();
+        let mut prices = BTreeMap::new();
+        for (name, load_ms, resident_mb, requires) in packages {
+            let mut package = Package::new(pypi(name));
+            package.requires = Some(requires.iter().map(|r| pypi(r)).collect());
+            inventory.packages.push(package);
+            let price = Price { load_ms: *load_ms, resident_mb: *resident_mb, source: CostSource::Measured };
+            prices.insert(pypi(name), price);
+        }
+        for (i, (weight, closure)) in functions.iter().enumerate() {
+            let closure: Vec<PackageId> = closure.iter().map(|c| pypi(c)).collect();
+            inventory.functions.push(function(&format!("f{i}"), python("3.11"), "default", *weight, &closure));
+        }
+        inventory.sort();
+        Self { inventory, prices, language: costs }
+    }
+
+    pub fn price(&self, id: &PackageId) -> Option<Price> {
+        self.prices.get(id).copied()
+    }
+
+    pub fn problem(&self) -> Problem {
+        let classes = classes(&self.inventory);
+        solve::problem(&self.inventory, &classes, &|id, _| self.price(id), &|_| self.language).0
+    }
+
+    pub fn plan(&self, options: &Options) -> (Solution, Plan) {
+        let classes = classes(&self.inventory);
+        let (problem, diagnostics) =
+            solve::problem(&self.inventory, &classes, &|id, _| self.price(id), &|_| self.language);
+        let solution = solve::plan(&problem, options, &|_| ());
+        let plan = solve::to_plan(
+            &self.inventory,
+            &classes,
+            &problem,
+            &solution,
+            options,
+            &|id| vec![id.name.clone()],
+            "uniform",
+            diagnostics,
+        );
+        (solution, plan)
+    }
+
+    pub fn verify(&self, plan: &Plan) -> Vec<String> {
+        solve::verify::verify(plan, &self.inventory, &|id, _| self.price(id), &|_| self.language)
+    }
+
+    /// What the best plan made of the candidates saves: every subset of them is tried. None when there are too many.
+    pub fn brute_force(&self, options: &Options) -> Option<f64> {
+        let problem = self.problem();
+        let mut images: Vec<(usize, BTreeSet<PackageId>)> = Vec::new();
+        for (g, group) in problem.groups.iter().enumerate() {
+            let family = solve::candidates::candidates(group, 10_000);
+            assert!(family.complete);
+            let names = |set: &solve::Set| set.ones().map(|i| group.items[i].id.clone()).collect();
+            images.extend(family.sets.iter().map(|set| (g, names(set))));
+        }
+        if images.len() > 13 {
+            return None;
+        }
+        let sum = |ids: &BTreeSet<PackageId>, what: fn(&Price) -> f64| ids.iter().map(|id| what(&self.prices[id])).sum();
+        let resident: Vec<f64> = images.iter().map(|(_, ids)| sum(ids, |p| p.resident_mb)).collect();
+        let value: Vec<f64> = images
+            .iter()
+            .zip(&resident)
+            .map(|((_, ids), mb)| {
+                let load: f64 = sum(ids, |p| p.load_ms);
+                load - self.language.swap_base_ms - self.language.swap_ms_per_mb * mb
+            })
+            .collect();
+        let usable: Vec<Vec<usize>> = self
+            .inventory
+            .functions
+            .iter()
+            .map(|f| {
+                let closure: BTreeSet<PackageId> = f.closure.iter().cloned().collect();
+                let fits = |i: &usize| {
+                    let group = &problem.groups[images[*i].0];
+                    f.platform.as_ref() == Some(&group.platform)
+                        && f.trust_domain == group.trust_domain
+                        && images[*i].1.is_subset(&closure)
+                };
+                (0..images.len()).filter(fits).collect()
+            })
+            .collect();
+        let mut best = 0.0f64;
+        for chosen in 0u32..1 << images.len() {
+            let has = |i: usize| chosen >> i & 1 == 1;
+            if options.max_images.is_some_and(|most| chosen.count_ones() as usize > most) {
+                continue;
+            }
+            let memory: f64 = (0..images.len())
+                .filter(|&i| has(i))
+                .map(|i| {
+                    let shared = (0..images.len())
+                        .filter(|&j| j != i && has(j) && images[j].0 == images[i].0)
+                        .filter(|&j| images[j].1.is_subset(&images[i].1))
+                        .map(|j| resident[j])
+                        .fold(0.0, f64::max);
+                    self.language.image_overhead_mb + resident[i] - shared
+                })
+                .sum();
+            if memory > options.budget_mb + 1e-9 {
+                continue;
+            }
+            let saved: f64 = self
+                .inventory
+                .functions
+                .iter()
+                .zip(&usable)
+                .map(|(f, usable)| {
+                    f.weight * usable.iter().filter(|&&i| has(i)).map(|&i| value[i]).fold(0.0, f64::max)
+                })
+                .sum();
+            best = best.max(saved);
+        }
+        Some(best)
+    }
+}
+
+/// Random fleets of up to five packages and six functions, on one or two platforms and trust domains.
+pub fn fleets() -> impl Strategy<Value = Fleet> {
+    let package = (0u32..60, 0u32..40, any::<u8>());
+    let function = (1u8..32, 1u32..9, 0u8..8);
+    (
+        prop::collection::vec(package, 2..6),
+        prop::collection::vec(function, 1..7),
+        (0u32..8, 0u32..6, 0u32..3),
+    )
+        .prop_map(|(packages, functions, (overhead, base, per_mb))| {
+            let mut inventory = Inventory::empty();
+            let mut prices = BTreeMap::new();
+            let name = |i: usize| pypi(&format!("p{i}"));
+            let mut requires: Vec<Vec<usize>> = Vec::new();
+            for (i, &(load, resident, mask)) in packages.iter().enumerate() {
+                // A sparse graph without circles: a package requires only earlier ones.
+                requires.push((0..i).filter(|k| mask & (mask >> 3) >> k & 1 == 1).collect());
+                let mut package = Package::new(name(i));
+                package.requires = Some(requires[i].iter().map(|&k| name(k)).collect());
+                inventory.packages.push(package);
+                let price = Price {
+                    load_ms: f64::from(load),
+                    resident_mb: f64::from(resident) / 2.0,
+                    source: CostSource::Measured,
+                };
+                prices.insert(name(i), price);
+            }
+            for (i, &(mask, weight, kind)) in functions.iter().enumerate() {
+                let mut closure: BTreeSet<usize> = (0..packages.len()).filter(|k| mask >> k & 1 == 1).collect();
+                for k in (0..packages.len()).rev() {
+                    if closure.contains(&k) {
+                        closure.extend(&requires[k]);
+                    }
+                }
+                let platform = python(if kind == 7 { "3.12" } else { "3.11" });
+                let domain = if kind == 6 { "other" } else { "default" };
+                let closure: Vec<PackageId> = closure.into_iter().map(name).collect();
+                inventory.functions.push(super::solver_support::function(
+                    &format!("f{i}"),
+                    platform,
+                    domain,
+                    f64::from(weight),
+                    &closure,
+                ));
+            }
+            inventory.sort();
+            let language = language(f64::from(overhead) / 2.0, f64::from(base), f64::from(per_mb) / 4.0);
+            Fleet { inventory, prices, language }
+        })
+}
