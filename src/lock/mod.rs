@@ -26,7 +26,7 @@ use pep508_rs::MarkerTree;
 
 pub use manifest::{Manifest, ManifestRequirement};
 
-use crate::model::{Diagnostic, Ecosystem, PackageId, Place, codes};
+use crate::model::{Diagnostic, Ecosystem, PackageId};
 
 /// Version of a package whose lock does not tell one: a folder or repository whose build computes it. It is no version
 /// in any ecosystem, so nothing can mistake it for one.
