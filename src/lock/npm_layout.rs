@@ -202,8 +202,10 @@ fn parent(path: &str) -> &str {
 /// package.json and package-lock.json of a layout. `name` becomes the project's name (lower case, npm's characters).
 ///
 /// Every requirement is an exact version, so `npm ci` finds the two in agreement. `resolved` is left out: npm then asks
-/// the registry that it is configured for, and `integrity` still fixes the content. Which packages have install
-/// scripts no lock of every kind tells; npm is told to look (`hasInstallScript`), but not which binaries they bring.
+/// the registry that it is configured for, and `integrity` still fixes the content. Which packages have install scripts
+/// no lock of every kind tells, so npm is told to look (`hasInstallScript`). Which binaries they bring is not known
+/// either: an install script that calls another package's binary (`node-gyp-build`) fails, loudly, unless npm runs with
+/// `--ignore-scripts`.
 pub fn write(name: &str, layout: &Layout) -> (String, String) {
     let text = |requires: &BTreeMap<String, PackageId>| -> Value {
         let spec = |(name, id): (&String, &PackageId)| (name.clone(), json!(requirement(name, id)));

@@ -3,7 +3,6 @@
 //! Read: dependencies, optional, peer and dev dependencies, `engines.node`, `workspaces`. A requirement keeps its text;
 //! an alias keeps `npm:real@range` ([`super::npm_range::alias`] splits it) and counts as a registry requirement.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
@@ -80,13 +79,13 @@ pub fn read(file: &str, text: &str) -> Manifest {
                 continue;
             }
             let scope = if scope == Scope::Peer && optional_peer(name) { Scope::OptionalPeer } else { scope.clone() };
-            add(&mut manifest, lines.of_cow(name), name, value, scope);
+            add(&mut manifest, lines.of(name), name, value, scope);
         }
     }
     manifest
 }
 
-fn add(manifest: &mut Manifest, line: u32, name: &Cow<'_, str>, value: &Value<'_>, scope: Scope) {
+fn add(manifest: &mut Manifest, line: u32, name: &str, value: &Value<'_>, scope: Scope) {
     let Value::Text(text) = value else {
         manifest.diagnostics.push(Diagnostic::new(
             codes::REQUIREMENT_INVALID,

@@ -192,7 +192,7 @@ fn read_packages(lock: &mut Lock, lines: &Lines<'_>, packages: Vec<(Cow<'_, str>
         if path.is_empty() || node.link.is_true() {
             continue;
         }
-        let line = lines.of_cow(path);
+        let line = lines.of(path);
         let folder = is_project_folder(path);
         let name = node.name.text().or_else(|| name_in_path(path)).or_else(|| link_names.get(path.as_ref()).copied());
         let name = name.unwrap_or_else(|| path.rsplit('/').next().unwrap_or(path));
@@ -233,7 +233,7 @@ fn read_packages(lock: &mut Lock, lines: &Lines<'_>, packages: Vec<(Cow<'_, str>
             }
             None => lock.diagnostics.push(Diagnostic::new(
                 codes::LOCK_INCOMPLETE,
-                Place::at(&lock.file, lines.of_cow(path)),
+                Place::at(&lock.file, lines.of(path)),
                 format!("`{path}` links to `{target}`, which the lock does not describe"),
             )),
         }
@@ -278,7 +278,7 @@ fn edges_of(
         }
         for (name, text) in section.pairs() {
             let scope = if scope == Scope::Peer && optional_peer(name) { Scope::OptionalPeer } else { scope.clone() };
-            edges.insert(name.as_ref(), (scope, text.text().unwrap_or_default(), lines.of_cow(name)));
+            edges.insert(name.as_ref(), (scope, text.text().unwrap_or_default(), lines.of(name)));
         }
     }
     let edge = |(name, (scope, text, line)): (&str, (Scope, &str, u32))| Edge {
@@ -300,7 +300,7 @@ fn read_tree(lock: &mut Lock, lines: &Lines<'_>, tree: Vec<(Cow<'_, str>, Old<'_
     let mut placed = Placed { at: HashMap::with_capacity(nodes.len()) };
     let mut owners = Vec::with_capacity(nodes.len());
     for (path, used_name, node) in &nodes {
-        let line = lines.of_cow(used_name);
+        let line = lines.of(used_name);
         let Some(version) = node.version.text() else {
             lock.diagnostics.push(Diagnostic::new(
                 codes::LOCK_INCOMPLETE,
@@ -334,7 +334,7 @@ fn read_tree(lock: &mut Lock, lines: &Lines<'_>, tree: Vec<(Cow<'_, str>, Old<'_
             Edge {
                 name: name.to_string(),
                 text: text.text().unwrap_or_default().to_string(),
-                line: lines.of_cow(name),
+                line: lines.of(name),
                 to: to.into_iter().collect(),
                 extras: Vec::new(),
                 marker: None,
@@ -351,7 +351,7 @@ fn read_tree(lock: &mut Lock, lines: &Lines<'_>, tree: Vec<(Cow<'_, str>, Old<'_
         Some(Edge {
             name: name.to_string(),
             text: String::new(),
-            line: lines.of_cow(name),
+            line: lines.of(name),
             to: vec![to],
             extras: Vec::new(),
             marker: None,

@@ -242,8 +242,8 @@ impl<'t> Reader<'t> {
     }
 
     /// Adds the entry of a snapshot, unless its key is none.
-    fn entry(&mut self, key: &'t Cow<'t, str>, package: &Package<'_>) -> bool {
-        let line = self.lines.of_cow(key);
+    fn entry(&mut self, key: &'t str, package: &Package<'_>) -> bool {
+        let line = self.lines.of(key);
         let text = |key: &Option<Key<'_>>| key.as_ref().map(|key| key.0.to_string()).filter(|text| !text.is_empty());
         let from_key = split_key(key);
         let name = text(&package.name).or_else(|| from_key.map(|(name, _)| name.to_string()));
@@ -299,14 +299,14 @@ impl<'t> Reader<'t> {
 
     fn edge(
         &mut self,
-        name: &'t Cow<'t, str>,
+        name: &'t str,
         version: &str,
         text: &str,
         scope: Scope,
         folder: &str,
         importers: &BTreeMap<String, Wanted<'t>>,
     ) -> Edge {
-        let line = self.lines.of_cow(name);
+        let line = self.lines.of(name);
         let to = match version.strip_prefix("link:") {
             Some(path) => Some(self.linked(name, &join(folder, path), line, importers)),
             None => [format!("{name}@{version}"), format!("/{name}@{version}"), format!("/{name}/{version}")]

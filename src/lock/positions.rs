@@ -3,8 +3,6 @@
 //! A borrowed slice knows where it stands: its address less the text's address. So one table of line starts gives the
 //! line of every key and value that the parser did not have to unescape, without a second pass over the text.
 
-use std::borrow::Cow;
-
 /// Where the lines of a text start.
 pub struct Lines<'a> {
     text: &'a str,
@@ -30,14 +28,6 @@ impl<'a> Lines<'a> {
         let offset = (part.as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize);
         if offset <= self.text.len() { self.at(offset) } else { 0 }
     }
-
-    /// Line of a parsed string, 0 when the parser had to copy it.
-    pub fn of_cow(&self, part: &Cow<'_, str>) -> u32 {
-        match part {
-            Cow::Borrowed(part) => self.of(part),
-            Cow::Owned(_) => 0,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -59,6 +49,5 @@ mod tests {
         let other = String::from("y");
         let lines = Lines::new(&text);
         assert_eq!(lines.of(&other), 0);
-        assert_eq!(lines.of_cow(&Cow::Owned("y".into())), 0);
     }
 }
