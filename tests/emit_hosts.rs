@@ -243,7 +243,11 @@ fn python_survives_probes_and_stops_cleanly() {
     half.read_to_string(&mut rest).expect("the end");
     assert_eq!(rest, "");
     let slow = server.send(b"");
-    assert_eq!(server.call(&bench.request("app.handler", json!(null)))["ok"], json!(true), "a slow caller blocks others");
+    assert_eq!(
+        server.call(&bench.request("app.handler", json!(null)))["ok"],
+        json!(true),
+        "a slow caller blocks others"
+    );
     drop(slow);
     assert_eq!(server.terminate(), 0);
     assert!(!bench.path("host.sock").exists());
@@ -265,7 +269,8 @@ fn python_replaces_a_dead_hosts_socket_and_respects_a_living_ones() {
 #[test]
 fn python_says_which_module_failed() {
     let Some(bench) = python() else { return };
-    let list = |modules: Value| json!({"schema": "warmset.preload/1", "language": "python", "modules": modules}).to_string();
+    let list =
+        |modules: Value| json!({"schema": "warmset.preload/1", "language": "python", "modules": modules}).to_string();
     bench.write("preload.json", &list(json!(["json", "warmset_absent"])));
     let (status, out, errors) = bench.run(&["--check"]);
     assert_eq!((status, out.as_str()), (1, ""));
@@ -283,7 +288,10 @@ fn python_says_which_module_failed() {
 #[test]
 fn python_refuses_to_fork_with_threads() {
     let Some(bench) = Bench::new("python3", json!(["starts_threads"])) else { return };
-    bench.write("lib/starts_threads.py", "import threading, time\nthreading.Thread(target=time.sleep, args=(30,), daemon=True).start()\n");
+    bench.write(
+        "lib/starts_threads.py",
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(30,), daemon=True).start()\n",
+    );
     let output = bench.host(&[]).env("PYTHONPATH", bench.path("lib")).output().expect("the host ran");
     assert_eq!(output.status.code(), Some(3));
     assert!(String::from_utf8_lossy(&output.stderr).contains("1 threads"), "{output:?}");
@@ -321,7 +329,10 @@ fn node() -> Option<Bench> {
     let bench = Bench::new("node", json!(["node:http", "dep", "esm-only"]))?;
     // As in an image: packages beside the host, the function below it.
     bench.write("node_modules/dep/package.json", r#"{"name": "dep", "version": "1.0.0", "main": "main.js"}"#);
-    bench.write("node_modules/dep/main.js", "globalThis.depLoads = (globalThis.depLoads ?? 0) + 1; exports.name = 'dep';");
+    bench.write(
+        "node_modules/dep/main.js",
+        "globalThis.depLoads = (globalThis.depLoads ?? 0) + 1; exports.name = 'dep';",
+    );
     bench.write(
         "node_modules/esm-only/package.json",
         r#"{"name": "esm-only", "version": "1.0.0", "type": "module", "exports": {"import": "./main.js"}}"#,
