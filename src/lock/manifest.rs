@@ -1,0 +1,46 @@
+//! What a manifest declares, in a form that has no ecosystem: pyproject.toml and package.json fill the same struct.
+
+use pep508_rs::MarkerTree;
+
+use super::Scope;
+use crate::model::Diagnostic;
+
+/// A manifest in neutral form.
+#[derive(Debug, Clone, Default)]
+pub struct Manifest {
+    /// `pyproject` or `package-json`.
+    pub kind: &'static str,
+    /// Path relative to the fleet's root.
+    pub file: String,
+    /// The project's own name: normalised for PyPI, verbatim for npm.
+    pub name: Option<String>,
+    /// Declared requirements, in file order.
+    pub requires: Vec<ManifestRequirement>,
+    /// `requires-python`, Poetry's `python`, or `engines.node`, as written.
+    pub runtime: Option<String>,
+    /// Globs of the folders of workspace members.
+    pub workspaces: Vec<String>,
+    /// What could not be read.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// A declared requirement.
+#[derive(Debug, Clone)]
+pub struct ManifestRequirement {
+    /// The name that code and locks use: normalised for PyPI, the alias for npm.
+    pub name: String,
+    /// The range as written: `>=1.2`, `^4.17.1`; empty = any version.
+    pub text: String,
+    /// Line in the manifest, from 1.
+    pub line: u32,
+    /// Extras asked of it.
+    pub extras: Vec<String>,
+    /// PEP 508 marker.
+    pub marker: Option<MarkerTree>,
+    /// When it counts.
+    pub scope: Scope,
+    /// The one version that the range allows, as written.
+    pub exact: Option<String>,
+    /// `None` = registry; else `git`, `url`, `path`, `workspace`.
+    pub source: Option<String>,
+}
