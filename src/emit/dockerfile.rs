@@ -33,7 +33,7 @@ pub fn python(view: &View<'_>, base: &str, lock: &RequirementsLock) -> String {
     let on_parent = view.parent.is_some();
     let installs = lock.hashed || lock.unhashed.is_some();
     let builds = installs || !on_parent;
-    let mut text = head(view, base);
+    let mut text = head(view, base, on_parent);
     if builds {
         text.part(&[
             "# build installs the locked packages; only /opt/warm leaves this stage",
@@ -87,7 +87,7 @@ pub fn node(view: &View<'_>, base: &str, lock: &NodeLock) -> String {
     let on_parent = lock.added.is_some();
     let installs = lock.added.as_ref().map_or(!view.packages.is_empty(), |added| !added.is_empty());
     let builds = installs || !on_parent;
-    let mut text = head(view, base);
+    let mut text = head(view, base, on_parent);
     if builds {
         text.part(&[
             "# build installs the locked packages; only their folders leave this stage",
@@ -133,7 +133,7 @@ pub fn node(view: &View<'_>, base: &str, lock: &NodeLock) -> String {
     text.0
 }
 
-fn head(view: &View<'_>, base: &str) -> Text {
+fn head(view: &View<'_>, base: &str, on_parent: bool) -> Text {
     let mut text = Text("# syntax=docker/dockerfile:1\n".to_string());
     let what = match view.packages.as_slice() {
         [] => "the interpreter alone".to_string(),
@@ -145,7 +145,7 @@ fn head(view: &View<'_>, base: &str) -> Text {
         "# Made by warmset: plan again rather than edit it.",
     ]);
     text.part(&["# BASE_IMAGE is name:tag, or name:tag@sha256:digest to pin it", &format!("ARG BASE_IMAGE={base}")]);
-    if let Some(parent) = view.parent {
+    if let (true, Some(parent)) = (on_parent, view.parent) {
         text.part(&[
             "# PARENT_IMAGE is the image that this one adds to",
             &format!("ARG PARENT_IMAGE={}", super::view::reference(&parent.id)),

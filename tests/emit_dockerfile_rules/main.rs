@@ -292,8 +292,19 @@ fn generated() -> Vec<(String, Dockerfile)> {
         variant(&py, "py311-empty", &[("packages", none.clone()), ("preload", none.clone())]),
         variant(&py, "py311-same", &[("parent", "py311-numpy-1a2b".into())]),
         variant(&py, "py39-musl", &[("platform", "python3.9-linux-x86_64-musl".into())]),
-        variant(&py, "py311-bare", &[("packages", serde_json::json!(["pyaes==1.6.1"])), ("trust_domain", "a \"b\" $c".into())]),
-        variant(&py, "py311-bare-child", &[("packages", serde_json::json!(["numpy==1.26.4", "pyaes==1.6.1"])), ("parent", "py311-numpy-1a2b".into())]),
+        variant(
+            &py,
+            "py311-bare",
+            &[("packages", serde_json::json!(["pyaes==1.6.1"])), ("trust_domain", "a \"b\" $c".into())],
+        ),
+        variant(
+            &py,
+            "py311-bare-child",
+            &[
+                ("packages", serde_json::json!(["numpy==1.26.4", "pyaes==1.6.1"])),
+                ("parent", "py311-numpy-1a2b".into()),
+            ],
+        ),
         variant(&node, "node20-empty", &[("packages", none.clone()), ("preload", none)]),
         variant(&node, "node20-same", &[("parent", "node20-ms-5c5c".into())]),
         variant(&node, "node20-bare", &[("packages", serde_json::json!(["left-pad@1.3.0"]))]),
