@@ -72,10 +72,14 @@ fn each_image_has_all_that_its_dockerfile_names() {
     for image in &plan.images {
         let folder = format!("images/{}/", image.id);
         let dockerfile = String::from_utf8(emitted.files[&format!("{folder}Dockerfile")].clone()).expect("UTF-8");
-        for source in dockerfile.split("source=").skip(1) {
-            let name = source.split(',').next().expect("a name");
+        let copies = dockerfile.lines().filter_map(|l| l.strip_prefix("COPY ")).filter(|l| !l.contains("--from="));
+        let words = copies.flat_map(|l| l.split(' ').filter(|w| !w.starts_with(['-', '/'])));
+        let mut count = 0;
+        for name in words {
             assert!(emitted.files.contains_key(&format!("{folder}{name}")), "{folder}{name}");
+            count += 1;
         }
+        assert!(count >= 3, "{folder}: a lock, the host and its preload list");
         for name in [".dockerignore", "preload.json"] {
             assert!(emitted.files.contains_key(&format!("{folder}{name}")), "{folder}{name}");
         }

@@ -84,7 +84,7 @@ pub fn emit(plan: &Plan, inventory: &Inventory, options: &EmitOptions) -> Emitte
                 let (lock, diagnostics) = node_lock::node_lock(view, parent, &packages);
                 out.diagnostics.extend(diagnostics);
                 let text = dockerfile::node(view, base, &lock);
-                if text.contains("source=package.json") {
+                if text.contains("COPY package.json") {
                     context.extend(["package.json", "package-lock.json"]);
                 }
                 if let Some(added) = lock.added {
