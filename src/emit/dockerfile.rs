@@ -3,6 +3,9 @@
 //! The packages are installed in a stage of their own from the base image, and copied into a stage that starts from
 //! the parent (or the base). So a child's build needs no root in its parent's image, its layers come on top of its
 //! parent's, and the tools of the build stay behind. Labels stand last, as they are what changes most.
+//!
+//! Locks are copied, not bind-mounted: buildah's layer cache knows a `RUN` by its text, so that two images with equal
+//! commands would get each other's packages, while the content of what is copied is part of every builder's key.
 
 use super::node_lock::NodeLock;
 use super::preload;
@@ -33,7 +36,7 @@ pub fn python(view: &View<'_>, base: &str, lock: &RequirementsLock) -> String {
     let on_parent = view.parent.is_some();
     let installs = lock.hashed || lock.unhashed.is_some();
     let builds = installs || !on_parent;
-    let mut text = head(view, base);
+    let mut text = head(view, base, on_parent);
     if builds {
         text.part(&[
             "# build installs the locked packages; only /opt/warm leaves this stage",
@@ -42,8 +45,8 @@ pub fn python(view: &View<'_>, base: &str, lock: &RequirementsLock) -> String {
     }
     let pip = |flags: &str, target: &str, file: &str| {
         format!(
-            "RUN --mount=type=bind,source={file},target=/tmp/{file} \\\n    \
-                 --mount=type=cache,target=/root/.cache/pip \\\n    \
+            "COPY {file} /tmp/\n\
+             RUN --mount=type=cache,target=/root/.cache/pip \\\n    \
                  --mount=type=secret,id=pip_conf,target=/etc/pip.conf \\\n    \
                  --mount=type=secret,id=ca \\\n    \
                  python -m pip install --disable-pip-version-check --no-input --no-compile --no-deps{flags} \\\n        \
@@ -87,7 +90,7 @@ pub fn node(view: &View<'_>, base: &str, lock: &NodeLock) -> String {
     let on_parent = lock.added.is_some();
     let installs = lock.added.as_ref().map_or(!view.packages.is_empty(), |added| !added.is_empty());
     let builds = installs || !on_parent;
-    let mut text = head(view, base);
+    let mut text = head(view, base, on_parent);
     if builds {
         text.part(&[
             "# build installs the locked packages; only their folders leave this stage",
@@ -107,9 +110,8 @@ pub fn node(view: &View<'_>, base: &str, lock: &NodeLock) -> String {
             lines.push(&unhashed);
         }
         lines.extend([
-            "RUN --mount=type=bind,source=package.json,target=/opt/warm/package.json \\",
-            "    --mount=type=bind,source=package-lock.json,target=/opt/warm/package-lock.json \\",
-            "    --mount=type=cache,target=/root/.npm \\",
+            "COPY package.json package-lock.json /opt/warm/",
+            "RUN --mount=type=cache,target=/root/.npm \\",
             "    --mount=type=secret,id=npmrc,target=/root/.npmrc \\",
             "    --mount=type=secret,id=ca \\",
             "    npm ci --omit=dev --ignore-scripts --no-audit --no-fund",
@@ -119,8 +121,8 @@ pub fn node(view: &View<'_>, base: &str, lock: &NodeLock) -> String {
     if on_parent && installs {
         text.part(&[
             "# Only the folders that the parent lacks: the others are in its layers.",
-            "RUN --mount=type=bind,source=added.txt,target=/tmp/added.txt \\",
-            "    mkdir -p /opt/added \\",
+            "COPY added.txt /tmp/",
+            "RUN mkdir -p /opt/added \\",
             "    && tar -c -f /tmp/added.tar -T /tmp/added.txt \\",
             "    && tar -x -f /tmp/added.tar -C /opt/added",
         ]);
@@ -133,7 +135,7 @@ pub fn node(view: &View<'_>, base: &str, lock: &NodeLock) -> String {
     text.0
 }
 
-fn head(view: &View<'_>, base: &str) -> Text {
+fn head(view: &View<'_>, base: &str, on_parent: bool) -> Text {
     let mut text = Text("# syntax=docker/dockerfile:1\n".to_string());
     let what = match view.packages.as_slice() {
         [] => "the interpreter alone".to_string(),
@@ -145,7 +147,7 @@ fn head(view: &View<'_>, base: &str) -> Text {
         "# Made by warmset: plan again rather than edit it.",
     ]);
     text.part(&["# BASE_IMAGE is name:tag, or name:tag@sha256:digest to pin it", &format!("ARG BASE_IMAGE={base}")]);
-    if let Some(parent) = view.parent {
+    if let (true, Some(parent)) = (on_parent, view.parent) {
         text.part(&[
             "# PARENT_IMAGE is the image that this one adds to",
             &format!("ARG PARENT_IMAGE={}", super::view::reference(&parent.id)),

@@ -10,7 +10,6 @@ pub mod graph_graphml;
 pub mod graph_svg;
 pub mod json;
 mod manifest;
-mod node_layout;
 mod node_lock;
 mod openlambda;
 mod preload;
@@ -21,10 +20,11 @@ mod samples;
 mod view;
 mod xml;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use crate::lock::npm_layout::Layout;
 use crate::model::manifest::SwapManifest;
 use crate::model::{Costs, Diagnostic, Inventory, Language, Package, PackageId, Place, Plan, Platform, codes};
 
@@ -49,27 +49,21 @@ pub struct Emitted {
 
 /// Makes the files of a plan folder.
 ///
-/// An image that cannot be written (a plan edited by hand, packages that no `node_modules` can hold) is left out of
-/// every file but `plan.json`, with all that are built on it, and a diagnostic says so.
+/// An image that cannot be written (a plan edited by hand) is left out of every file but `plan.json`, with all that are
+/// built on it, and a diagnostic says so.
 pub fn emit(plan: &Plan, inventory: &Inventory, options: &EmitOptions) -> Emitted {
     let mut out = Emitted::default();
-    let (mut views, diagnostics) = view::views(plan);
+    let (views, diagnostics) = view::views(plan);
     out.diagnostics = diagnostics;
     let bases = bases(&views, options, &mut out.diagnostics);
     let packages: BTreeMap<&PackageId, &Package> = inventory.packages.iter().map(|p| (&p.id, p)).collect();
 
     let mut locks = BTreeMap::new();
-    let mut trees: BTreeMap<String, node_layout::Tree> = BTreeMap::new();
-    let mut failed: Vec<String> = Vec::new();
+    let mut layouts: BTreeMap<String, Layout> = BTreeMap::new();
+    let mut on_parent: BTreeSet<String> = BTreeSet::new();
     for view in &views {
         let id = view.image.id.clone();
         let base = bases.get(&view.image.platform).map_or("", String::as_str);
-        if view.parent.is_some_and(|p| failed.contains(&p.id)) {
-            let reason = format!("image {id} is left out with its parent");
-            out.diagnostics.push(Diagnostic::new(codes::PLAN_BROKEN, Place::file("plan.json"), reason));
-            failed.push(id);
-            continue;
-        }
         let mut context: Vec<&str> = Vec::new();
         let dockerfile = match view.language() {
             Language::Python => {
@@ -83,35 +77,32 @@ pub fn emit(plan: &Plan, inventory: &Inventory, options: &EmitOptions) -> Emitte
                     context.push("requirements.unhashed.lock");
                     out.files.insert(view.file("requirements.unhashed.lock"), unhashed.into_bytes());
                 }
-                let bytes = lock.text.into_bytes();
-                out.files.insert(view.file("requirements.lock"), bytes.clone());
-                locks.insert(id, ("requirements.lock", bytes));
+                if view.parent.is_some() {
+                    on_parent.insert(id.clone());
+                }
+                out.files.insert(view.file("requirements.lock"), lock.text.clone().into_bytes());
+                locks.insert(id, ("requirements.lock", lock.text.into_bytes()));
                 text
             }
             Language::Node => {
-                let parent = view.parent.and_then(|p| trees.get(&p.id));
-                let (lock, diagnostic) = match node_lock::node_lock(view, parent, &packages) {
-                    Ok(lock) => lock,
-                    Err(error) => {
-                        let reason = format!("image {id} cannot be locked: {error}");
-                        out.diagnostics.push(Diagnostic::new(codes::PLAN_BROKEN, Place::file("plan.json"), reason));
-                        failed.push(id);
-                        continue;
-                    }
-                };
-                out.diagnostics.extend(diagnostic);
+                let parent = view.parent.and_then(|p| layouts.get(&p.id));
+                let (lock, diagnostics) = node_lock::node_lock(view, parent, &packages);
+                out.diagnostics.extend(diagnostics);
                 let text = dockerfile::node(view, base, &lock);
-                if text.contains("source=package.json") {
+                if text.contains("COPY package.json") {
                     context.extend(["package.json", "package-lock.json"]);
                 }
-                if let Some(added) = lock.added.filter(|added| !added.is_empty()) {
-                    context.push("added.txt");
-                    out.files.insert(view.file("added.txt"), (added.join("\n") + "\n").into_bytes());
+                if let Some(added) = lock.added {
+                    on_parent.insert(id.clone());
+                    if !added.is_empty() {
+                        context.push("added.txt");
+                        out.files.insert(view.file("added.txt"), (added.join("\n") + "\n").into_bytes());
+                    }
                 }
-                out.files.insert(view.file("package.json"), lock.manifest);
-                out.files.insert(view.file("package-lock.json"), lock.lock.clone());
-                trees.insert(id.clone(), lock.tree);
-                locks.insert(id, ("package-lock.json", lock.lock));
+                out.files.insert(view.file("package.json"), lock.manifest.into_bytes());
+                out.files.insert(view.file("package-lock.json"), lock.lock.clone().into_bytes());
+                layouts.insert(id.clone(), lock.layout);
+                locks.insert(id, ("package-lock.json", lock.lock.into_bytes()));
                 text
             }
         };
@@ -122,14 +113,13 @@ pub fn emit(plan: &Plan, inventory: &Inventory, options: &EmitOptions) -> Emitte
         out.files.insert(view.file(host), text.as_bytes().to_vec());
         put(&mut out, &view.file("preload.json"), &preload::preload(view));
     }
-    views.retain(|v| !failed.contains(&v.image.id));
 
     put(&mut out, "plan.json", plan);
     put(&mut out, "swap-manifest.json", &manifest::manifest(&options.name, plan, inventory, &views, &locks));
     for (file, tree) in openlambda::trees(&views) {
         put(&mut out, &file, &tree);
     }
-    let bake = bake::bake(&options.name, &views, &bases);
+    let bake = bake::bake(&options.name, &views, &bases, &on_parent);
     out.files.insert("docker-bake.hcl".into(), bake.into_bytes());
     out.diagnostics.sort();
     out.diagnostics.dedup();
@@ -289,23 +279,5 @@ mod tests {
         assert!(emitted.diagnostics.iter().any(|d| d.code == "artefact-invalid"));
         let text = String::from_utf8(emitted.files["images/node20-ms-5c5c/Dockerfile"].clone()).unwrap();
         assert!(text.contains("ARG BASE_IMAGE=node:20-slim\n"));
-    }
-
-    #[test]
-    fn an_image_that_node_cannot_hold_is_left_out_with_its_children() {
-        let (mut plan, mut inventory) = (samples::plan(), samples::inventory());
-        plan.images.retain(|i| i.id == "node20-ms-5c5c" || i.id == "node20-debug-ms-6d6d");
-        let spiral = [("a@1.0.0", "b@1.0.0"), ("b@1.0.0", "a@2.0.0"), ("a@2.0.0", "b@2.0.0"), ("b@2.0.0", "a@1.0.0")];
-        for (from, to) in spiral {
-            let mut package = Package::new(format!("npm:{from}").parse().unwrap());
-            package.requires = Some(vec![format!("npm:{to}").parse().unwrap()]);
-            inventory.packages.push(package);
-        }
-        for image in &mut plan.images {
-            image.packages.extend(spiral.iter().map(|(from, _)| from.to_string()));
-        }
-        let emitted = emit(&plan, &inventory, &EmitOptions::default());
-        assert!(!emitted.files.keys().any(|f| f.starts_with("images/")));
-        assert_eq!(emitted.diagnostics.iter().filter(|d| d.code == "plan-broken").count(), 2);
     }
 }

@@ -1,126 +1,137 @@
-//! `package.json` and `package-lock.json` (version 3) of an image: exactly its packages, exact versions, with integrity,
-//! without the host that they come from (npm then asks the registry that it is set up for).
+//! `package.json` and `package-lock.json` of a Node image, and which folders it adds to its parent's.
+//!
+//! A child's lock holds all that it has, as npm checks a lock as a whole. Whatever stands at the top of the parent's
+//! `node_modules` is a root of the child too, so the same version stays at the top, and everything that the parent
+//! placed stays where it is: then the folders that the child adds can be a layer on top of the parent's. That is
+//! checked, not assumed: a child that is laid out otherwise starts from the base image and shares no layer.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value, json};
-
-use super::json;
-use super::node_layout::{Circular, Requires, Tree};
 use super::view::View;
+use crate::lock::npm_layout::{Layout, LayoutPackage, layout, write};
 use crate::model::{Diagnostic, Package, PackageId, Place, codes};
 
 /// The locks of a Node image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeLock {
     /// `package.json`.
-    pub manifest: Vec<u8>,
-    /// `package-lock.json`, the parent's packages included: npm checks a lock as a whole.
-    pub lock: Vec<u8>,
-    /// For an image with a parent: the folders that it adds to the parent's, none of them below another.
+    pub manifest: String,
+    /// `package-lock.json`.
+    pub lock: String,
+    /// For an image that is a layer on its parent: the folders that it adds, none of them below another.
     pub added: Option<Vec<String>>,
     /// Packages without integrity.
     pub unhashed: Vec<String>,
     /// Where everything stands; a child image goes on from it.
-    pub tree: Tree,
+    pub layout: Layout,
 }
 
-/// Why there is no lock.
-#[derive(Debug, thiserror::Error)]
-pub enum NodeLockError {
-    /// The packages cannot be laid out.
-    #[error(transparent)]
-    Circular(#[from] Circular),
-    /// The JSON could not be written.
-    #[error(transparent)]
-    Json(#[from] serde_json::Error),
-}
-
-/// Writes the locks of an image on top of its parent's tree; says which packages no lock gives integrity for.
+/// Writes the locks of an image on top of its parent's layout; says what no lock gives integrity for, and what could
+/// not be laid out.
 pub fn node_lock(
     view: &View<'_>,
-    parent: Option<&Tree>,
+    parent: Option<&Layout>,
     packages: &BTreeMap<&PackageId, &Package>,
-) -> Result<(NodeLock, Option<Diagnostic>), NodeLockError> {
-    let requires = requires(view, packages);
-    let tree = parent.cloned().unwrap_or_default().extend(&view.added, &requires)?;
-    let added = parent.map(|parent| {
-        let new: Vec<&String> = tree.places().keys().filter(|p| !parent.places().contains_key(*p)).collect();
-        let below_another =
-            |place: &str| new.iter().any(|n| place.strip_prefix(n.as_str()).is_some_and(|rest| rest.starts_with('/')));
-        new.iter().filter(|p| !below_another(p)).map(|p| p.to_string()).collect()
-    });
-    let integrity = |id: &PackageId| -> Option<String> {
-        let hashes = &packages.get(id)?.hashes;
-        let mut strong: Vec<&str> = hashes.iter().map(String::as_str).filter(|h| is_integrity(h)).collect();
-        strong.sort_unstable();
-        (!strong.is_empty()).then(|| strong.join(" "))
-    };
-    let unhashed: BTreeSet<String> =
-        view.added.iter().filter(|id| integrity(id).is_none()).map(PackageId::spec).collect();
-
-    let name = format!("warmset-{}", view.image.id);
-    let dependencies: Map<String, Value> = tree.roots().iter().map(|(name, id)| range(name, id)).collect();
-    let manifest = json!({ "name": name, "version": "0.0.0", "private": true, "dependencies": dependencies });
-    let mut entries = Map::new();
-    entries.insert(String::new(), json!({ "name": name, "version": "0.0.0", "dependencies": dependencies }));
-    for (place, id) in tree.places() {
-        let mut entry = Map::new();
-        // An alias: the folder's name is not the package's.
-        if !place.ends_with(&format!("node_modules/{}", id.name)) {
-            entry.insert("name".into(), json!(id.name));
-        }
-        entry.insert("version".into(), json!(id.version));
-        if let Some(integrity) = integrity(id) {
-            entry.insert("integrity".into(), json!(integrity));
-        }
-        let needs: Map<String, Value> =
-            requires.get(id).into_iter().flatten().map(|(name, id)| range(name, id)).collect();
-        if !needs.is_empty() {
-            entry.insert("dependencies".into(), Value::Object(needs));
-        }
-        entries.insert(place.clone(), Value::Object(entry));
+) -> (NodeLock, Vec<Diagnostic>) {
+    let set = layout_packages(view, packages);
+    let layout = layout(&roots(view, parent, &set), &set);
+    let added = parent.and_then(|parent| added(parent, &layout));
+    let unhashed: Vec<String> = view
+        .packages
+        .iter()
+        .filter(|id| set.get(id).is_none_or(|p| p.integrity.is_empty()))
+        .map(PackageId::spec)
+        .collect();
+    let place = Place::file(view.file("package-lock.json"));
+    let mut diagnostics = Vec::new();
+    // The parent has already said it of its own.
+    let new: Vec<&str> =
+        unhashed.iter().filter(|spec| view.added.iter().any(|id| &id.spec() == *spec)).map(String::as_str).collect();
+    if !new.is_empty() {
+        let reason = format!("no integrity for {}", new.join(", "));
+        diagnostics.push(Diagnostic::new(codes::HASHES_MISSING, place.clone(), reason));
     }
-    let lock = json!({ "name": name, "version": "0.0.0", "lockfileVersion": 3, "requires": true, "packages": entries });
-    let diagnostic = (!unhashed.is_empty()).then(|| {
-        let names: Vec<&str> = unhashed.iter().map(String::as_str).collect();
-        let place = Place::file(view.file("package-lock.json"));
-        Diagnostic::new(codes::HASHES_MISSING, place, format!("no integrity for {}", names.join(", ")))
-    });
-    let lock = NodeLock {
-        manifest: json::pretty(&manifest)?,
-        lock: json::pretty(&lock)?,
-        added,
-        unhashed: unhashed.into_iter().collect(),
-        tree,
-    };
-    Ok((lock, diagnostic))
+    if !layout.unplaced.is_empty() {
+        let specs: Vec<String> = layout.unplaced.iter().map(PackageId::spec).collect();
+        let reason = format!("image {} has no place for {}", view.image.id, specs.join(", "));
+        diagnostics.push(Diagnostic::new(codes::PLAN_BROKEN, place, reason));
+    }
+    let (manifest, lock) = write(&format!("warmset-{}", view.image.id), &layout);
+    (NodeLock { manifest, lock, added, unhashed, layout }, diagnostics)
 }
 
-/// What each package of the image loads, as far as the image holds it.
-fn requires(view: &View<'_>, packages: &BTreeMap<&PackageId, &Package>) -> Requires {
-    let held: BTreeSet<&PackageId> = view.packages.iter().collect();
-    let mut all = Requires::new();
-    for id in &view.packages {
-        let Some(package) = packages.get(id) else { continue };
-        let sets = package.requires_for(&view.image.platform);
-        // Any one set is enough: take one that the image holds all of.
-        let set = sets.iter().find(|set| set.iter().all(|p| held.contains(p))).or(sets.first());
-        let mut needs = BTreeMap::new();
-        for to in set.into_iter().copied().flatten().filter(|to| held.contains(to)) {
-            let alias = package.aliases.iter().find(|(_, real)| *real == to).map(|(alias, _)| alias);
-            // An alias becomes a folder's name: only one that could be a package's is taken.
-            let alias = alias.filter(|a| PackageId::npm(a, &to.version).spec() != to.spec() && is_plain_name(a));
-            needs.insert(alias.unwrap_or(&to.name).clone(), to.clone());
+/// Direct dependencies: what stands at the top of the parent, and what nothing in the image requires.
+fn roots(
+    view: &View<'_>,
+    parent: Option<&Layout>,
+    set: &BTreeMap<PackageId, LayoutPackage>,
+) -> BTreeMap<String, PackageId> {
+    let mut roots: BTreeMap<String, PackageId> = BTreeMap::new();
+    for (place, node) in parent.into_iter().flat_map(|p| &p.nodes) {
+        if let Some(name) = place.strip_prefix("node_modules/").filter(|name| !name.contains("node_modules/")) {
+            roots.insert(name.to_string(), node.package.id.clone());
         }
-        all.insert(id.clone(), needs);
+    }
+    let required: BTreeSet<&PackageId> =
+        set.values().flat_map(|p| p.requires.values().filter(|id| **id != p.id)).collect();
+    let mut new: Vec<&PackageId> = view.added.iter().filter(|id| !required.contains(id)).collect();
+    // Of two versions the newest gets the plain name, and the others an alias.
+    new.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| newest_first(a, b)));
+    for id in new {
+        let alias = || format!("{}-{}", id.name, id.version.replace('+', "-"));
+        let name = if roots.contains_key(&id.name) { alias() } else { id.name.clone() };
+        roots.insert(name, id.clone());
+    }
+    roots
+}
+
+fn newest_first(a: &PackageId, b: &PackageId) -> std::cmp::Ordering {
+    match (semver::Version::parse(&a.version), semver::Version::parse(&b.version)) {
+        (Ok(a), Ok(b)) => b.cmp(&a),
+        _ => b.version.cmp(&a.version),
+    }
+}
+
+/// The topmost places that the parent lacks; `None` when the parent's own places are not all the same in the child.
+fn added(parent: &Layout, child: &Layout) -> Option<Vec<String>> {
+    let same = |place: &String| {
+        let (before, after) = (parent.nodes.get(place), child.nodes.get(place));
+        before.zip(after).is_some_and(|(b, a)| b.package.id == a.package.id && b.link == a.link)
+    };
+    if !parent.nodes.keys().all(same) {
+        return None;
+    }
+    let new: BTreeSet<&String> = child.nodes.keys().filter(|place| !parent.nodes.contains_key(*place)).collect();
+    let below_another =
+        |place: &str| place.match_indices("/node_modules/").any(|(at, _)| new.contains(&place[..at].to_string()));
+    Some(new.iter().filter(|place| !below_another(place)).map(|place| place.to_string()).collect())
+}
+
+/// The packages of the image with what they load of each other.
+fn layout_packages(view: &View<'_>, packages: &BTreeMap<&PackageId, &Package>) -> BTreeMap<PackageId, LayoutPackage> {
+    let held: BTreeSet<&PackageId> = view.packages.iter().collect();
+    let mut all = BTreeMap::new();
+    for id in &view.packages {
+        let mut requires = BTreeMap::new();
+        let mut integrity = Vec::new();
+        if let Some(package) = packages.get(id) {
+            let sets = package.requires_for(&view.image.platform);
+            // Any one set is enough: take one that the image holds all of.
+            let set = sets.iter().find(|set| set.iter().all(|p| held.contains(p))).or(sets.first());
+            for to in set.into_iter().copied().flatten().filter(|to| held.contains(to)) {
+                let alias = package.aliases.iter().find(|(_, real)| *real == to).map(|(alias, _)| alias);
+                // An alias becomes a folder's name: only one that could be a package's is taken.
+                let name = alias.filter(|alias| is_plain_name(alias)).unwrap_or(&to.name);
+                requires.insert(name.clone(), to.clone());
+            }
+            integrity = package.hashes.iter().filter(|h| is_integrity(h)).cloned().collect();
+            integrity.sort_unstable();
+            integrity.dedup();
+        }
+        let (os, cpu, libc) = (Vec::new(), Vec::new(), Vec::new());
+        all.insert(id.clone(), LayoutPackage { id: id.clone(), integrity, requires, os, cpu, libc });
     }
     all
-}
-
-fn range(name: &str, id: &PackageId) -> (String, Value) {
-    let range = if name == id.name { id.version.clone() } else { format!("npm:{}", id.spec()) };
-    (name.to_string(), Value::String(range))
 }
 
 fn is_plain_name(name: &str) -> bool {
@@ -145,9 +156,34 @@ fn is_integrity(hash: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
     use crate::emit::samples;
     use crate::emit::view::views;
+    use crate::model::{Inventory, Plan};
+
+    /// Locks of a parent and of a child, given as packages with what they require.
+    fn pair(parent: &[&str], child: &[&str], edges: &[(&str, &[&str])]) -> (NodeLock, NodeLock) {
+        let mut plan: Plan = samples::plan();
+        plan.images.retain(|i| i.platform.to_string().starts_with("node"));
+        plan.images[0].packages = parent.iter().map(|s| s.to_string()).collect();
+        plan.images[1].packages = parent.iter().chain(child).map(|s| s.to_string()).collect();
+        let mut inventory = Inventory::empty();
+        let id = |spec: &str| format!("npm:{spec}").parse::<PackageId>().unwrap();
+        for (from, to) in edges {
+            let mut package = Package::new(id(from));
+            package.requires = Some(to.iter().map(|t| id(t)).collect());
+            inventory.packages.push(package);
+        }
+        let packages = inventory.packages.iter().map(|p| (&p.id, p)).collect();
+        let (views, diagnostics) = views(&plan);
+        assert!(diagnostics.is_empty(), "{diagnostics:?}");
+        let (first, _) = node_lock(&views[0], None, &packages);
+        let (second, diagnostics) = node_lock(&views[1], Some(&first.layout), &packages);
+        assert!(diagnostics.iter().all(|d| d.code != "plan-broken"), "{diagnostics:?}");
+        (first, second)
+    }
 
     #[test]
     fn a_childs_lock_holds_all_and_its_layer_only_what_it_adds() {
@@ -155,17 +191,54 @@ mod tests {
         let packages = inventory.packages.iter().map(|p| (&p.id, p)).collect();
         let (views, _) = views(&plan);
         let of = |id: &str| views.iter().find(|v| v.image.id == id).unwrap();
-        let (parent, _) = node_lock(of("node20-ms-5c5c"), None, &packages).unwrap();
+        let (parent, _) = node_lock(of("node20-ms-5c5c"), None, &packages);
         assert_eq!(parent.added, None);
-        let (child, diagnostic) = node_lock(of("node20-debug-ms-6d6d"), Some(&parent.tree), &packages).unwrap();
-        assert_eq!(diagnostic, None);
+        let (child, diagnostics) = node_lock(of("node20-debug-ms-6d6d"), Some(&parent.layout), &packages);
+        assert_eq!(diagnostics, []);
         assert_eq!(child.added, Some(vec!["node_modules/debug".to_string()]));
-        let lock: Value = serde_json::from_slice(&child.lock).unwrap();
+        let lock: Value = serde_json::from_str(&child.lock).unwrap();
         let keys: Vec<&String> = lock["packages"].as_object().unwrap().keys().collect();
         assert_eq!(keys, ["", "node_modules/debug", "node_modules/ms"]);
         assert_eq!(lock["packages"]["node_modules/debug"]["dependencies"]["ms"], "2.1.3");
         assert!(lock["packages"]["node_modules/ms"]["integrity"].as_str().unwrap().starts_with("sha512-6FlzubTL"));
-        assert!(!String::from_utf8(child.lock).unwrap().contains("resolved"));
+        assert!(!child.lock.contains("resolved"));
+    }
+
+    #[test]
+    fn what_the_parent_placed_stays_though_more_packages_want_another_version() {
+        // By itself the child would put ms@2.1.3 at the top: three packages want it, and one the other.
+        let (parent, child) = pair(
+            &["express@4.19.2", "ms@2.0.0"],
+            &["a@1.0.0", "b@1.0.0", "c@1.0.0", "ms@2.1.3"],
+            &[
+                ("express@4.19.2", &["ms@2.0.0"]),
+                ("a@1.0.0", &["ms@2.1.3"]),
+                ("b@1.0.0", &["ms@2.1.3"]),
+                ("c@1.0.0", &["ms@2.1.3"]),
+            ],
+        );
+        assert_eq!(parent.layout.nodes["node_modules/ms"].package.id.version, "2.0.0");
+        assert_eq!(child.layout.nodes["node_modules/ms"].package.id.version, "2.0.0");
+        assert_eq!(child.layout.nodes["node_modules/b/node_modules/ms"].package.id.version, "2.1.3");
+        // Nested folders come with the folder that they are in.
+        assert_eq!(child.added.unwrap(), ["node_modules/a", "node_modules/b", "node_modules/c"]);
+    }
+
+    #[test]
+    fn a_version_that_nothing_requires_gets_an_alias_where_its_name_is_taken() {
+        let (_, child) = pair(&["debug@2.6.9"], &["debug@4.3.7", "@s/x@1.0.0"], &[]);
+        assert_eq!(child.layout.nodes["node_modules/debug"].package.id.version, "2.6.9");
+        assert_eq!(child.added.unwrap(), ["node_modules/@s/x", "node_modules/debug-4.3.7"]);
+        let lock: Value = serde_json::from_str(&child.lock).unwrap();
+        assert_eq!(lock["packages"]["node_modules/debug-4.3.7"]["name"], "debug");
+    }
+
+    #[test]
+    fn a_child_that_is_laid_out_otherwise_is_no_layer() {
+        let (parent, mut child) = pair(&["ms@2.0.0"], &["a@1.0.0"], &[]);
+        assert!(added(&parent.layout, &child.layout).is_some());
+        child.layout.nodes.remove("node_modules/ms");
+        assert_eq!(added(&parent.layout, &child.layout), None);
     }
 
     #[test]
@@ -179,10 +252,10 @@ mod tests {
         let packages = inventory.packages.iter().map(|p| (&p.id, p)).collect();
         let (views, _) = views(&plan);
         let ms = views.iter().find(|v| v.image.id == "node20-ms-5c5c").unwrap();
-        let (lock, diagnostic) = node_lock(ms, None, &packages).unwrap();
+        let (lock, diagnostics) = node_lock(ms, None, &packages);
         assert_eq!(lock.unhashed, ["ms@2.1.3"]);
-        assert!(!String::from_utf8(lock.lock).unwrap().contains("integrity"));
-        assert_eq!(diagnostic.unwrap().code, "hashes-missing");
+        assert!(!lock.lock.contains("integrity"));
+        assert_eq!(diagnostics[0].code, "hashes-missing");
     }
 
     #[test]
@@ -194,8 +267,8 @@ mod tests {
         debug.aliases = BTreeMap::from([("milli".to_string(), PackageId::npm("ms", "2.1.3"))]);
         let packages = inventory.packages.iter().map(|p| (&p.id, p)).collect();
         let (views, _) = views(&plan);
-        let (lock, _) = node_lock(&views[0], None, &packages).unwrap();
-        let lock: Value = serde_json::from_slice(&lock.lock).unwrap();
+        let (lock, _) = node_lock(&views[0], None, &packages);
+        let lock: Value = serde_json::from_str(&lock.lock).unwrap();
         assert_eq!(lock["packages"]["node_modules/debug"]["dependencies"]["milli"], "npm:ms@2.1.3");
         assert_eq!(lock["packages"]["node_modules/milli"]["name"], "ms");
     }
