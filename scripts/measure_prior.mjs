@@ -191,9 +191,13 @@ async function swapOnce(node, job, cwd, socketPath) {
 }
 
 async function main() {
-  const { values: options } = parseArgs({
-    options: { cache: { type: "string" }, out: { type: "string" }, runs: { type: "string", default: "9" }, only: { type: "string", default: "" } },
-  });
+  const text = { type: "string" };
+  let options = {};
+  try {
+    ({ values: options } = parseArgs({ options: { cache: text, out: text, runs: { ...text, default: "9" }, only: { ...text, default: "" } } }));
+  } catch (error) {
+    console.error(`measure_prior: ${error.message}`);
+  }
   const runs = Number(options.runs);
   if (!options.cache || !options.out || !Number.isInteger(runs) || runs < 1) {
     console.error("usage: measure_prior.mjs --cache DIR --out FILE [--runs N] [--only SUBSTRING]");
