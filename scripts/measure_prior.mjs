@@ -191,9 +191,13 @@ async function swapOnce(node, job, cwd, socketPath) {
 }
 
 async function main() {
-  const { values: options } = parseArgs({
-    options: { cache: { type: "string" }, out: { type: "string" }, runs: { type: "string", default: "9" }, only: { type: "string", default: "" } },
-  });
+  const text = { type: "string" };
+  let options = {};
+  try {
+    ({ values: options } = parseArgs({ options: { cache: text, out: text, runs: { ...text, default: "9" }, only: { ...text, default: "" } } }));
+  } catch (error) {
+    console.error(`measure_prior: ${error.message}`);
+  }
   const runs = Number(options.runs);
   if (!options.cache || !options.out || !Number.isInteger(runs) || runs < 1) {
     console.error("usage: measure_prior.mjs --cache DIR --out FILE [--runs N] [--only SUBSTRING]");
@@ -360,16 +364,18 @@ async function main() {
   const raw = [...table.values()].map((e) => ({ ...e, cpu: [...e.cpu], rss: [...e.rss], modules: [...e.modules] }));
   writeFileSync(join(cache, "samples.json"), JSON.stringify(raw));
   const pooled = (groups) => [...groups.values()].flat();
+  // Median over the runs of a closure against noise; mean over closures, so that sums keep what is paid by whoever
+  // comes first (a heap that grows, code that gets compiled).
+  const cost = (groups) => (groups.length > 0 ? Math.max(0, sum(groups.map(median)) / groups.length) : 0);
   const entries = [...table.values()]
     .sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : a.platform < b.platform ? -1 : 1))
     .map((e) => {
       const cpu = pooled(e.cpu);
-      const rss = pooled(e.rss);
       return {
         package: e.id,
         platform: e.platform,
-        load_ms: cpu.length > 0 ? Math.max(0, round(median(cpu))) : 0,
-        resident_mb: rss.length > 0 ? Math.max(0, round(median(rss))) : 0,
+        load_ms: round(cost([...e.cpu.values()])),
+        resident_mb: round(cost([...e.rss.values()])),
         disk_mb: round(e.disk),
         source: "prior",
         how: e.how,
@@ -383,21 +389,22 @@ async function main() {
     .filter(({ got }) => got.total)
     .map(({ f, got }) => {
       const ids = [...new Set(got.cpu.flatMap((a) => Object.keys(a.charges)).filter((d) => d !== "").map((d) => folders.get(d).id))];
-      const predict = (kind, use) => sum(ids.map((id) => Math.max(0, median(use(table.get(`${id} ${platform(f.node)}`)[kind])))));
+      const predict = (kind, use) => sum(ids.map((id) => cost(use(table.get(`${id} ${platform(f.node)}`)[kind]))));
+      const all = (groups) => [...groups.values()];
       // Without what was measured in this very closure, where another one has the package too.
       const elsewhere = (groups) => {
-        const other = [...groups].filter(([group]) => group !== f.id).flatMap(([, xs]) => xs);
-        return other.length > 0 ? other : pooled(groups);
+        const other = [...groups].filter(([group]) => group !== f.id).map(([, xs]) => xs);
+        return other.length > 0 ? other : [...groups.values()];
       };
       return {
         function: f.id,
         platform: platform(f.node),
         packages: ids.length,
         whole_ms: round(got.total.cpu),
-        predicted_ms: round(predict("cpu", pooled)),
+        predicted_ms: round(predict("cpu", all)),
         held_out_ms: round(predict("cpu", elsewhere)),
         whole_mb: round(got.total.rss),
-        predicted_mb: round(predict("rss", pooled)),
+        predicted_mb: round(predict("rss", all)),
         held_out_mb: round(predict("rss", elsewhere)),
         tracer_ms: round(1 / got.cpuFactor),
         tracer_mb: round(1 / got.rssFactor),

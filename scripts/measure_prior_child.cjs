@@ -182,9 +182,15 @@ async function loadAll() {
       from(spec);
       continue;
     }
-    if (tracing) charge(current);
-    await import(spec);
-    if (tracing && of) charge(ownerOf(from.resolve(of)));
+    if (tracing && of) {
+      const owner = ownerOf(from.resolve(of));
+      charge(current);
+      current = owner;
+      asked(owner, of);
+      await import(spec);
+      charge(owner);
+      current = ROOT;
+    } else await import(spec);
   }
 }
 
