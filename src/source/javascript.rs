@@ -117,7 +117,7 @@ fn read(file: &str, text: &str, nesting: Nesting) -> Option<FileImports> {
 fn error_of(file: &str, lines: &Lines, parsed: &ParserReturn<'_>) -> Diagnostic {
     let error = parsed.diagnostics.iter().next();
     let offset = error.and_then(|e| e.labels.first()).map(|label| label.offset());
-    let line = offset.and_then(|at| u32::try_from(at).ok()).map_or(0, |at| lines.line(at));
+    let line = offset.map_or(0, |at| lines.line(at));
     let message = error.map_or_else(|| "syntax error".to_string(), |e| e.message.to_string());
     let mut reason = message.trim_end_matches('.').replace('\n', " ");
     if let Some(first) = reason.chars().next()
