@@ -35,13 +35,17 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Find the functions of a fleet and what each loads (inventory.json)
-    #[command(after_help = "Examples:\n  warmset scan fixtures/fleet\n  warmset scan . --format json > inventory.json\n  \
-        warmset scan . --pins constraints.txt --out inventory.json")]
+    #[command(
+        after_help = "Examples:\n  warmset scan fixtures/fleet\n  warmset scan . --format json > inventory.json\n  \
+        warmset scan . --pins constraints.txt --out inventory.json"
+    )]
     Scan(ScanCommand),
 
     /// Show which packages occur together, and what sharing them would save
-    #[command(after_help = "Examples:\n  warmset graph fixtures/fleet\n  warmset graph inventory.json --format svg --out graph.svg\n  \
-        warmset graph . --format dot | dot -Tpdf > graph.pdf")]
+    #[command(
+        after_help = "Examples:\n  warmset graph fixtures/fleet\n  warmset graph inventory.json --format svg --out graph.svg\n  \
+        warmset graph . --format dot | dot -Tpdf > graph.pdf"
+    )]
     Graph(GraphCommand),
 
     /// Choose the images to keep warm within a memory budget, and write the plan folder
@@ -56,8 +60,10 @@ pub enum Command {
     Emit(EmitCommand),
 
     /// Show what warmset reads in single files: locks, manifests, sources
-    #[command(after_help = "Examples:\n  warmset inspect poetry.lock\n  warmset inspect api/app.py web/index.ts --format json\n  \
-        warmset inspect locks/production.txt --as requirements")]
+    #[command(
+        after_help = "Examples:\n  warmset inspect poetry.lock\n  warmset inspect api/app.py web/index.ts --format json\n  \
+        warmset inspect locks/production.txt --as requirements"
+    )]
     Inspect(InspectCommand),
 
     /// Say why a package is in a function's closure, or why a function got its image
@@ -347,11 +353,13 @@ fn assumed_cost(text: &str) -> Result<AssumedCost, String> {
 }
 
 fn python_version(text: &str) -> Result<String, String> {
-    platform_version("python", text).ok_or_else(|| format!("`{text}` is not a Python version: expected for example 3.12"))
+    platform_version("python", text)
+        .ok_or_else(|| format!("`{text}` is not a Python version: expected for example 3.12"))
 }
 
 fn node_version(text: &str) -> Result<String, String> {
-    platform_version("node", text).ok_or_else(|| format!("`{text}` is not a Node.js major version: expected for example 22"))
+    platform_version("node", text)
+        .ok_or_else(|| format!("`{text}` is not a Node.js major version: expected for example 22"))
 }
 
 /// The version, if it makes a platform.

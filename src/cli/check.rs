@@ -30,7 +30,10 @@ pub fn run(command: &CheckCommand, talk: Talk) -> Result<Outcome, Failure> {
     };
     let now = load::inventory(&command.input, &command.options, talk)?;
     if now.functions.is_empty() {
-        return Err(Failure::Message(format!("no function was found in {}: nothing to check", command.input.display())));
+        return Err(Failure::Message(format!(
+            "no function was found in {}: nothing to check",
+            command.input.display()
+        )));
     }
     let (costs, _) = cost::resolve(&now, planned_costs.as_ref(), None);
     let prices = Prices::new(&costs);

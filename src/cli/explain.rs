@@ -18,7 +18,8 @@ pub fn run(command: &ExplainCommand, talk: Talk) -> Result<Outcome, Failure> {
     let text = match &command.package {
         Some(package) => {
             let inventory = load::inventory(&command.input, &command.options, talk)?;
-            let why = explain::why(&inventory, &command.function, package).map_err(|e| Failure::Message(e.to_string()))?;
+            let why =
+                explain::why(&inventory, &command.function, package).map_err(|e| Failure::Message(e.to_string()))?;
             match command.format {
                 TextFormat::Json => json::text(&why),
                 TextFormat::Text => closure_text(&why),

@@ -137,10 +137,12 @@ fn inspect(path: &Path, forced: Option<&str>, platform: Option<&Platform>) -> Re
             Some("javascript") => "file.tsx".to_string(),
             _ => shown.clone(),
         };
-        out.kind = source::language_of(&as_name).map_or("source", |l| match l {
-            crate::model::Language::Python => "python",
-            crate::model::Language::Node => "javascript",
-        }).into();
+        out.kind = source::language_of(&as_name)
+            .map_or("source", |l| match l {
+                crate::model::Language::Python => "python",
+                crate::model::Language::Node => "javascript",
+            })
+            .into();
         let found = source::imports(&as_name, &bytes);
         out.diagnostics = found.diagnostics;
         out.imports = found
@@ -151,8 +153,14 @@ fn inspect(path: &Path, forced: Option<&str>, platform: Option<&Platform>) -> Re
     } else {
         let kinds: Vec<&str> = Kind::ALL.iter().map(|k| k.as_str()).collect();
         return Err(Failure::Message(match forced {
-            Some(kind) => format!("`{kind}` is not a kind of file that warmset reads: {}, pyproject, package-json, python, javascript", kinds.join(", ")),
-            None => format!("{shown}: the name does not say what kind of file it is; say it with --as KIND ({}, pyproject, package-json, python, javascript)", kinds.join(", ")),
+            Some(kind) => format!(
+                "`{kind}` is not a kind of file that warmset reads: {}, pyproject, package-json, python, javascript",
+                kinds.join(", ")
+            ),
+            None => format!(
+                "{shown}: the name does not say what kind of file it is; say it with --as KIND ({}, pyproject, package-json, python, javascript)",
+                kinds.join(", ")
+            ),
         }));
     }
     for diagnostic in &mut out.diagnostics {
@@ -225,11 +233,15 @@ fn show_lock(lock: &Lock, platform: Option<&Platform>, out: &mut Inspected) {
 fn text(inspected: &Inspected) -> String {
     let mut text = format!("{} {}\n", paint(BOLD, &inspected.file), inspected.kind);
     for declared in &inspected.declared {
-        text.push_str(&format!("  {:>5}  asks for {} {} ({})\n", declared.line, declared.name, declared.text, declared.scope));
+        text.push_str(&format!(
+            "  {:>5}  asks for {} {} ({})\n",
+            declared.line, declared.name, declared.text, declared.scope
+        ));
     }
     for import in &inspected.imports {
         let names = if import.names.is_empty() { String::new() } else { format!(" ({})", import.names.join(", ")) };
-        let kind = serde_json::to_value(import.kind).ok().and_then(|v| v.as_str().map(str::to_string)).unwrap_or_default();
+        let kind =
+            serde_json::to_value(import.kind).ok().and_then(|v| v.as_str().map(str::to_string)).unwrap_or_default();
         text.push_str(&format!("  {:>5}  imports {}{names} [{kind}]\n", import.line, import.module));
     }
     for package in &inspected.packages {

@@ -56,7 +56,10 @@ fn make(inventory: &mut Inventory, budget_mb: f64, options: &SolveOptions, talk:
     let mut diagnostics: Vec<Diagnostic> = Vec::new();
     let mut weights = "uniform".to_string();
     if let Some(path) = &options.trace {
-        let keep = trace::KeepAlive { idle_s: positive(options.keep_alive, "--keep-alive")?, period_s: positive(options.trace_period, "--trace-period")? };
+        let keep = trace::KeepAlive {
+            idle_s: positive(options.keep_alive, "--keep-alive")?,
+            period_s: positive(options.trace_period, "--trace-period")?,
+        };
         let file = path.display().to_string();
         let read = trace::read(&file, &load::bytes(path)?, keep)?;
         diagnostics.extend(trace::apply(inventory, &read, &file));

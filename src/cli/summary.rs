@@ -71,7 +71,11 @@ fn images(plan: &Plan) -> String {
     let mut table = Table::new(&["image", ">serves", ">saves ms", ">adds MB", ">packages", "holds"]);
     for image in &plan.images {
         let depth = depth(plan, image);
-        let name = if depth == 0 { paint(BOLD, &image.id) } else { format!("{}└ {}", "  ".repeat(depth - 1), paint(BOLD, &image.id)) };
+        let name = if depth == 0 {
+            paint(BOLD, &image.id)
+        } else {
+            format!("{}└ {}", "  ".repeat(depth - 1), paint(BOLD, &image.id))
+        };
         table.row(vec![
             name,
             image.serves.to_string(),
@@ -88,7 +92,8 @@ fn images(plan: &Plan) -> String {
             plan.assignments.iter().filter(|a| a.image == image.id).map(|a| a.function.as_str()).collect();
         let more = if served.len() > 6 { format!(" and {} more", served.len() - 6) } else { String::new() };
         let first = served.iter().take(6).copied().collect::<Vec<_>>().join(", ");
-        let who = if served.is_empty() { "nobody itself; it is a parent".to_string() } else { format!("{first}{more}") };
+        let who =
+            if served.is_empty() { "nobody itself; it is a parent".to_string() } else { format!("{first}{more}") };
         text.push_str(&format!("  {} serves {who}\n", image.id));
     }
     text
@@ -144,9 +149,13 @@ fn counts(diagnostics: &[Diagnostic]) -> String {
 /// One line of progress.
 pub fn progress(progress: Progress) -> String {
     match progress {
-        Progress::Candidates { candidates, parent_pairs } => format!("{candidates} candidates, {parent_pairs} parent pairs"),
+        Progress::Candidates { candidates, parent_pairs } => {
+            format!("{candidates} candidates, {parent_pairs} parent pairs")
+        }
         Progress::Incumbent(ms) => format!("best so far saves {ms:.1} ms"),
         Progress::Bound(ms) => format!("none saves more than {ms:.1} ms"),
-        Progress::Exact { variables, constraints } => format!("exact model: {variables} variables, {constraints} constraints"),
+        Progress::Exact { variables, constraints } => {
+            format!("exact model: {variables} variables, {constraints} constraints")
+        }
     }
 }

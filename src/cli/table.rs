@@ -24,8 +24,9 @@ impl Table {
     /// The table as text, indented by two.
     pub fn render(&self) -> String {
         let columns = self.right.len();
-        let width: Vec<usize> =
-            (0..columns).map(|c| self.rows.iter().filter_map(|r| r.get(c)).map(|t| visible(t)).max().unwrap_or(0)).collect();
+        let width: Vec<usize> = (0..columns)
+            .map(|c| self.rows.iter().filter_map(|r| r.get(c)).map(|t| visible(t)).max().unwrap_or(0))
+            .collect();
         let mut out = String::new();
         for row in &self.rows {
             let mut line = String::from(" ");

@@ -141,11 +141,8 @@ pub fn human(diagnostic: &Diagnostic) -> String {
         Severity::Warning => YELLOW,
         Severity::Note => DIM,
     };
-    let mut text = format!(
-        "{}: {}",
-        paint(style, format!("{}[{}]", diagnostic.severity, diagnostic.code)),
-        diagnostic.reason
-    );
+    let mut text =
+        format!("{}: {}", paint(style, format!("{}[{}]", diagnostic.severity, diagnostic.code)), diagnostic.reason);
     if !diagnostic.place.file.is_empty() {
         text.push_str(&format!("\n  {} {}", paint(DIM, "-->"), diagnostic.place));
         if let Some(function) = &diagnostic.function {

@@ -112,8 +112,12 @@ impl<'a> Shelf<'a> {
         let found = self.find(site, platform.language, &mut out.diagnostics);
         if let Some(unread) = &found.unread {
             out.diagnostics.push(
-                Diagnostic::new(codes::LOCK_UNSUPPORTED, Place::file(unread), "warmset does not read this kind of lock")
-                    .for_function(&site.id),
+                Diagnostic::new(
+                    codes::LOCK_UNSUPPORTED,
+                    Place::file(unread),
+                    "warmset does not read this kind of lock",
+                )
+                .for_function(&site.id),
             );
         }
         let lock = found.lock.as_deref().and_then(|file| self.lock(file, &mut out.diagnostics));
@@ -198,8 +202,7 @@ impl<'a> Shelf<'a> {
             let closure = lock::closure::closure(lock, &roots, &[], platform);
             for requirement in &mut out.declared {
                 if requirement.package.is_none() {
-                    requirement.package =
-                        closure.packages.keys().find(|id| id.name == requirement.name).cloned();
+                    requirement.package = closure.packages.keys().find(|id| id.name == requirement.name).cloned();
                 }
             }
             let complete = closure.missing.is_empty()

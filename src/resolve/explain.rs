@@ -131,10 +131,7 @@ pub fn why(inventory: &Inventory, function_id: &str, wanted: &str) -> Result<Why
             .collect(),
         chain: chain
             .iter()
-            .map(|id| Step {
-                package: id.clone(),
-                at: packages.get(id).map(|p| p.reason.clone()).unwrap_or_default(),
-            })
+            .map(|id| Step { package: id.clone(), at: packages.get(id).map(|p| p.reason.clone()).unwrap_or_default() })
             .collect(),
     })
 }
@@ -149,7 +146,7 @@ fn same_name(id: &PackageId, wanted: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{read, Language, Platform};
+    use crate::model::{Language, Platform, read};
 
     fn inventory() -> Inventory {
         let platform = Platform::linux(Language::Python, "3.11");

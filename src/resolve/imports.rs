@@ -174,14 +174,14 @@ impl<'a> Sources<'a> {
                 (targets, Vec::new())
             }
             Language::Node => match names::package_of_specifier(&raw.module) {
-                Specifier::Relative | Specifier::Absolute => match local::javascript_local(file, &raw.module, &contains) {
-                    Some(path) => (vec![Target::Local], vec![path]),
-                    None => (vec![Target::Missing], Vec::new()),
-                },
-                Specifier::Builtin => (vec![Target::Stdlib], Vec::new()),
-                Specifier::SubpathImport | Specifier::Url | Specifier::Invalid => {
-                    (vec![Target::Unknown], Vec::new())
+                Specifier::Relative | Specifier::Absolute => {
+                    match local::javascript_local(file, &raw.module, &contains) {
+                        Some(path) => (vec![Target::Local], vec![path]),
+                        None => (vec![Target::Missing], Vec::new()),
+                    }
                 }
+                Specifier::Builtin => (vec![Target::Stdlib], Vec::new()),
+                Specifier::SubpathImport | Specifier::Url | Specifier::Invalid => (vec![Target::Unknown], Vec::new()),
                 Specifier::Package { name, .. } => {
                     if known.locked.contains(&name) || known.declared.contains(&name) {
                         (vec![Target::Package { package: name }], Vec::new())
@@ -213,9 +213,9 @@ fn is_test(relative: &str) -> bool {
     parts.iter().any(|dir| matches!(*dir, "test" | "tests" | "__tests__" | "__mocks__"))
         || name.starts_with("test_")
         || name == "conftest.py"
-        || name.rsplit_once('.').is_some_and(|(stem, _)| {
-            stem.ends_with("_test") || stem.ends_with(".test") || stem.ends_with(".spec")
-        })
+        || name
+            .rsplit_once('.')
+            .is_some_and(|(stem, _)| stem.ends_with("_test") || stem.ends_with(".test") || stem.ends_with(".spec"))
 }
 
 #[cfg(test)]

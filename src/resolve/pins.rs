@@ -20,7 +20,11 @@ impl Pins {
         let name = file.rsplit('/').next().unwrap_or(file);
         if let Some(kind) = Kind::of(name) {
             let mut include = |path: &str| {
-                Err(Diagnostic::new(codes::PINS_INVALID, Place::file(file), format!("it includes {path}, which pins may not")))
+                Err(Diagnostic::new(
+                    codes::PINS_INVALID,
+                    Place::file(file),
+                    format!("it includes {path}, which pins may not"),
+                ))
             };
             let lock = lock::read(kind, file, text, &mut include);
             let diagnostics = lock.diagnostics.clone();
@@ -80,7 +84,10 @@ impl Pins {
                     .filter(|(_, e)| e.id.name == requirement.name)
                     .filter(|(_, e)| match &requirement.package {
                         Some(pinned) => pinned == &e.id,
-                        None => lock::closure::satisfies(lock.kind.ecosystem(), range(requirement), &e.id.version) != Some(false),
+                        None => {
+                            lock::closure::satisfies(lock.kind.ecosystem(), range(requirement), &e.id.version)
+                                != Some(false)
+                        }
                     })
                     .map(|(at, _)| at)
                     .collect();

@@ -37,8 +37,7 @@ pub fn check(
     min_saved: Option<f64>,
 ) -> Checked {
     let planned = Planned::new(plan);
-    let old: BTreeMap<&str, &Function> =
-        before.iter().flat_map(|i| &i.functions).map(|f| (f.id.as_str(), f)).collect();
+    let old: BTreeMap<&str, &Function> = before.iter().flat_map(|i| &i.functions).map(|f| (f.id.as_str(), f)).collect();
     let images: Vec<(&Image, BTreeSet<PackageId>)> =
         plan.images.iter().map(|i| (i, i.package_ids().into_iter().collect())).collect();
 
@@ -90,7 +89,10 @@ pub fn check(
             };
             findings.push(finding(
                 codes::IMAGE_LOST,
-                format!("`{}` can no longer use {id}, which holds packages that it does not load{instead}", function.id),
+                format!(
+                    "`{}` can no longer use {id}, which holds packages that it does not load{instead}",
+                    function.id
+                ),
             ));
         }
     }
@@ -98,7 +100,9 @@ pub fn check(
     let there: BTreeSet<&str> = now.functions.iter().map(|f| f.id.as_str()).collect();
     let whole = |code, reason: String| Diagnostic::new(code, Place::file(plan_file), reason);
     for id in planned.functions.keys().filter(|id| !there.contains(*id)) {
-        findings.push(whole(codes::FUNCTION_REMOVED, format!("`{id}` is in the plan but not in the fleet")).for_function(*id));
+        findings.push(
+            whole(codes::FUNCTION_REMOVED, format!("`{id}` is in the plan but not in the fleet")).for_function(*id),
+        );
     }
     // A parent keeps memory for its children even when it serves nobody itself.
     let parents: BTreeSet<&str> = plan.images.iter().filter_map(|i| i.parent.as_deref()).collect();
@@ -134,9 +138,10 @@ struct Entry<'a> {
 
 impl<'a> Planned<'a> {
     fn new(plan: &'a Plan) -> Self {
-        let served = plan.assignments.iter().map(|a| {
-            (a.function.as_str(), Entry { class: Some(&a.class), image: Some(&a.image), weight: a.weight })
-        });
+        let served = plan
+            .assignments
+            .iter()
+            .map(|a| (a.function.as_str(), Entry { class: Some(&a.class), image: Some(&a.image), weight: a.weight }));
         let unserved = plan
             .unserved
             .iter()

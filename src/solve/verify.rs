@@ -119,13 +119,9 @@ fn always_beside<'a>(inventory: &'a Inventory, platform: &Platform, id: &Package
 }
 
 /// Ids, parents and memory.
-fn check_parents(
-    plan: &Plan,
-    held: &[Held],
-    language: &dyn Fn(Language) -> LanguageCosts,
-    broken: &mut Vec<String>,
-) {
-    let index: BTreeMap<&str, usize> = plan.images.iter().enumerate().map(|(i, image)| (image.id.as_str(), i)).collect();
+fn check_parents(plan: &Plan, held: &[Held], language: &dyn Fn(Language) -> LanguageCosts, broken: &mut Vec<String>) {
+    let index: BTreeMap<&str, usize> =
+        plan.images.iter().enumerate().map(|(i, image)| (image.id.as_str(), i)).collect();
     if index.len() < plan.images.len() {
         broken.push("two images share an id".into());
     }
@@ -138,7 +134,8 @@ fn check_parents(
                 Some(&p) if p < i => {
                     let other = &plan.images[p];
                     if other.platform != image.platform || other.trust_domain != image.trust_domain {
-                        broken.push(format!("{}: its parent {parent} is of another platform or trust domain", image.id));
+                        broken
+                            .push(format!("{}: its parent {parent} is of another platform or trust domain", image.id));
                     }
                     if !held[p].ids.is_subset(&held[i].ids) {
                         broken.push(format!("{}: does not hold all of its parent {parent}", image.id));

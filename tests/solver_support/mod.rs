@@ -121,7 +121,8 @@ impl Fleet {
         if images.len() > 13 {
             return None;
         }
-        let sum = |ids: &BTreeSet<PackageId>, what: fn(&Price) -> f64| ids.iter().map(|id| what(&self.prices[id])).sum();
+        let sum =
+            |ids: &BTreeSet<PackageId>, what: fn(&Price) -> f64| ids.iter().map(|id| what(&self.prices[id])).sum();
         let resident: Vec<f64> = images.iter().map(|(_, ids)| sum(ids, |p| p.resident_mb)).collect();
         let value: Vec<f64> = images
             .iter()
@@ -171,9 +172,7 @@ impl Fleet {
                 .functions
                 .iter()
                 .zip(&usable)
-                .map(|(f, usable)| {
-                    f.weight * usable.iter().filter(|&&i| has(i)).map(|&i| value[i]).fold(0.0, f64::max)
-                })
+                .map(|(f, usable)| f.weight * usable.iter().filter(|&&i| has(i)).map(|&i| value[i]).fold(0.0, f64::max))
                 .sum();
             best = best.max(saved);
         }
@@ -185,12 +184,8 @@ impl Fleet {
 pub fn fleets() -> impl Strategy<Value = Fleet> {
     let package = (0u32..60, 0u32..40, any::<u8>());
     let function = (1u8..32, 1u32..9, 0u8..8);
-    (
-        prop::collection::vec(package, 2..6),
-        prop::collection::vec(function, 1..7),
-        (0u32..8, 0u32..6, 0u32..3),
-    )
-        .prop_map(|(packages, functions, (overhead, base, per_mb))| {
+    (prop::collection::vec(package, 2..6), prop::collection::vec(function, 1..7), (0u32..8, 0u32..6, 0u32..3)).prop_map(
+        |(packages, functions, (overhead, base, per_mb))| {
             let mut inventory = Inventory::empty();
             let mut prices = BTreeMap::new();
             let name = |i: usize| pypi(&format!("p{i}"));
@@ -229,5 +224,6 @@ pub fn fleets() -> impl Strategy<Value = Fleet> {
             inventory.sort();
             let language = language(f64::from(overhead) / 2.0, f64::from(base), f64::from(per_mb) / 4.0);
             Fleet { inventory, prices, language }
-        })
+        },
+    )
 }
