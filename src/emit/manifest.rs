@@ -164,7 +164,7 @@ mod tests {
         table.trust_domain = "other".into();
         let table = table.clone();
         let (views, _) = views(&plan);
-        let own = View { image: views[0].image, parent: None, packages: vec![], added: vec![] };
+        let own = View { image: views[0].image, parent: None, packages: vec![], added: vec![], depth: 0 };
         let mut image = own.image.clone();
         image.id = "mine".into();
         let own = View { image: &image, ..own };

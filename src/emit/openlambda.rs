@@ -44,24 +44,36 @@ pub fn trees(views: &[View<'_>]) -> BTreeMap<String, Node> {
     trees
 }
 
-/// The nodes are made children first, so that no plan is too deep for the stack.
+/// A node with what orders it among its siblings.
+struct Ranked<'a> {
+    /// Milliseconds that it and all below it save in the period.
+    saved_ms: f64,
+    /// Milliseconds that one start saves at most.
+    load_ms: f64,
+    id: &'a str,
+    node: Node,
+}
+
+/// Makes the nodes, children first.
 fn tree(views: &[&View<'_>]) -> Node {
-    let mut below: BTreeMap<Option<&str>, Vec<(f64, f64, &str, Node)>> = BTreeMap::new();
+    let mut below: BTreeMap<Option<&str>, Vec<Ranked<'_>>> = BTreeMap::new();
     // Views come parents first.
     for view in views.iter().rev() {
         let id = view.image.id.as_str();
         let (worth, children) = ordered(below.remove(&Some(id)).unwrap_or_default());
         let node = Node { packages: view.added.iter().map(line).collect(), children };
-        let parent = view.parent.map(|p| p.id.as_str());
-        below.entry(parent).or_default().push((view.image.saved_ms + worth, view.image.load_ms, id, node));
+        let ranked = Ranked { saved_ms: view.image.saved_ms + worth, load_ms: view.image.load_ms, id, node };
+        below.entry(view.parent.map(|p| p.id.as_str())).or_default().push(ranked);
     }
     Node { packages: Vec::new(), children: ordered(below.remove(&None).unwrap_or_default()).1 }
 }
 
 /// Siblings by what they and all below them save, then by what one start saves, then by id; and their sum.
-fn ordered(mut nodes: Vec<(f64, f64, &str, Node)>) -> (f64, Vec<Node>) {
-    nodes.sort_by(|a, b| b.0.total_cmp(&a.0).then(b.1.total_cmp(&a.1)).then(a.2.cmp(b.2)));
-    (nodes.iter().map(|n| n.0).sum(), nodes.into_iter().map(|n| n.3).collect())
+fn ordered(mut nodes: Vec<Ranked<'_>>) -> (f64, Vec<Node>) {
+    nodes.sort_by(|a, b| {
+        b.saved_ms.total_cmp(&a.saved_ms).then(b.load_ms.total_cmp(&a.load_ms)).then_with(|| a.id.cmp(b.id))
+    });
+    (nodes.iter().map(|n| n.saved_ms).sum(), nodes.into_iter().map(|n| n.node).collect())
 }
 
 fn line(package: &PackageId) -> String {

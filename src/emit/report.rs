@@ -183,12 +183,13 @@ fn images(out: &mut String, plan: &Plan, views: &[View<'_>]) {
          <th scope=\"col\">Packages</th><th scope=\"col\">Serves</th><th scope=\"col\" class=\"n\">Saves, ms</th>\
          <th scope=\"col\" class=\"n\">Adds, MB</th><th scope=\"col\" class=\"n\">Load, ms</th><th scope=\"col\" class=\"n\">Swap, ms</th></tr></thead>\n<tbody>\n",
     );
-    for view in views {
+    for (at, view) in views.iter().enumerate() {
         let image = view.image;
         let _ = write!(
             out,
-            "<tr id=\"{}\"><th scope=\"row\"><code>{0}</code><br><small>{}{}</small></th><td>{}</td><td>{}</td>",
+            "<tr id=\"{}\"><th scope=\"row\"><i class=\"chip c{}\" aria-hidden=\"true\"></i><code>{0}</code><br><small>{}{}</small></th><td>{}</td><td>{}</td>",
             escape(&image.id),
+            at % 6,
             escape(&image.platform.to_string()),
             view.parent.map_or(String::new(), |p| format!("<br>on <a href=\"#{0}\">{0}</a>", escape(&p.id))),
             package_list(view),

@@ -8,6 +8,10 @@ use crate::model::{Diagnostic, Ecosystem, Image, Language, PackageId, Place, Pla
 /// Version of the files that go into an image, and so the tag of its reference.
 pub const LAYOUT: &str = "1";
 
+/// Parents above an image beyond which a plan is no plan: layers of an OCI image end at 127, and trees are written
+/// by recursion.
+const MAX_PARENTS: usize = 48;
+
 /// An image of the plan with what follows from its place in it.
 #[derive(Debug, Clone)]
 pub struct View<'a> {
@@ -19,6 +23,8 @@ pub struct View<'a> {
     pub packages: Vec<PackageId>,
     /// What it holds and its parent does not; sorted.
     pub added: Vec<PackageId>,
+    /// How many images it stands on.
+    pub depth: usize,
 }
 
 impl View<'_> {
@@ -61,7 +67,7 @@ pub fn views(plan: &Plan) -> (Vec<View<'_>>, Vec<Diagnostic>) {
     for image in &plan.images {
         match check(image) {
             Ok(packages) if ids.insert(image.id.as_str()) => {
-                pending.push(View { image, parent: None, added: packages.clone(), packages });
+                pending.push(View { image, parent: None, added: packages.clone(), packages, depth: 0 });
             }
             Ok(_) => diagnostics.push(broken(format!("image {} occurs twice", image.id))),
             Err(reason) => diagnostics.push(broken(reason)),
@@ -110,6 +116,10 @@ fn attach<'a>(view: &mut View<'a>, parent: &View<'a>) -> Result<(), String> {
     if view.image.platform != parent.image.platform || view.image.trust_domain != parent.image.trust_domain {
         return Err(format!("image {id} and its parent {parent_id} differ in platform or trust domain"));
     }
+    if parent.depth >= MAX_PARENTS {
+        return Err(format!("image {id} stands on more than {MAX_PARENTS} others"));
+    }
+    view.depth = parent.depth + 1;
     let own: BTreeSet<&PackageId> = view.packages.iter().collect();
     if let Some(missing) = parent.packages.iter().find(|p| !own.contains(p)) {
         return Err(format!("image {id} lacks {} of its parent {parent_id}", missing.spec()));
@@ -240,5 +250,18 @@ mod tests {
         let again = twice.images[0].clone();
         twice.images.push(again);
         assert!(views(&twice).1[0].reason.contains("occurs twice"));
+
+        let mut tower = samples::plan();
+        let ground = tower.images[0].clone();
+        tower.images = (0..1000)
+            .map(|n: usize| Image {
+                id: format!("py311-{n}"),
+                parent: n.checked_sub(1).map(|below| format!("py311-{below}")),
+                ..ground.clone()
+            })
+            .collect();
+        let (found, diagnostics) = views(&tower);
+        assert_eq!(found.len(), MAX_PARENTS + 1);
+        assert!(diagnostics.iter().any(|d| d.reason.contains("stands on more than 48 others")));
     }
 }
