@@ -14,7 +14,9 @@ What is measured (import_probe.py has the tracer):
       standard library, a built-in or a namespace is charged to the distribution whose
       module triggers its first import; imports that a handler makes itself come in the
       order of its source. Median over repetitions, then median over environments.
-      A negative sum (memory was returned) counts as 0.
+      The tracer's own time is taken out in proportion: an environment's CPU times are
+      scaled to what the same imports take without it. A negative median (memory was
+      returned) counts as 0.
   spread   (p75 - p25) / median of load_ms over all samples; 0 when the median is 0.
   packages that no import of any fixture loads (a closure has them all the same) get
       the cost of importing their own top-level modules after everything else; their
@@ -24,13 +26,15 @@ What is measured (import_probe.py has the tracer):
       process of the same interpreter runs.
   swap_*   least squares over environments: CPU ms of parent and child from fork to the
       child's first answer, against the resident MB that the packages added.
-  *_per_disk_mb   median ratio over packages of at least 0.1 MB; fit says how bad it is.
+  *_per_disk_mb   median ratio over packages of at least 0.5 MB. A poor predictor, and fit
+      says how poor; the power law there, from the same packages, is better.
 """
 
 import argparse
 import ast
 import collections
 import json
+import math
 import os
 import pathlib
 import platform
@@ -44,6 +48,8 @@ import python_fleet
 
 PROBE = python_fleet.ROOT / "scripts" / "import_probe.py"
 FORK_ENVIRONMENTS = 12
+MANY_MODULES = 12
+RATIO_FROM_MB = 0.5
 MB = 1e6
 
 
@@ -124,14 +130,18 @@ def top_level(files: list[str]) -> list[str]:
     public = {name for name in names if not any(part.startswith("_") for part in name.split("."))}
     # A tests folder at the top is not what anybody imports.
     public = {name for name in public if name.split(".")[0] not in ("test", "tests", "docs", "examples")} or public
-    return sorted(public or names)
+    names = public or names
+    if len(names) > MANY_MODULES:  # generated message modules: name their folders
+        names = {name.rpartition(".")[0] or name for name in names}
+    return sorted(names)
 
 
 class Environment:
     """One environment, the functions that run in it, and its samples."""
 
     def __init__(self, path: pathlib.Path, python: str) -> None:
-        self.path, self.python = path, python
+        self.path = path
+        self.python = python
         self.functions: list[str] = []
         self.imports: list[tuple[str, str | None]] = []
         self.then: list[tuple[str, str | None]] = []
@@ -149,7 +159,8 @@ class Environment:
         probe(self.path, "trace", {"imports": self.imports, "then": self.then})
 
     def repeat(self) -> None:
-        self.traced.append(probe(self.path, "trace", {"imports": self.imports, "then": self.then}))
+        answer = probe(self.path, "trace", {"imports": self.imports, "then": self.then})
+        self.traced.append({"imports": answer["imports"], "then": answer["then"]})
         self.whole.append(probe(self.path, "whole", {"imports": self.imports}))
 
 
@@ -174,19 +185,26 @@ def quartile_spread(values: list[float]) -> float:
     return (high - low) / middle
 
 
-def entries_of(environments: list[Environment]) -> tuple[list[dict], list[str]]:
+def untraced_share(environment: Environment, part: slice) -> float:
+    """What part of the traced CPU time the same imports take without the tracer."""
+    traced = statistics.median(sum(ns for ns, _ in run["imports"].values()) for run in environment.traced[part])
+    return min(1.0, statistics.median(run["cpu"] for run in environment.whole[part]) / traced)
+
+
+def entries_of(environments: list[Environment], part: slice = slice(None)) -> tuple[list[dict], list[str]]:
     """Table entries, and `package platform` of those that nothing imported."""
     gathered = collections.defaultdict(lambda: {"imports": [], "then": []})
     facts: dict[tuple[str, str], dict] = {}
     for environment in environments:
         where = platform_id(environment.python)
+        share = untraced_share(environment, part)
         for package, entry in environment.installed.items():
             facts[package, where] = entry
             for phase in ("imports", "then"):
                 key = entry["key"]
-                samples = [run[phase][key] for run in environment.traced if key in run[phase]]
-                if samples:
-                    gathered[package, where][phase].append(samples)
+                runs = [run[phase][key] for run in environment.traced[part] if key in run[phase]]
+                if runs:
+                    gathered[package, where][phase].append([(ns * share, size) for ns, size in runs])
     entries, never = [], []
     for (package, where), entry in sorted(facts.items()):
         groups = gathered[package, where]["imports"]
@@ -221,10 +239,21 @@ def line_fit(points: list[tuple[float, float]]) -> tuple[float, float, float]:
 
 
 def ratio_fit(entries: list[dict], field: str) -> tuple[float, float]:
-    """Median of field / disk_mb over packages of a size, and the median relative error."""
-    pairs = [(e["disk_mb"], e[field]) for e in entries if e["disk_mb"] >= 0.1 and e[field] > 0]
-    ratio = statistics.median(y / x for x, y in pairs)
+    """Median of field / disk_mb over packages of a size, and the median relative error
+    over all packages: the small ones, whose ratio is far higher, are what it misses."""
+    pairs = [(e["disk_mb"], e[field]) for e in entries if e["disk_mb"] > 0 and e[field] > 0]
+    ratio = statistics.median(y / x for x, y in pairs if x >= RATIO_FROM_MB)
     return ratio, statistics.median(abs(ratio * x - y) / y for x, y in pairs)
+
+
+def power_fit(entries: list[dict], field: str) -> dict:
+    """field = factor * disk_mb ** exponent by least squares of logarithms."""
+    pairs = [(e["disk_mb"], e[field]) for e in entries if e["disk_mb"] > 0 and e[field] > 0]
+    logs = [(math.log(x), math.log(y)) for x, y in pairs]
+    exponent, intercept = statistics.linear_regression(*zip(*logs))
+    factor = math.exp(intercept)
+    error = statistics.median(abs(factor * x**exponent - y) / y for x, y in pairs)
+    return {"factor": round(factor, 3), "exponent": round(exponent, 3), "median_error": round(error, 3)}
 
 
 def overhead_mb(environment: pathlib.Path, repetitions: int) -> float:
@@ -256,8 +285,12 @@ def swap_points(environments: list[Environment], forks: int) -> list[dict]:
     return points
 
 
-def predictions(environments: list[Environment], entries: list[dict]) -> list[dict]:
-    """Sum of table entries of what an environment loads, against the load measured whole."""
+def predictions(environments: list[Environment]) -> list[dict]:
+    """Sum of table entries of what an environment loads, against the load measured whole.
+
+    The table is made of every other repetition, and the load comes from the rest.
+    """
+    entries, _ = entries_of(environments, slice(0, None, 2))
     table = {(e["package"], e["platform"]): e for e in entries}
     out = []
     for environment in environments:
@@ -265,8 +298,8 @@ def predictions(environments: list[Environment], entries: list[dict]) -> list[di
         loaded = {package_id(key) for key in environment.traced[0]["imports"] if key}
         if not loaded:
             continue
-        cpu = statistics.median(run["cpu"] for run in environment.whole) / 1e6
-        resident = statistics.median(run["resident"] for run in environment.whole) / MB
+        cpu = statistics.median(run["cpu"] for run in environment.whole[1::2]) / 1e6
+        resident = statistics.median(run["resident"] for run in environment.whole[1::2]) / MB
         said_cpu = sum(table[package, where]["load_ms"] for package in loaded)
         said_resident = sum(table[package, where]["resident_mb"] for package in loaded)
         out.append(
@@ -296,32 +329,44 @@ def gather(cache: pathlib.Path) -> list[Environment]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cache", type=pathlib.Path, required=True, help="cache of run_fixtures.py")
-    parser.add_argument("--repetitions", type=int, default=7)
+    parser.add_argument("--samples", type=pathlib.Path, help="keep the raw samples here; more runs add to them")
+    parser.add_argument("--repetitions", type=int, default=7, help="at least 2, those in SAMPLES included")
     parser.add_argument("--forks", type=int, default=40)
     default = python_fleet.ROOT / "src" / "cost" / "prior-python.json"
     parser.add_argument("--out", type=pathlib.Path, default=default)
     arguments = parser.parse_args()
 
     environments = gather(arguments.cache.resolve())
+    earlier = {}
+    if arguments.samples and arguments.samples.exists():
+        earlier = json.loads(arguments.samples.read_text())
     for environment in environments:
         environment.warm_up()
+        kept = earlier.get(environment.path.name, {"traced": [], "whole": []})
+        environment.traced, environment.whole = kept["traced"], kept["whole"]
     # Round by round, so that a busy minute on the host touches each environment once.
     for number in range(arguments.repetitions):
         for environment in environments:
             environment.repeat()
         print(f"round {number + 1} of {arguments.repetitions} done", file=sys.stderr, flush=True)
+        if arguments.samples:
+            kept = {e.path.name: {"traced": e.traced, "whole": e.whole} for e in environments}
+            arguments.samples.write_text(json.dumps(kept))
 
+    if len(environments[0].whole) < 2:
+        parser.error("at least two repetitions are needed: one half is checked against the other")
     entries, never = entries_of(environments)
     points = swap_points(environments, arguments.forks)
     base, per_mb, swap_r2 = line_fit([(p["resident_mb"], p["cpu_ms"]) for p in points])
     load_ratio, load_error = ratio_fit(entries, "load_ms")
     resident_ratio, resident_error = ratio_fit(entries, "resident_mb")
-    errors = predictions(environments, entries)
+    errors = predictions(environments)
     pythons = sorted({environment.python for environment in environments})
     table = {
         "schema": "warmset.costs/1",
         "generator": "scripts/measure_prior.py",
-        "command": f"python3 scripts/measure_prior.py --cache DIR --repetitions {arguments.repetitions} --forks {arguments.forks}",
+        "command": "python3 scripts/measure_prior.py --cache DIR"
+        f" --repetitions {len(environments[0].whole)} --forks {arguments.forks}",
         "host": f"CPython {' and '.join(pythons)}, {platform.system().lower()} {platform.machine()}, "
         f"{os.cpu_count()} cores (shared host)",
         "languages": {
@@ -338,6 +383,8 @@ def main() -> int:
             "swap_points": points,
             "load_per_disk_median_error": round(load_error, 3),
             "resident_per_disk_median_error": round(resident_error, 3),
+            "load_per_disk_power": power_fit(entries, "load_ms"),
+            "resident_per_disk_power": power_fit(entries, "resident_mb"),
             "closure_load_mean_error": round(statistics.fmean(abs(e["load_error"]) for e in errors), 3),
             "closure_resident_mean_error": round(statistics.fmean(abs(e["resident_error"]) for e in errors), 3),
             "closures": errors,
