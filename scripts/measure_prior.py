@@ -208,6 +208,7 @@ def entries_of(environments: list[Environment], part: slice = slice(None)) -> tu
     entries, never = [], []
     for (package, where), entry in sorted(facts.items()):
         groups = gathered[package, where]["imports"]
+        how = "imports" if groups else "direct"
         if not groups:
             never.append(f"{package} {where}")
             groups = gathered[package, where]["then"]
@@ -222,6 +223,7 @@ def entries_of(environments: list[Environment], part: slice = slice(None)) -> tu
                 "resident_mb": round(max(0.0, statistics.median(m[1] for m in middles) / MB), 3) if middles else 0.0,
                 "disk_mb": round(entry["disk"] / MB, 3),
                 "source": "prior",
+                "how": how,
                 "samples": len(samples),
                 "spread": round(quartile_spread(cpu), 3) if cpu else 0.0,
                 "modules": top_level(entry["files"]),

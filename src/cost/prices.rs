@@ -7,9 +7,10 @@ use serde_json::Value;
 use super::estimate;
 use crate::model::codes;
 use crate::model::costs::SCHEMA;
+use crate::model::inventory::Target;
 use crate::model::{
-    Cost, CostSource, Costs, Diagnostic, Ecosystem, GENERATOR, Inventory, Language, LanguageCosts, PackageId, Place,
-    Platform,
+    Cost, CostSource, Costs, Diagnostic, Ecosystem, GENERATOR, How, Inventory, Language, LanguageCosts, PackageId,
+    Place, Platform,
 };
 
 /// What one package costs on one platform.
@@ -100,6 +101,16 @@ pub fn resolve(inventory: &Inventory, user: Option<&Costs>, assumed: Option<Assu
         .flat_map(|(f, p)| f.closure.iter().map(move |id| (id, p)))
         .collect();
 
+    let imported: BTreeSet<&str> = inventory
+        .functions
+        .iter()
+        .flat_map(|f| &f.imports)
+        .filter_map(|i| match &i.target {
+            Target::Package { package } => Some(package.as_str()),
+            _ => None,
+        })
+        .collect();
+
     let mut entries = Vec::with_capacity(wanted.len());
     let mut unknown: BTreeSet<&PackageId> = BTreeSet::new();
     for (id, platform) in wanted {
@@ -110,7 +121,10 @@ pub fn resolve(inventory: &Inventory, user: Option<&Costs>, assumed: Option<Assu
             .or_else(|| estimate::from_size(id, sizes.get(id).copied(), languages.get(&platform.language)))
             .or_else(|| assumed.map(|a| from_assumption(id, a)));
         match found {
-            Some(cost) => entries.push(Cost { platform: Some(platform.clone()), ..cost }),
+            Some(cost) => {
+                let cost = if imported.contains(id.name.as_str()) { cost } else { as_required(cost) };
+                entries.push(Cost { platform: Some(platform.clone()), ..cost });
+            }
             None => {
                 unknown.insert(id);
             }
@@ -131,6 +145,15 @@ pub fn resolve(inventory: &Inventory, user: Option<&Costs>, assumed: Option<Assu
     (costs, diagnostics)
 }
 
+/// What a package costs a function that does not import it itself: nothing, where it was seen that what requires it
+/// leaves it alone (an SDK's other credential providers, an HTTP client's optional transports).
+fn as_required(cost: Cost) -> Cost {
+    if cost.how.is_none_or(|how| how == How::Imports) {
+        return cost;
+    }
+    Cost { load_ms: 0.0, resident_mb: 0.0, basis: Some("installed, but not loaded by what requires it".into()), ..cost }
+}
+
 fn from_assumption(id: &PackageId, assumed: AssumedCost) -> Cost {
     Cost {
         package: id.clone(),
@@ -139,6 +162,7 @@ fn from_assumption(id: &PackageId, assumed: AssumedCost) -> Cost {
         resident_mb: assumed.resident_mb,
         disk_mb: None,
         source: CostSource::Assumed,
+        how: None,
         basis: Some("--assume-cost".into()),
         samples: None,
         spread: None,
@@ -256,6 +280,7 @@ mod tests {
             resident_mb: 1.0,
             disk_mb: None,
             source: CostSource::Measured,
+            how: None,
             basis: None,
             samples: None,
             spread: None,
@@ -334,6 +359,24 @@ mod tests {
         let (costs, diagnostics) = resolve(&fleet(&["pypi:zz-private==1.0"]), Some(&table), None);
         assert!(costs.entries.is_empty());
         assert_eq!(diagnostics[0].code, "cost-unknown");
+    }
+
+    #[test]
+    fn what_nobody_imports_and_nothing_loads_costs_nothing() {
+        let table = user(vec![Cost { how: Some(How::Direct), ..cost("pypi:zz-a==1.0", None, 3.0) }]);
+        let mut inventory = fleet(&["pypi:zz-a==1.0"]);
+        let (costs, _) = resolve(&inventory, Some(&table), None);
+        assert_eq!((costs.entries[0].load_ms, costs.entries[0].resident_mb), (0.0, 0.0));
+        inventory.functions[0].imports.push(crate::model::Import {
+            file: "f/app.py".into(),
+            line: 1,
+            module: "zz_a".into(),
+            names: vec![],
+            kind: crate::model::ImportKind::Runtime,
+            target: Target::Package { package: "zz-a".into() },
+        });
+        let (costs, _) = resolve(&inventory, Some(&table), None);
+        assert_eq!(costs.entries[0].load_ms, 3.0);
     }
 
     #[test]

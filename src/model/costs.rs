@@ -75,6 +75,18 @@ impl std::fmt::Display for CostSource {
     }
 }
 
+/// What it took to load a package where it was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum How {
+    /// Functions' own imports led to it.
+    Imports,
+    /// Only importing it by its own name did: what requires it leaves it alone at a cold start.
+    Direct,
+    /// Nothing to load: data, types, or a binary that another package maps.
+    Disk,
+}
+
 /// What one package costs to load, excluding what it loads from other packages.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Cost {
@@ -92,6 +104,9 @@ pub struct Cost {
     pub disk_mb: Option<f64>,
     /// Where the figure comes from.
     pub source: CostSource,
+    /// What it took to load the package where it was measured; absent counts as [`How::Imports`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub how: Option<How>,
     /// For an estimate: what it rests on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basis: Option<String>,

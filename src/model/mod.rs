@@ -15,7 +15,7 @@ pub mod schema;
 pub mod units;
 
 pub use codes::Code;
-pub use costs::{Cost, CostSource, Costs, LanguageCosts};
+pub use costs::{Cost, CostSource, Costs, How, LanguageCosts};
 pub use diagnostic::{Diagnostic, Place, Severity};
 pub use inventory::{Function, Import, ImportKind, Inventory, Package, State};
 pub use name::{Ecosystem, PackageId, ParsePackageIdError, normalise_pypi};
