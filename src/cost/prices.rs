@@ -319,6 +319,7 @@ mod tests {
             imports: vec![],
             declared: vec![],
             closure,
+            installed_only: vec![],
             unresolved: vec![],
         });
         inventory

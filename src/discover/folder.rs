@@ -9,9 +9,10 @@
 //! The import root is the folder of the handler, as every provider deploys Python. For Node a manifest right above a
 //! `src` folder makes that folder the root, since packages are deployed whole there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
+use serde_json::Value;
 
 use super::tree::Tree;
 use super::{Defaults, Discovery, Site, paths, platform_from_folder, runtime};
@@ -71,6 +72,7 @@ struct Entry {
 pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
     let claimed: Vec<String> = found.sites.iter().map(|s| s.root.clone()).collect();
     let is_claimed = |dir: &str| claimed.iter().any(|root| paths::is_within(dir, root));
+    let libraries = libraries(tree);
     let candidates: Vec<&str> = tree
         .files()
         .filter(|path| {
@@ -82,6 +84,7 @@ pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
                 && !stem.starts_with("test_")
                 && !path.split('/').any(|part| NO_FUNCTIONS_IN.contains(&part))
                 && !is_claimed(paths::parent(path))
+                && !paths::ancestors(paths::parent(path)).any(|dir| libraries.contains(dir))
         })
         .collect();
     let entries: Vec<Option<Entry>> = candidates.par_iter().map(|path| entry_of(tree, path)).collect();
@@ -103,6 +106,37 @@ pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
             found.sites.push(site);
         }
     }
+}
+
+/// Folders of packages that other packages of the same workspace depend on: shared code, not functions.
+fn libraries(tree: &Tree) -> BTreeSet<String> {
+    let manifests: Vec<(&str, Value)> = tree
+        .files()
+        .filter(|path| paths::file_name(path) == "package.json")
+        .filter_map(|path| Some((paths::parent(path), serde_json::from_str(&tree.text(path).ok()?).ok()?)))
+        .collect();
+    let workspaces: BTreeSet<&str> = manifests
+        .iter()
+        .filter(|(_, manifest)| manifest.get("workspaces").is_some())
+        .map(|(dir, _)| *dir)
+        .chain(tree.files().filter(|p| paths::file_name(p) == "pnpm-workspace.yaml").map(paths::parent))
+        .collect();
+    let workspace_of = |dir: &str| paths::ancestors(dir).find(|above| workspaces.contains(above)).map(str::to_string);
+    let mut asked: BTreeSet<(String, &str)> = BTreeSet::new();
+    for (dir, manifest) in &manifests {
+        let Some(workspace) = workspace_of(dir) else { continue };
+        for field in ["dependencies", "devDependencies", "peerDependencies"] {
+            for name in manifest.get(field).and_then(Value::as_object).into_iter().flat_map(|deps| deps.keys()) {
+                asked.insert((workspace.clone(), name));
+            }
+        }
+    }
+    manifests
+        .iter()
+        .filter_map(|(dir, manifest)| Some((dir, manifest.get("name")?.as_str()?, workspace_of(dir)?)))
+        .filter(|(_, name, workspace)| asked.contains(&(workspace.clone(), *name)))
+        .map(|(dir, _, _)| (*dir).to_string())
+        .collect()
 }
 
 #[allow(clippy::too_many_arguments, reason = "one call, all of them plain values")]
@@ -312,6 +346,36 @@ mod tests {
 
     fn node(text: &str) -> Option<(String, bool, bool)> {
         node_entry(text).map(|e| (e.export, e.lambda, e.certain))
+    }
+
+    #[test]
+    fn what_others_of_a_workspace_depend_on_is_a_library() {
+        let handler: &[u8] = b"exports.handler = async (event) => event;";
+        let tree = Tree::in_memory(&[
+            ("package.json", br#"{"workspaces": ["a", "shared"]}"#),
+            ("a/package.json", br#"{"name": "a", "dependencies": {"@x/shared": "1.0.0"}}"#),
+            ("a/index.js", handler),
+            ("shared/package.json", br#"{"name": "@x/shared"}"#),
+            ("shared/index.js", handler),
+        ]);
+        let mut found = Discovery::default();
+        find(&tree, &Defaults::default(), &mut found);
+        let ids: Vec<&str> = found.sites.iter().map(|s| s.id.as_str()).collect();
+        assert_eq!(ids, ["a"]);
+    }
+
+    #[test]
+    fn a_package_that_only_shares_its_name_with_a_dependency_is_no_library() {
+        let handler: &[u8] = b"exports.handler = async (event) => event;";
+        let tree = Tree::in_memory(&[
+            ("a/package.json", br#"{"name": "a", "dependencies": {"express": "4"}}"#),
+            ("a/index.js", handler),
+            ("express/package.json", br#"{"name": "express"}"#),
+            ("express/index.js", handler),
+        ]);
+        let mut found = Discovery::default();
+        find(&tree, &Defaults::default(), &mut found);
+        assert_eq!(found.sites.len(), 2);
     }
 
     #[test]

@@ -100,6 +100,7 @@ mod tests {
             imports: Vec::new(),
             declared: Vec::new(),
             closure: closure.iter().map(|c| c.parse().unwrap()).collect(),
+            installed_only: Vec::new(),
             unresolved: Vec::new(),
         }
     }

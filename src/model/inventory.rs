@@ -117,6 +117,9 @@ pub struct Function {
     pub declared: Vec<Requirement>,
     /// Everything loaded in production on this platform whose version is known; sorted.
     pub closure: Vec<PackageId>,
+    /// Installed with the function because its lock is shared, but only the other functions import what leads to it; sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub installed_only: Vec<PackageId>,
     /// What has no known version; sorted. Empty when `state` is `locked`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unresolved: Vec<Requirement>,

@@ -1,6 +1,6 @@
 //! Which manifest and lock belong to a function, and what they come to on its platform.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::discover::{Site, Tree, paths};
@@ -41,6 +41,19 @@ pub struct Dependencies {
     pub closure: Vec<(Arc<Lock>, Arc<Closure>)>,
     /// What is wrong.
     pub diagnostics: Vec<Diagnostic>,
+    /// The importer in its lock: functions with the same one share everything that it declares.
+    pub importer: Option<Importer>,
+}
+
+/// An importer of a lock and what it asks for.
+#[derive(Debug, Clone)]
+pub struct Importer {
+    /// The lock.
+    pub lock: Arc<Lock>,
+    /// Folder relative to the lock's own.
+    pub folder: String,
+    /// What it asks for.
+    pub roots: Vec<Edge>,
 }
 
 /// Parsed manifests, locks and closures, shared by the functions of a fleet.
@@ -107,6 +120,7 @@ impl<'a> Shelf<'a> {
             unresolved: Vec::new(),
             closure: Vec::new(),
             diagnostics: Vec::new(),
+            importer: None,
         };
         let Some(platform) = &site.platform else { return out };
         let found = self.find(site, platform.language, &mut out.diagnostics);
@@ -158,6 +172,7 @@ impl<'a> Shelf<'a> {
                     out.state = state_of(&out.declared);
                 }
                 out.closure.push((Arc::clone(lock), closure));
+                out.importer = Some(Importer { lock: Arc::clone(lock), folder: found.importer, roots });
             }
             (None, Some(manifest)) => {
                 out.declared = declared_by_manifest(manifest, platform);
@@ -282,6 +297,47 @@ impl<'a> Shelf<'a> {
     }
 }
 
+/// Drops from a shared importer's closure what only the other functions that share it import.
+///
+/// `mine` are the names that this function imports, `others` those that the others do. A direct dependency that nobody
+/// imports stays for everybody: drivers and plugins are loaded without an import. Returns the packages that are
+/// installed with the function but not loaded by it. Does nothing where the lock records no edges: then nobody can say
+/// what a dropped dependency takes with it.
+pub fn narrow(
+    dependencies: &mut Dependencies,
+    mine: &BTreeSet<String>,
+    others: &BTreeSet<String>,
+    platform: &Platform,
+) -> Vec<PackageId> {
+    let (Some(importer), [(_, full)]) = (&dependencies.importer, dependencies.closure.as_slice()) else {
+        return Vec::new();
+    };
+    let dropped = |name: &String| others.contains(name) && !mine.contains(name);
+    if !importer.roots.iter().any(|e| dropped(&e.name)) || full.packages.values().any(|p| p.requires.is_none()) {
+        return Vec::new();
+    }
+    let mut roots: Vec<Edge> = importer.roots.iter().filter(|e| !dropped(&e.name)).cloned().collect();
+    let declared: BTreeSet<&str> = importer.roots.iter().map(|e| e.name.as_str()).collect();
+    // What it imports without declaring it is there through something else, which may have been dropped.
+    for (id, reached) in full.packages.iter().filter(|(id, _)| mine.contains(&id.name)) {
+        if !declared.contains(id.name.as_str()) {
+            roots.push(Edge {
+                name: id.name.clone(),
+                text: String::new(),
+                line: 0,
+                to: vec![reached.entry],
+                extras: Vec::new(),
+                marker: None,
+                scope: Scope::Production,
+            });
+        }
+    }
+    let narrowed = lock::closure::closure(&importer.lock, &roots, &[], platform);
+    let installed_only = full.packages.keys().filter(|id| !narrowed.packages.contains_key(*id)).cloned().collect();
+    dependencies.closure = vec![(Arc::clone(&importer.lock), Arc::new(narrowed))];
+    installed_only
+}
+
 fn lock_kind(file: &str) -> Option<Kind> {
     Kind::of(paths::file_name(file))
 }
@@ -330,8 +386,13 @@ fn declared_by_edges(lock: &Lock, roots: &[Edge], closure: &Closure, platform: &
 /// What is asked for and has no version: direct requirements, and those of entries.
 fn missing(lock: &Lock, roots: &[Edge], closure: &Closure, declared: &[Requirement]) -> Vec<Requirement> {
     let optional = |name: &str| roots.iter().any(|e| e.name == name && e.scope != Scope::Production);
+    // A workspace member or a linked folder is code of the fleet: there, but no package.
+    let linked = |name: &str| {
+        let to = roots.iter().filter(|e| e.name == name).flat_map(|e| &e.to);
+        to.filter_map(|&at| lock.entries.get(at)).any(|entry| entry.source.as_deref() == Some("workspace"))
+    };
     let mut out: Vec<Requirement> =
-        declared.iter().filter(|r| r.package.is_none() && !optional(&r.name)).cloned().collect();
+        declared.iter().filter(|r| r.package.is_none() && !optional(&r.name) && !linked(&r.name)).cloned().collect();
     for (from, name, text) in &closure.missing {
         let Some(from) = from else { continue };
         let line = closure.packages.get(from).and_then(|p| lock.entries.get(p.entry)).map_or(0, |e| e.line);

@@ -47,6 +47,18 @@ pub enum WhyNot {
         /// How.
         text: String,
     },
+    /// Installed, but not loaded.
+    #[error(
+        "`{package}` is installed with `{function}`, but only other functions that share {lock} import what leads to it"
+    )]
+    InstalledOnly {
+        /// As asked.
+        package: String,
+        /// The function.
+        function: String,
+        /// The lock that they share.
+        lock: String,
+    },
     /// Not there at all.
     #[error("`{package}` is not in the closure of `{function}`, which holds {size} packages")]
     NotThere {
@@ -78,6 +90,13 @@ pub fn why(inventory: &Inventory, function_id: &str, wanted: &str) -> Result<Why
                 package: wanted.to_string(),
                 place: open.place.clone(),
                 text: open.text.clone(),
+            });
+        }
+        if function.installed_only.iter().any(matches) {
+            return Err(WhyNot::InstalledOnly {
+                package: wanted.to_string(),
+                function: function_id.to_string(),
+                lock: function.lock.as_ref().map(|l| l.file.clone()).unwrap_or_default(),
             });
         }
         return Err(WhyNot::NotThere {

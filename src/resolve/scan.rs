@@ -1,6 +1,6 @@
 //! The whole way from a folder to an inventory.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,11 +8,11 @@ use rayon::prelude::*;
 
 use crate::discover::{self, Defaults, Limits, OpenError, Site, Tree};
 use crate::model::codes;
-use crate::model::inventory::{DEFAULT_TRUST_DOMAIN, FileCounts};
-use crate::model::{Diagnostic, Function, Inventory, Place};
+use crate::model::inventory::{DEFAULT_TRUST_DOMAIN, FileCounts, Target};
+use crate::model::{Diagnostic, Function, ImportKind, Inventory, PackageId, Place};
 use crate::source;
 
-use super::dependencies::{Dependencies, Shelf};
+use super::dependencies::{Dependencies, Shelf, narrow};
 use super::imports::{Found, Known, Sources};
 use super::packages::Gathered;
 use super::pins::Pins;
@@ -52,24 +52,25 @@ pub fn scan_tree(tree: &Tree, options: &ScanOptions, progress: &(dyn Fn(Progress
     let sources = Sources::new(tree);
     let done = AtomicUsize::new(0);
     let total = discovery.sites.len();
-    let read: Vec<(Function, Dependencies, Vec<Diagnostic>)> = discovery
+    let mut read: Vec<(&Site, Dependencies, Found)> = discovery
         .sites
         .par_iter()
         .map(|site| {
             let dependencies = shelf.dependencies(site);
             let found = sources.of(site, &nested(&roots, &site.root), &known(&dependencies));
             progress(Progress { done: done.fetch_add(1, Ordering::Relaxed) + 1, total });
-            let Found { imports, diagnostics } = found;
-            let function = function(site, &dependencies, imports);
-            (function, dependencies, diagnostics)
+            (site, dependencies, found)
         })
         .collect();
+    let installed_only = narrow_shared(&mut read);
 
     let mut inventory = Inventory::empty();
     let mut gathered = Gathered::default();
     inventory.diagnostics.extend(tree.diagnostics().iter().cloned());
-    inventory.diagnostics.extend(discovery.diagnostics);
-    for (function, dependencies, diagnostics) in read {
+    inventory.diagnostics.extend(discovery.diagnostics.iter().cloned());
+    for ((site, dependencies, found), installed_only) in read.into_iter().zip(installed_only) {
+        let Found { imports, diagnostics } = found;
+        let function = Function { installed_only, ..function(site, &dependencies, imports) };
         if let Some(platform) = &function.platform {
             for (lock, closure) in &dependencies.closure {
                 gathered.add(lock, closure, platform);
@@ -94,6 +95,45 @@ pub fn scan_tree(tree: &Tree, options: &ScanOptions, progress: &(dyn Fn(Progress
     }
     inventory.sort();
     inventory
+}
+
+/// Takes out of each function's closure what only other functions with the same importer import, and returns it by
+/// function. A function with an import that only running would tell keeps everything.
+fn narrow_shared(read: &mut [(&Site, Dependencies, Found)]) -> Vec<Vec<PackageId>> {
+    let mut sharing: BTreeMap<(String, String), Vec<usize>> = BTreeMap::new();
+    for (at, (_, dependencies, _)) in read.iter().enumerate() {
+        if let Some(importer) = &dependencies.importer {
+            sharing.entry((importer.lock.file.clone(), importer.folder.clone())).or_default().push(at);
+        }
+    }
+    let mut installed_only = vec![Vec::new(); read.len()];
+    for members in sharing.into_values().filter(|m| m.len() > 1) {
+        let imported: Vec<BTreeSet<String>> = members.iter().map(|&at| imported(&read[at].2)).collect();
+        let all: BTreeSet<String> = imported.iter().flatten().cloned().collect();
+        for (mine, &at) in imported.iter().zip(&members) {
+            let (site, dependencies, found) = &mut read[at];
+            let opaque = found.imports.iter().any(|i| i.kind == ImportKind::DynamicUnknown);
+            if let (Some(platform), false) = (&site.platform, opaque) {
+                installed_only[at] = narrow(dependencies, mine, &all, platform);
+            }
+        }
+    }
+    installed_only
+}
+
+/// Names of the packages that a function's imports may refer to at run time.
+fn imported(found: &Found) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for import in found.imports.iter().filter(|i| i.kind != ImportKind::TypeOnly) {
+        match &import.target {
+            Target::Package { package } => {
+                names.insert(package.clone());
+            }
+            Target::Ambiguous { candidates } => names.extend(candidates.iter().cloned()),
+            _ => {}
+        }
+    }
+    names
 }
 
 /// Code folders of other functions inside this one.
@@ -136,6 +176,7 @@ fn function(site: &Site, dependencies: &Dependencies, imports: Vec<crate::model:
         imports,
         declared: dependencies.declared.clone(),
         closure,
+        installed_only: Vec::new(),
         unresolved: dependencies.unresolved.clone(),
     }
 }
