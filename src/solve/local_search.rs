@@ -45,22 +45,16 @@ pub fn tidy(search: &mut Search) {
 /// Takes out one image at a time and lets the greedy fill its place.
 fn exchange_out(search: &mut Search, limits: &Limits) {
     let mut objective = search.state.objective();
-    let mut members: Vec<(f64, usize)> = search
-        .state
-        .members()
-        .map(|i| (search.state.loss(i) / search.state.freed(i).max(1e-6), i))
-        .collect();
+    let mut members: Vec<(f64, usize)> =
+        search.state.members().map(|i| (search.state.loss(i) / search.state.freed(i).max(1e-6), i)).collect();
     members.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     for (_, i) in members {
         if !search.state.chosen[i] {
             continue;
         }
         search.remove(i);
-        let added = if limits.fits(search.state.memory()) {
-            search.fill(limits, Rank::Ratio, &|k| k == i)
-        } else {
-            Vec::new()
-        };
+        let added =
+            if limits.fits(search.state.memory()) { search.fill(limits, Rank::Ratio, &|k| k == i) } else { Vec::new() };
         let now = search.state.objective();
         if now > objective * (1.0 + LEAST) && limits.fits(search.state.memory()) {
             objective = now;

@@ -22,7 +22,7 @@ use state::State;
 
 pub use greedy::Limits;
 pub use instance::Instance;
-pub use to_plan::to_plan;
+pub use to_plan::{Context, to_plan};
 
 pub use problem::{Demand, Group, Item, Price, Problem, Set, problem};
 

@@ -24,7 +24,13 @@ impl<'a> State<'a> {
     /// Nothing chosen.
     pub fn new(instance: &'a Instance) -> Self {
         let n = instance.candidates.len();
-        Self { instance, chosen: vec![false; n], images: 0, best: vec![0.0; instance.weights.len()], parent: vec![None; n] }
+        Self {
+            instance,
+            chosen: vec![false; n],
+            images: 0,
+            best: vec![0.0; instance.weights.len()],
+            parent: vec![None; n],
+        }
     }
 
     /// The choice of the given candidates.
@@ -74,10 +80,7 @@ impl<'a> State<'a> {
     /// Milliseconds that choosing `i` besides would save.
     pub fn gain(&self, i: usize) -> f64 {
         let c = &self.instance.candidates[i];
-        c.demands
-            .iter()
-            .map(|&d| self.instance.weights[d as usize] * (c.value - self.best[d as usize]).max(0.0))
-            .sum()
+        c.demands.iter().map(|&d| self.instance.weights[d as usize] * (c.value - self.best[d as usize]).max(0.0)).sum()
     }
 
     /// MB that choosing `i` besides would take; negative when more is given back by images that could then be forked

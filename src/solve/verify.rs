@@ -44,7 +44,8 @@ pub fn verify(
 }
 
 fn differs(a: f64, b: f64) -> bool {
-    !((a - b).abs() <= TOLERANCE * a.abs().max(b.abs()).max(1.0))
+    // What is no number differs from everything.
+    (a - b).is_nan() || (a - b).abs() > TOLERANCE * a.abs().max(b.abs()).max(1.0)
 }
 
 fn hold(
@@ -119,13 +120,9 @@ fn always_beside<'a>(inventory: &'a Inventory, platform: &Platform, id: &Package
 }
 
 /// Ids, parents and memory.
-fn check_parents(
-    plan: &Plan,
-    held: &[Held],
-    language: &dyn Fn(Language) -> LanguageCosts,
-    broken: &mut Vec<String>,
-) {
-    let index: BTreeMap<&str, usize> = plan.images.iter().enumerate().map(|(i, image)| (image.id.as_str(), i)).collect();
+fn check_parents(plan: &Plan, held: &[Held], language: &dyn Fn(Language) -> LanguageCosts, broken: &mut Vec<String>) {
+    let index: BTreeMap<&str, usize> =
+        plan.images.iter().enumerate().map(|(i, image)| (image.id.as_str(), i)).collect();
     if index.len() < plan.images.len() {
         broken.push("two images share an id".into());
     }
@@ -138,7 +135,8 @@ fn check_parents(
                 Some(&p) if p < i => {
                     let other = &plan.images[p];
                     if other.platform != image.platform || other.trust_domain != image.trust_domain {
-                        broken.push(format!("{}: its parent {parent} is of another platform or trust domain", image.id));
+                        broken
+                            .push(format!("{}: its parent {parent} is of another platform or trust domain", image.id));
                     }
                     if !held[p].ids.is_subset(&held[i].ids) {
                         broken.push(format!("{}: does not hold all of its parent {parent}", image.id));
@@ -265,7 +263,7 @@ fn check_service(
 
 /// Bound, gap, status and shares of value.
 fn check_totals(plan: &Plan, broken: &mut Vec<String>) {
-    if !(plan.bound >= plan.objective) {
+    if plan.bound.is_nan() || plan.bound < plan.objective {
         broken.push(format!("the bound {} is below the objective {}", plan.bound, plan.objective));
     }
     let gap = if plan.bound > 0.0 { (plan.bound - plan.objective) / plan.bound } else { 0.0 };

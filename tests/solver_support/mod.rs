@@ -9,7 +9,7 @@ use warmset::model::costs::{CostSource, LanguageCosts};
 use warmset::model::inventory::{Function, Inventory, Package, State};
 use warmset::model::platform::Language;
 use warmset::model::{PackageId, Plan, Platform};
-use warmset::solve::{self, Options, Price, Problem, Solution};
+use warmset::solve::{self, Context, Options, Price, Problem, Solution};
 
 /// A fleet with its prices.
 #[derive(Debug, Clone)]
@@ -91,16 +91,8 @@ impl Fleet {
         let (problem, diagnostics) =
             solve::problem(&self.inventory, &classes, &|id, _| self.price(id), &|_| self.language);
         let solution = solve::plan(&problem, options, &|_| ());
-        let plan = solve::to_plan(
-            &self.inventory,
-            &classes,
-            &problem,
-            &solution,
-            options,
-            &|id| vec![id.name.clone()],
-            "uniform",
-            diagnostics,
-        );
+        let context = Context { modules: &|id| vec![id.name.clone()], weights: "uniform", diagnostics };
+        let plan = solve::to_plan(&self.inventory, &classes, &problem, &solution, options, context);
         (solution, plan)
     }
 
@@ -121,7 +113,8 @@ impl Fleet {
         if images.len() > 13 {
             return None;
         }
-        let sum = |ids: &BTreeSet<PackageId>, what: fn(&Price) -> f64| ids.iter().map(|id| what(&self.prices[id])).sum();
+        let sum =
+            |ids: &BTreeSet<PackageId>, what: fn(&Price) -> f64| ids.iter().map(|id| what(&self.prices[id])).sum();
         let resident: Vec<f64> = images.iter().map(|(_, ids)| sum(ids, |p| p.resident_mb)).collect();
         let value: Vec<f64> = images
             .iter()
@@ -171,9 +164,7 @@ impl Fleet {
                 .functions
                 .iter()
                 .zip(&usable)
-                .map(|(f, usable)| {
-                    f.weight * usable.iter().filter(|&&i| has(i)).map(|&i| value[i]).fold(0.0, f64::max)
-                })
+                .map(|(f, usable)| f.weight * usable.iter().filter(|&&i| has(i)).map(|&i| value[i]).fold(0.0, f64::max))
                 .sum();
             best = best.max(saved);
         }
@@ -185,12 +176,8 @@ impl Fleet {
 pub fn fleets() -> impl Strategy<Value = Fleet> {
     let package = (0u32..60, 0u32..40, any::<u8>());
     let function = (1u8..32, 1u32..9, 0u8..8);
-    (
-        prop::collection::vec(package, 2..6),
-        prop::collection::vec(function, 1..7),
-        (0u32..8, 0u32..6, 0u32..3),
-    )
-        .prop_map(|(packages, functions, (overhead, base, per_mb))| {
+    (prop::collection::vec(package, 2..6), prop::collection::vec(function, 1..7), (0u32..8, 0u32..6, 0u32..3)).prop_map(
+        |(packages, functions, (overhead, base, per_mb))| {
             let mut inventory = Inventory::empty();
             let mut prices = BTreeMap::new();
             let name = |i: usize| pypi(&format!("p{i}"));
@@ -218,7 +205,7 @@ pub fn fleets() -> impl Strategy<Value = Fleet> {
                 let platform = python(if kind == 7 { "3.12" } else { "3.11" });
                 let domain = if kind == 6 { "other" } else { "default" };
                 let closure: Vec<PackageId> = closure.into_iter().map(name).collect();
-                inventory.functions.push(super::solver_support::function(
+                inventory.functions.push(self::function(
                     &format!("f{i}"),
                     platform,
                     domain,
@@ -229,5 +216,6 @@ pub fn fleets() -> impl Strategy<Value = Fleet> {
             inventory.sort();
             let language = language(f64::from(overhead) / 2.0, f64::from(base), f64::from(per_mb) / 4.0);
             Fleet { inventory, prices, language }
-        })
+        },
+    )
 }
