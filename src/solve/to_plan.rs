@@ -110,9 +110,9 @@ pub fn to_plan(
     }
 }
 
-/// Rounds a bound so that it stays one.
+/// Rounds a bound so that it stays one, finely enough not to open a gap that is closed.
 fn round_up(value: f64) -> f64 {
-    let scale = 10f64.powi(DIGITS as i32);
+    let scale = 1e9;
     (value * scale).ceil() / scale
 }
 
