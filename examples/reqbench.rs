@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use serde::Deserialize;
 use warmset::graph::classes::classes;
-use warmset::solve::{self, Exact, Options, Price, Progress};
+use warmset::solve::{self, Context, Exact, Options, Price, Progress};
 
 #[derive(Deserialize)]
 struct Row {
@@ -54,16 +54,8 @@ fn main() -> Result<(), Box<dyn Error>> {
                 }
             });
             let whole = start.elapsed();
-            let plan = solve::to_plan(
-                &inventory,
-                &classes,
-                &problem,
-                &solution,
-                &options,
-                &|_| Vec::new(),
-                "functions of the train half",
-                diagnostics,
-            );
+            let context = Context { modules: &|_| Vec::new(), weights: "functions of the train half", diagnostics };
+            let plan = solve::to_plan(&inventory, &classes, &problem, &solution, &options, context);
             let broken = solve::verify::verify(&plan, &inventory, &price, &|_| language);
             if !broken.is_empty() {
                 return Err(format!("{split}-{}: {}", row.nodes, broken.join("; ")).into());

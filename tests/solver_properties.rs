@@ -5,7 +5,7 @@ mod solver_support;
 use proptest::prelude::*;
 use solver_support::{Fleet, fleets, language};
 use warmset::model::plan::Status;
-use warmset::solve::{self, Exact, Limits, Options, bound, greedy, local_search};
+use warmset::solve::{self, Exact, Limits, Options, bound, greedy, local_search, state::State};
 
 fn options(budget_mb: f64, max_images: Option<usize>, exact: Exact) -> Options {
     Options { budget_mb, max_images, exact, ..Options::default() }
@@ -34,6 +34,9 @@ proptest! {
         prop_assert!(by_greedy <= by_search + 1e-9, "greedy {by_greedy}, local search {by_search}");
         prop_assert!(by_search <= best + 1e-6, "local search {by_search}, best {best}");
         prop_assert!(best <= upper + 1e-9, "best {best}, bound {upper}");
+        // A bound holds whatever plan it starts from; what a good plan saves must not hide a wrong one.
+        let blind = bound::lagrangian(&instance, &limits, &State::new(&instance)).value;
+        prop_assert!(best <= blind + 1e-9, "best {best}, bound {blind}");
 
         let (solution, plan) = fleet.plan(&wanted);
         prop_assert!(close(solution.objective, best), "exact {}, best {best}", solution.objective);
@@ -48,6 +51,32 @@ proptest! {
         for exact in [Exact::Never, Exact::Auto] {
             let (_, plan) = fleet.plan(&options(f64::from(budget), max_images, exact));
             prop_assert_eq!(fleet.verify(&plan), Vec::<String>::new());
+        }
+    }
+
+    /// Gains and costs that are worked out where a change touches them equal what the whole choice says anew.
+    #[test]
+    fn increments_are_exact(fleet in fleets(), moves in prop::collection::vec(any::<u16>(), 1..20)) {
+        let instance = solve::instance(&fleet.problem(), 10_000);
+        let n = instance.candidates.len();
+        prop_assume!(n > 0);
+        let mut search = greedy::Search::new(&instance);
+        for i in moves.into_iter().map(|m| usize::from(m) % n) {
+            let (objective, memory) = (search.state.objective(), search.state.memory());
+            if search.state.chosen[i] {
+                let (loss, freed) = (search.state.loss(i), search.state.freed(i));
+                search.remove(i);
+                prop_assert!(close(objective - loss, search.state.objective()));
+                prop_assert!(close(memory - freed, search.state.memory()));
+            } else {
+                let (gain, cost) = search.gain_and_cost(i);
+                search.add(i);
+                prop_assert!(close(objective + gain, search.state.objective()));
+                prop_assert!(close(memory + cost, search.state.memory()));
+            }
+            let fresh = State::with(&instance, search.state.members());
+            prop_assert!(close(fresh.objective(), search.state.objective()));
+            prop_assert!(close(fresh.memory(), search.state.memory()));
         }
     }
 

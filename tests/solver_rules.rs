@@ -196,6 +196,10 @@ fn one_of_several_sets_of_requirements_is_enough() {
     );
     let on = |name: &str| RequiresOn { platform: python("3.11"), requires: vec![pypi(name)] };
     fleet.inventory.packages[0].requires_on = vec![on("one"), on("two")];
+    // `app` alone would serve both, but can be loaded in neither: the intersection of the closures is no image.
+    let (_, tight) = fleet.plan(&budget(3.5));
+    assert_eq!(held(&tight), [["app==1", "one==1"]]);
+    assert_eq!(fleet.verify(&tight), Vec::<String>::new());
     let (_, plan) = fleet.plan(&budget(100.0));
     assert_eq!(held(&plan).len(), 2);
     assert_eq!(plan.unserved.len(), 1);

@@ -137,7 +137,7 @@ impl Relaxation {
                 gradient.lambda -= cost;
             }
         }
-        for i in 0..self.open.len() {
+        for (i, worth) in worth.iter_mut().enumerate() {
             if !self.open[i] {
                 continue;
             }
@@ -148,7 +148,7 @@ impl Relaxation {
             for &(k, cost) in &self.children[i] {
                 profit += (p.t[k as usize] - p.lambda * cost).max(0.0);
             }
-            worth[i] = profit;
+            *worth = profit;
             if profit <= 0.0 && !self.forced[i] {
                 continue;
             }
@@ -174,14 +174,14 @@ impl Relaxation {
     fn fix(&mut self, sum: f64, worth: &[f64], known: f64) -> bool {
         let slack = SLACK * sum.abs();
         let mut fixed = false;
-        for i in 0..worth.len() {
+        for (i, &worth) in worth.iter().enumerate() {
             if !self.open[i] || self.forced[i] {
                 continue;
             }
-            if sum + worth[i].min(0.0) + slack < known {
+            if sum + worth.min(0.0) + slack < known {
                 self.open[i] = false;
                 fixed = true;
-            } else if sum - worth[i].max(0.0) + slack < known {
+            } else if sum - worth.max(0.0) + slack < known {
                 self.forced[i] = true;
                 fixed = true;
             }

@@ -18,6 +18,16 @@ const DIGITS: u32 = 6;
 /// Longest image id: it is a DNS label and part of an OCI reference.
 const ID_LENGTH: usize = 63;
 
+/// What a plan says besides the solution.
+pub struct Context<'a> {
+    /// The import names of a package that no function imports by itself.
+    pub modules: &'a dyn Fn(&PackageId) -> Vec<String>,
+    /// Where the weights come from: `uniform`, or the trace's description.
+    pub weights: &'a str,
+    /// Those of [`super::problem()`].
+    pub diagnostics: Vec<Diagnostic>,
+}
+
 /// Which chosen images can serve a class, the best first, with what they save.
 struct Service {
     class: usize,
@@ -26,18 +36,16 @@ struct Service {
 
 /// Fills in the plan.
 ///
-/// `modules` gives the import names of a package that no function imports by itself; `weights` says where the weights
-/// come from; `diagnostics` are those of [`super::problem()`].
+/// `solution` must be that of `problem`, and `problem` that of `inventory` and `classes`.
 pub fn to_plan(
     inventory: &Inventory,
     classes: &[Class],
     problem: &Problem,
     solution: &Solution,
     options: &Options,
-    modules: &dyn Fn(&PackageId) -> Vec<String>,
-    weights: &str,
-    mut diagnostics: Vec<Diagnostic>,
+    context: Context,
 ) -> Plan {
+    let Context { modules, weights, mut diagnostics } = context;
     let services = services(problem, solution);
     let images = images(inventory, classes, problem, solution, &services, modules);
     let mut assignments = Vec::new();
@@ -102,9 +110,9 @@ pub fn to_plan(
     }
 }
 
-/// Rounds a bound so that it stays one.
+/// Rounds a bound so that it stays one, finely enough not to open a gap that is closed.
 fn round_up(value: f64) -> f64 {
-    let scale = 10f64.powi(DIGITS as i32);
+    let scale = 1e9;
     (value * scale).ceil() / scale
 }
 

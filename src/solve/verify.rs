@@ -44,7 +44,8 @@ pub fn verify(
 }
 
 fn differs(a: f64, b: f64) -> bool {
-    !((a - b).abs() <= TOLERANCE * a.abs().max(b.abs()).max(1.0))
+    // What is no number differs from everything.
+    (a - b).is_nan() || (a - b).abs() > TOLERANCE * a.abs().max(b.abs()).max(1.0)
 }
 
 fn hold(
@@ -262,14 +263,14 @@ fn check_service(
 
 /// Bound, gap, status and shares of value.
 fn check_totals(plan: &Plan, broken: &mut Vec<String>) {
-    if !(plan.bound >= plan.objective) {
+    if plan.bound.is_nan() || plan.bound < plan.objective {
         broken.push(format!("the bound {} is below the objective {}", plan.bound, plan.objective));
     }
     let gap = if plan.bound > 0.0 { (plan.bound - plan.objective) / plan.bound } else { 0.0 };
     if differs(plan.gap, gap) {
         broken.push(format!("states a gap of {}, which is {gap}", plan.gap));
     }
-    if plan.status == Status::Optimal && gap > 2.0 * TOLERANCE {
+    if plan.status == Status::Optimal && plan.bound - plan.objective > 2.0 * TOLERANCE * plan.bound.max(1.0) {
         broken.push(format!("called optimal with a gap of {gap}"));
     }
     if plan.status == Status::Empty && !plan.images.is_empty() {

@@ -9,7 +9,7 @@ use warmset::model::costs::{CostSource, LanguageCosts};
 use warmset::model::inventory::{Function, Inventory, Package, State};
 use warmset::model::platform::Language;
 use warmset::model::{PackageId, Plan, Platform};
-use warmset::solve::{self, Options, Price, Problem, Solution};
+use warmset::solve::{self, Context, Options, Price, Problem, Solution};
 
 /// A fleet with its prices.
 #[derive(Debug, Clone)]
@@ -91,16 +91,8 @@ impl Fleet {
         let (problem, diagnostics) =
             solve::problem(&self.inventory, &classes, &|id, _| self.price(id), &|_| self.language);
         let solution = solve::plan(&problem, options, &|_| ());
-        let plan = solve::to_plan(
-            &self.inventory,
-            &classes,
-            &problem,
-            &solution,
-            options,
-            &|id| vec![id.name.clone()],
-            "uniform",
-            diagnostics,
-        );
+        let context = Context { modules: &|id| vec![id.name.clone()], weights: "uniform", diagnostics };
+        let plan = solve::to_plan(&self.inventory, &classes, &problem, &solution, options, context);
         (solution, plan)
     }
 
@@ -213,7 +205,7 @@ pub fn fleets() -> impl Strategy<Value = Fleet> {
                 let platform = python(if kind == 7 { "3.12" } else { "3.11" });
                 let domain = if kind == 6 { "other" } else { "default" };
                 let closure: Vec<PackageId> = closure.into_iter().map(name).collect();
-                inventory.functions.push(super::solver_support::function(
+                inventory.functions.push(self::function(
                     &format!("f{i}"),
                     platform,
                     domain,
