@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use warmset::model::costs::{self, CostSource, LanguageCosts};
-use warmset::model::inventory::{DEFAULT_TRUST_DOMAIN, Function, Inventory, LockRef, Package, RequiresOn, State};
+use warmset::model::inventory::{Function, Inventory, LockRef, Package, RequiresOn, State};
 use warmset::model::platform::Language;
 use warmset::model::{Cost, Costs, GENERATOR, PackageId, Platform};
 use warmset::solve::Price;
@@ -62,21 +62,12 @@ pub fn fleet(
     for (index, (closure, &weight)) in data.classes.iter().zip(&weights).enumerate() {
         if weight > 0.0 {
             inventory.functions.push(Function {
-                id: format!("class-{index:04}"),
-                path: format!("class-{index:04}"),
                 platform: Some(platform.clone()),
-                platform_source: None,
-                handler: None,
-                declared_at: None,
-                declared_as: None,
-                trust_domain: DEFAULT_TRUST_DOMAIN.into(),
                 weight,
                 state: State::Locked,
                 lock: Some(LockRef { file: "functions.json".into(), kind: "requirements".into() }),
-                imports: Vec::new(),
-                declared: Vec::new(),
                 closure: ids(closure),
-                unresolved: Vec::new(),
+                ..Function::new(format!("class-{index:04}"))
             });
         }
     }
@@ -105,6 +96,7 @@ pub fn fleet(
             resident_mb: entry.resident_mb,
             disk_mb: None,
             source: CostSource::Measured,
+            how: None,
             basis: (entry.load_ms == 0.0).then(|| "the source's measurement failed, or found nothing".to_string()),
             samples: None,
             spread: None,

@@ -270,7 +270,7 @@ impl Prices {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Function, Package, State};
+    use crate::model::{Function, Package};
 
     fn cost(id: &str, platform: Option<&str>, load_ms: f64) -> Cost {
         Cost {
@@ -304,23 +304,9 @@ mod tests {
         let closure: Vec<PackageId> = ids.iter().map(|i| i.parse().unwrap()).collect();
         inventory.packages = closure.iter().cloned().map(Package::new).collect();
         inventory.functions.push(Function {
-            id: "f".into(),
-            path: "f".into(),
             platform: Some(Platform::linux(Language::Python, "3.11")),
-            platform_source: None,
-            handler: None,
-            declared_at: None,
-            declared_as: None,
-            trust_domain: "default".into(),
-            weight: 1.0,
-            state: State::Locked,
-            lock: None,
-            environment: BTreeMap::new(),
-            imports: vec![],
-            declared: vec![],
             closure,
-            installed_only: vec![],
-            unresolved: vec![],
+            ..Function::new("f")
         });
         inventory
     }

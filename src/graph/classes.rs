@@ -85,23 +85,12 @@ mod tests {
 
     fn function(id: &str, version: Option<&str>, domain: &str, state: State, closure: &[&str]) -> Function {
         Function {
-            id: id.into(),
-            path: id.into(),
             platform: version.map(|v| Platform::linux(Language::Python, v)),
-            platform_source: None,
-            handler: None,
-            declared_at: None,
-            declared_as: None,
             trust_domain: domain.into(),
             weight: 0.5,
             state,
-            lock: None,
-            environment: Default::default(),
-            imports: Vec::new(),
-            declared: Vec::new(),
             closure: closure.iter().map(|c| c.parse().unwrap()).collect(),
-            installed_only: Vec::new(),
-            unresolved: Vec::new(),
+            ..Function::new(id)
         }
     }
 

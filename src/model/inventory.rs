@@ -300,6 +300,32 @@ impl Inventory {
     }
 }
 
+impl Function {
+    /// A function of which only the id is known; its code folder is taken to be called the same.
+    pub fn new(id: impl Into<String>) -> Self {
+        let id = id.into();
+        Self {
+            path: id.clone(),
+            id,
+            platform: None,
+            platform_source: None,
+            handler: None,
+            declared_at: None,
+            declared_as: None,
+            trust_domain: default_trust_domain(),
+            weight: one(),
+            state: State::Unresolved,
+            lock: None,
+            environment: BTreeMap::new(),
+            imports: Vec::new(),
+            declared: Vec::new(),
+            closure: Vec::new(),
+            installed_only: Vec::new(),
+            unresolved: Vec::new(),
+        }
+    }
+}
+
 impl Package {
     /// A package of which only the id is known.
     pub fn new(id: PackageId) -> Self {

@@ -39,21 +39,12 @@ pub fn language(overhead: f64, swap_base: f64, swap_per_mb: f64) -> LanguageCost
 
 pub fn function(id: &str, platform: Platform, domain: &str, weight: f64, closure: &[PackageId]) -> Function {
     Function {
-        id: id.into(),
-        path: id.into(),
         platform: Some(platform),
-        platform_source: None,
-        handler: None,
-        declared_at: None,
-        declared_as: None,
         trust_domain: domain.into(),
         weight,
         state: State::Locked,
-        lock: None,
-        imports: Vec::new(),
-        declared: Vec::new(),
         closure: closure.to_vec(),
-        unresolved: Vec::new(),
+        ..Function::new(id)
     }
 }
 
