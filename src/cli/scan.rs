@@ -40,6 +40,9 @@ fn text(inventory: &Inventory) -> String {
             function.lock.as_ref().map_or_else(String::new, |l| paint(CYAN, &l.file)),
         ]);
     }
+    if inventory.functions.is_empty() {
+        return format!("no function among {} files\n", inventory.files.seen);
+    }
     format!("{}\n{}", table.render(), totals(inventory))
 }
 

@@ -136,6 +136,12 @@ pub fn read(file: &str, text: &str) -> Lock {
             let line = error.location().map_or(0, |at| u32::try_from(at.line()).unwrap_or(u32::MAX));
             let reason = error.to_string();
             let reason = reason.lines().next().unwrap_or_default();
+            // The place says the line.
+            let reason = reason.strip_prefix("error: ").unwrap_or(reason);
+            let reason = match reason.split_once(": ") {
+                Some((at, what)) if at.starts_with("line ") => what,
+                _ => reason,
+            };
             lock.diagnostics.push(Diagnostic::new(
                 codes::LOCK_INVALID,
                 Place::at(file, line),

@@ -114,7 +114,8 @@ pub fn to_plan(
 /// Rounds a bound so that it stays one, finely enough not to open a gap that is closed.
 fn round_up(value: f64) -> f64 {
     let scale = 1e9;
-    (value * scale).ceil() / scale
+    // A negative zero would print as `-0.0`.
+    (value * scale).ceil() / scale + 0.0
 }
 
 fn services(problem: &Problem, solution: &Solution) -> Vec<Service> {

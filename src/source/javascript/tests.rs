@@ -181,7 +181,7 @@ fn what_cannot_be_read_is_said() {
     refused("f.js", b"import 'a'\nconst = 1", "javascript-syntax", 2, 0);
     refused("f.ts", b"\n\nlet x: = 1", "javascript-syntax", 3, 0);
     refused("f.js", b"\xff\xfei\0", "file-encoding", 0, 0);
-    refused("f.js", b"require('a')\0", "file-binary", 0, 0);
+    refused("f.js", b"require('a')\n\0", "file-binary", 2, 0);
     refused("f.js", b"require('a')\n// \xe9", "file-encoding", 2, 1);
 }
 

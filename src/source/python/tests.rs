@@ -267,7 +267,7 @@ fn what_cannot_be_read_is_said() {
     refused(b"exec 'x'", "python-2", 1, 0);
     refused(b"raise E, 'x'", "python-2", 1, 0);
     refused(b"x = `1`", "python-2", 1, 0);
-    refused(b"import a\0", "file-binary", 0, 0);
+    refused(b"import a\n\0", "file-binary", 2, 0);
     refused(b"\xff\xfei\0", "file-encoding", 0, 0);
     refused(b"import a\n# \xe9", "file-encoding", 2, 0);
     assert_eq!(imports("f.py", b"# coding: latin-1\nimport a # \xe9").imports.len(), 1);
