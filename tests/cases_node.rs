@@ -1,6 +1,8 @@
 //! Locks of npm and pnpm against what other readers, npm and pnpm say they hold. The cases lie beside the project
 //! (`../shared/cases`, or the folder in `WARMSET_CASES`); without them the test says so and passes.
 
+mod common;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -10,13 +12,7 @@ use warmset::lock::{Lock, When, package_lock, pnpm};
 use warmset::model::{Language, PackageId, Platform};
 
 fn cases() -> Option<PathBuf> {
-    let folder = std::env::var_os("WARMSET_CASES").map_or_else(|| PathBuf::from("../shared/cases"), PathBuf::from);
-    let folder = if folder.is_absolute() { folder } else { Path::new(env!("CARGO_MANIFEST_DIR")).join(folder) };
-    if folder.join("locks.jsonl").is_file() {
-        return Some(folder);
-    }
-    println!("skipped: no cases in ../shared/cases or $WARMSET_CASES");
-    None
+    common::cases().filter(|folder| folder.join("locks.jsonl").is_file())
 }
 
 fn lines(folder: &Path, file: &str) -> Vec<Value> {

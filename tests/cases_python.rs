@@ -6,6 +6,8 @@
 // A closure that gives `Result<String, Diagnostic>` is what `lock::read` takes.
 #![allow(clippy::result_large_err)]
 
+mod common;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -13,18 +15,9 @@ use serde_json::Value;
 use warmset::lock::{self, Kind, Lock, closure};
 use warmset::model::{Diagnostic, Place, codes};
 
-fn folder() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/cases");
-    let found = std::env::var_os("WARMSET_CASES").map(PathBuf::from).into_iter().chain([beside]).find(|p| p.is_dir());
-    if found.is_none() {
-        println!("skipped: no cases in $WARMSET_CASES or ../shared/cases");
-    }
-    found
-}
-
 /// The cases of a kind in a list, with the folder that holds them.
 fn cases(list: &str, kind: &str) -> Vec<(PathBuf, Value)> {
-    let Some(folder) = folder() else { return Vec::new() };
+    let Some(folder) = common::cases() else { return Vec::new() };
     let text = std::fs::read_to_string(folder.join(list)).unwrap();
     let all = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     all.filter(|case| case["kind"] == kind).map(|case| (folder.clone(), case)).collect()

@@ -1,5 +1,7 @@
 //! The warm hosts are run for real, by whatever python3 and node this machine has; a test says so where one is absent.
 
+mod common;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -23,8 +25,7 @@ struct Bench {
 impl Bench {
     /// `None` when the language is not installed.
     fn new(command: &'static str, modules: Value) -> Option<Self> {
-        if Command::new(command).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
-            eprintln!("skipped: {command} is not installed");
+        if !common::tool(command) {
             return None;
         }
         let dir = tempfile::tempdir().expect("a temporary folder");

@@ -1,7 +1,8 @@
 //! Every folder in `fixtures/invalid` is one way in which an input can be wrong, with what warmset must say of it.
 //!
-//! `expect.json` names the command line, the exit status, the diagnostics (code and place) and the functions that must
-//! still be there. Nothing but the named findings may be reported.
+//! `expect.json` names the command line, the exit status, the diagnostics (code and place), the functions that must
+//! still be there and, where it matters, their states: what could not be read is never `locked`. Nothing but the named
+//! findings may be reported, and each only once. People read the same on stderr.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -83,7 +84,8 @@ fn run(case: &Path, expect: &Value) -> Result<(), String> {
         serde_json::from_slice(&output.stdout).map_err(|e| format!("stdout is no JSON: {e}\n{stderr}"))?;
     let inventory = if args[0] == "scan" { result.clone() } else { scan(case)? };
     let mut found = BTreeSet::new();
-    for source in [&inventory, &result] {
+    let sources = if args[0] == "scan" { vec![&inventory] } else { vec![&inventory, &result] };
+    for source in sources {
         for d in source["diagnostics"].as_array().into_iter().flatten() {
             if d["reason"].as_str().is_none_or(str::is_empty) || d["next_step"].as_str().is_none_or(str::is_empty) {
                 return Err(format!("no reason or next step: {d}"));
@@ -91,7 +93,14 @@ fn run(case: &Path, expect: &Value) -> Result<(), String> {
             let line = d["line"].as_u64().unwrap_or(0);
             let file = d["file"].as_str().unwrap_or("");
             let place = if line == 0 { file.to_string() } else { format!("{file}:{line}") };
-            found.insert((d["code"].as_str().unwrap_or("").to_string(), place, d["severity"] == "note"));
+            let note = d["severity"] == "note";
+            if !note && !place.is_empty() && stderr.matches(&format!("--> {place}")).count() != 1 {
+                return Err(format!("stderr does not name {place} once:\n{stderr}"));
+            }
+            if !note && !stderr.contains(&format!("[{}]", d["code"].as_str().unwrap_or(""))) {
+                return Err(format!("stderr does not say {}:\n{stderr}", d["code"]));
+            }
+            found.insert((d["code"].as_str().unwrap_or("").to_string(), place, note));
         }
     }
     for (code, place) in &wanted {
@@ -112,6 +121,12 @@ fn run(case: &Path, expect: &Value) -> Result<(), String> {
             .filter_map(|f| f["function"].as_str())
             .collect(),
     };
+    for (id, state) in expect["states"].as_object().into_iter().flatten() {
+        let function = inventory["functions"].as_array().into_iter().flatten().find(|f| f["id"] == id.as_str());
+        if function.is_none_or(|f| &f["state"] != state) {
+            return Err(format!("`{id}` is not {state}: {}", function.map_or(&Value::Null, |f| &f["state"])));
+        }
+    }
     match functions.iter().find(|f| !ids.contains(f.as_str())) {
         Some(missing) => Err(format!("`{missing}` is gone; there are {ids:?}")),
         None => Ok(()),

@@ -1,5 +1,7 @@
 //! What `npm ci` makes of the locks that warmset writes. Needs npm and a registry: with `WARMSET_OFFLINE` set, without
-//! npm or without network the tests say so and pass.
+//! npm or without network the tests say so and pass, unless `WARMSET_REQUIRE_TOOLS=1`.
+
+mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -13,16 +15,16 @@ use warmset::model::PackageId;
 /// Runs a command; `None` (and a word why) where there is no npm or no network.
 fn run(folder: &Path, program: &str, arguments: &[&str]) -> Option<String> {
     if std::env::var_os("WARMSET_OFFLINE").is_some() {
-        println!("skipped: WARMSET_OFFLINE is set");
+        common::skip("WARMSET_OFFLINE is set");
         return None;
     }
     let Ok(output) = Command::new(program).args(arguments).current_dir(folder).output() else {
-        println!("skipped: no {program}");
+        common::skip(&format!("{program} is not installed"));
         return None;
     };
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     if ["ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ETIMEDOUT", "ENETUNREACH"].iter().any(|code| error.contains(code)) {
-        println!("skipped: no network");
+        common::skip("the npm registry cannot be reached");
         return None;
     }
     assert!(output.status.success(), "{program} {arguments:?}: {error}");

@@ -157,7 +157,7 @@ pub fn reason(why: WhyUnserved) -> &'static str {
         WhyUnserved::NothingToShare => "it loads nothing that an image could hold",
         WhyUnserved::Unresolved => "none of its packages has a known version",
         WhyUnserved::UnknownPlatform => "its platform is not known",
-        WhyUnserved::NotWorthIt => "an image for it would save less than the same memory saves elsewhere",
+        WhyUnserved::NotWorthIt => "an image for it would save nothing, or less than the same memory saves elsewhere",
         WhyUnserved::TooLarge => "no image that could serve it fits the budget",
         WhyUnserved::UnknownCost => "its packages have no known cost",
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::discover::{Defaults, Limits};
 use crate::model::codes;
-use crate::model::{Costs, Diagnostic, Inventory, Place, Plan, read};
+use crate::model::{Costs, Diagnostic, Inventory, Place, Plan, Severity, read};
 use crate::resolve::{self, Pins, ScanOptions};
 
 use super::args::FleetOptions;
@@ -86,6 +86,10 @@ pub fn scan(path: &Path, options: &FleetOptions, talk: Talk) -> Result<Inventory
     for file in &options.pins {
         pin_diagnostics.extend(pins.add(&file.display().to_string(), &text(file)?));
     }
+    if pin_diagnostics.iter().any(pins_unread) {
+        pin_diagnostics.sort();
+        return Err(Failure::Diagnostics(pin_diagnostics));
+    }
     let options = ScanOptions {
         defaults: Defaults {
             python: options.python.clone(),
@@ -102,6 +106,13 @@ pub fn scan(path: &Path, options: &FleetOptions, talk: Talk) -> Result<Inventory
     inventory.diagnostics.extend(pin_diagnostics);
     inventory.sort();
     Ok(inventory)
+}
+
+/// Whether a line or a whole file of pins could not be read: versions that the user asked for would be missing silently
+/// from every closure, so the option's value is refused.
+fn pins_unread(diagnostic: &Diagnostic) -> bool {
+    diagnostic.severity == Severity::Error
+        || [codes::REQUIREMENT_INVALID.id, codes::LOCK_UNSUPPORTED.id].contains(&diagnostic.code.as_str())
 }
 
 /// A table of costs that the user gives.

@@ -58,8 +58,9 @@ pub fn plan(inventory: &Inventory, plan: &Plan, diagnostics: &[Diagnostic], out:
     ));
     let sources: Vec<String> =
         plan.value_by_source.iter().map(|(source, share)| format!("{:.0} % {source}", share * 100.0)).collect();
-    let sources = if sources.is_empty() { "nothing rests on any".to_string() } else { sources.join(", ") };
-    text.push_str(&format!("{}  what is saved rests on costs that are {sources}\n", head("costs")));
+    if !sources.is_empty() {
+        text.push_str(&format!("{}  what is saved rests on costs that are {}\n", head("costs"), sources.join(", ")));
+    }
     text.push_str(&format!("{}  {}\n", head("found"), counts(diagnostics)));
     if let Some(out) = out {
         text.push_str(&format!("{}  {}\n", head("written"), paint(CYAN, out.display())));

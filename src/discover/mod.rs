@@ -110,9 +110,6 @@ pub fn discover(tree: &Tree, defaults: &Defaults) -> Discovery {
     folder::find(tree, defaults, &mut found);
     name_apart(&mut found);
     mark_shared_folders(&mut found.sites);
-    if found.sites.is_empty() && found.diagnostics.is_empty() {
-        found.diagnostics.push(Diagnostic::new(codes::NO_FUNCTIONS, Place::file("."), "no function was found here"));
-    }
     found.sites.sort_by(|a, b| a.id.cmp(&b.id));
     found.diagnostics.sort();
     found.diagnostics.dedup();

@@ -24,12 +24,12 @@ pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
     for path in tree.files() {
         match paths::file_name(path) {
             "serverless.yml" | "serverless.yaml" | "serverless.json" => read(tree, defaults, path, found),
-            "serverless.ts" | "serverless.js" | "serverless.mjs" | "serverless.cjs" => {
-                // Only a service description is worth a word; other files may have that name too.
-                if tree.text(path).is_ok_and(|text| text.contains("functions") && text.contains("provider")) {
-                    let reason = "the service is described by a program, which warmset does not run";
-                    found.diagnostics.push(Diagnostic::new(codes::TEMPLATE_UNRESOLVED, Place::file(path), reason));
-                }
+            // Only a service description is worth a word; other files may have that name too.
+            "serverless.ts" | "serverless.js" | "serverless.mjs" | "serverless.cjs"
+                if tree.text(path).is_ok_and(|text| text.contains("functions") && text.contains("provider")) =>
+            {
+                let reason = "the service is described by a program, which warmset does not run";
+                found.diagnostics.push(Diagnostic::new(codes::TEMPLATE_UNRESOLVED, Place::file(path), reason));
             }
             _ => {}
         }
@@ -220,10 +220,10 @@ impl Service<'_> {
             }
         }
         // serverless-python-requirements: `module` is the folder that is packaged.
-        if let Some(module) = body.get("module").and_then(Node::text).and_then(|m| paths::join(self.dir, m)) {
-            if self.tree.has_dir(&module) {
-                site.root = module;
-            }
+        if let Some(module) = body.get("module").and_then(Node::text).and_then(|m| paths::join(self.dir, m))
+            && self.tree.has_dir(&module)
+        {
+            site.root = module;
         }
         site.runtime = runtime.as_ref().map(|(text, _)| text.clone());
         let known = match &runtime {

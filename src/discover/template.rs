@@ -209,7 +209,7 @@ impl Template<'_> {
             // An unresolved runtime has been reported; a folder that says its version still tells the platform.
             _ => {
                 let language = site.handler_file.as_deref().and_then(runtime::language_of);
-                self.from_folder_only(language, &mut site);
+                self.read_folder_only(language, &mut site);
                 if property("Runtime").is_none() {
                     let reason = "the function declares no runtime";
                     diagnostics.push(Diagnostic::new(codes::RUNTIME_UNKNOWN, site.declared_at.clone(), reason));
@@ -220,7 +220,7 @@ impl Template<'_> {
         Some(site)
     }
 
-    fn from_folder_only(&self, language: Option<Language>, site: &mut Site) {
+    fn read_folder_only(&self, language: Option<Language>, site: &mut Site) {
         let Some(language) = language else { return };
         let near = site.handler_file.as_deref().map_or(site.root.as_str(), paths::parent);
         let wanted = version::wanted(self.tree, near, language, self.defaults.version(language));

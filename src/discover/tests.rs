@@ -268,5 +268,6 @@ fn ids_are_unique_and_both_places_are_named() {
 
 #[test]
 fn an_empty_fleet_says_so() {
-    assert_eq!(said(&run(&[("README.md", "")])), [". no-functions"]);
+    // That there is no function at all is said by the scan, which knows how many files it has seen.
+    assert!(said(&run(&[("README.md", "")])).is_empty());
 }

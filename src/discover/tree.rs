@@ -355,7 +355,7 @@ fn plain_text(mut bytes: Vec<u8>) -> Result<String, (crate::model::Code, u32, St
     if let Some(unit) = wide {
         let units = bytes[2..].chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
         let text: Result<String, _> = char::decode_utf16(units).collect();
-        let even = bytes.len() % 2 == 0;
+        let even = bytes.len().is_multiple_of(2);
         return match text {
             Ok(text) if even => Ok(text),
             _ => Err((codes::FILE_ENCODING, 0, "it starts as UTF-16 but is not valid UTF-16".into())),

@@ -234,7 +234,7 @@ impl Reader<'_> {
             }
             return;
         }
-        let Some(path) = paths::join(paths::parent(&at.file), value) else {
+        let Some(path) = paths::join(paths::parent(at.file), value) else {
             self.lost += 1;
             let reason = format!("`{}` is outside the scanned folder", pep508::shorten(value));
             return self.say(codes::INCLUDE_MISSING, at, reason);

@@ -34,7 +34,7 @@ codes! {
     TREE_TOO_DEEP = "tree-too-deep", Warning, "folders are nested deeper than warmset follows", "scan the inner folder by itself";
     // Finding functions
     NO_FUNCTIONS = "no-functions", Warning, "no function was found", "point warmset at a folder with a SAM template, a serverless.yml, or a manifest beside source files";
-    TEMPLATE_INVALID = "template-invalid", Error, "a template could not be parsed", "run the tool that deploys it to see the syntax error";
+    TEMPLATE_INVALID = "template-invalid", Error, "a template could not be parsed", "correct it at this line; the tool that deploys it may say more";
     TEMPLATE_POINTS_NOWHERE = "template-points-nowhere", Error, "a template names a code folder or handler that does not exist", "correct the path in the template, or build the function first";
     TEMPLATE_UNRESOLVED = "template-unresolved", Warning, "a value in a template is only known at deployment", "write it as a literal, or declare the function in a plain folder";
     RUNTIME_UNKNOWN = "runtime-unknown", Error, "the runtime is not one that warmset plans for", "use a Python or Node.js runtime, or remove the function from the scanned folder";

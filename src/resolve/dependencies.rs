@@ -135,6 +135,9 @@ impl<'a> Shelf<'a> {
             );
         }
         let lock = found.lock.as_deref().and_then(|file| self.lock(file, &mut out.diagnostics));
+        // What an unread lock would have said stays unknown; the manifest still says what is needed.
+        let unread = lock.as_deref().is_some_and(lock_is_unread);
+        let lock = lock.filter(|_| !unread);
         let manifest = found.manifest.as_deref().and_then(|file| self.manifest(file, &mut out.diagnostics));
         let roots = match (&lock, &manifest) {
             (Some(lock), manifest) => match lock.importers.get(&found.importer) {
@@ -191,6 +194,12 @@ impl<'a> Shelf<'a> {
         }
         if out.state != State::Locked && !out.declared.is_empty() {
             self.apply_pins(platform, &mut out);
+        }
+        if unread && out.state == State::Locked {
+            out.state = State::Unresolved;
+        }
+        if lock.as_deref().is_some_and(lost_lines) && matches!(out.state, State::Locked | State::Pinned) {
+            out.state = State::Partial;
         }
         for requirement in &out.unresolved {
             if out.state != State::Locked && lock.as_ref().is_none_or(|l| !l.complete) {
@@ -346,7 +355,19 @@ fn unreadable(kind: Kind, file: &str, diagnostic: Diagnostic) -> Lock {
     Lock { complete: true, diagnostics: vec![diagnostic], ..Lock::empty(kind, file) }
 }
 
-/// A lock that could not be parsed says nothing: not even that there is nothing to load.
+/// A lock of which nothing could be read says nothing: not even that there is nothing to load.
+fn lock_is_unread(lock: &Lock) -> bool {
+    lock.entries.is_empty() && lock.diagnostics.iter().any(Diagnostic::is_finding)
+}
+
+/// Whether lines of a requirements file could not be read: then those that could are not known to be all.
+fn lost_lines(lock: &Lock) -> bool {
+    let harmless = [codes::LOCK_CYCLE.id, codes::LOCK_INCOMPLETE.id];
+    lock.kind == Kind::Requirements
+        && lock.diagnostics.iter().any(|d| d.is_finding() && !harmless.contains(&d.code.as_str()))
+}
+
+/// A lock that could be parsed in part only.
 fn lock_is_broken(lock: &Lock) -> bool {
     lock.diagnostics.iter().any(|d| d.severity == Severity::Error)
 }

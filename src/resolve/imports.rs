@@ -195,7 +195,7 @@ impl<'a> Sources<'a> {
 }
 
 /// Whether the function fails without it: types are erased, and optional imports have another way.
-fn is_needed(kind: ImportKind) -> bool {
+pub(super) fn is_needed(kind: ImportKind) -> bool {
     matches!(kind, ImportKind::Runtime | ImportKind::Lazy | ImportKind::Dynamic)
 }
 

@@ -9,11 +9,11 @@ use rayon::prelude::*;
 use crate::discover::{self, Defaults, Limits, OpenError, Site, Tree};
 use crate::model::codes;
 use crate::model::inventory::{DEFAULT_TRUST_DOMAIN, FileCounts, Target};
-use crate::model::{Diagnostic, Function, ImportKind, Inventory, PackageId, Place};
+use crate::model::{Diagnostic, Function, ImportKind, Inventory, PackageId, Place, State};
 use crate::source;
 
 use super::dependencies::{Dependencies, Shelf, narrow};
-use super::imports::{Found, Known, Sources};
+use super::imports::{Found, Known, Sources, is_needed};
 use super::packages::Gathered;
 use super::pins::Pins;
 
@@ -160,6 +160,10 @@ fn function(site: &Site, dependencies: &Dependencies, imports: Vec<crate::model:
         dependencies.closure.iter().flat_map(|(_, closure)| closure.packages.keys().cloned()).collect();
     closure.sort();
     closure.dedup();
+    // Declaring nothing is a complete answer only when nothing is needed.
+    let silent = dependencies.lock.is_none() && dependencies.declared.is_empty();
+    let missing = imports.iter().any(|i| i.target == Target::Missing && is_needed(i.kind));
+    let state = if silent && missing { State::Unresolved } else { dependencies.state };
     Function {
         id: site.id.clone(),
         path: site.root.clone(),
@@ -170,7 +174,7 @@ fn function(site: &Site, dependencies: &Dependencies, imports: Vec<crate::model:
         declared_as: Some(site.declared_as.to_string()),
         trust_domain: DEFAULT_TRUST_DOMAIN.to_string(),
         weight: 1.0,
-        state: dependencies.state,
+        state,
         lock: dependencies.lock.clone(),
         environment: site.environment.clone(),
         imports,

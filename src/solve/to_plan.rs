@@ -75,7 +75,8 @@ pub fn to_plan(
     if solution.chosen.is_empty() && unserved.iter().any(|u| u.why == WhyUnserved::TooLarge) {
         let least = solution.smallest_mb.iter().flatten().copied().min_by(f64::total_cmp).unwrap_or(0.0);
         if least > options.budget_mb {
-            let reason = format!("the smallest image takes {least:.1} MB, the budget is {:.1} MB", options.budget_mb);
+            let reason =
+                format!("the smallest image takes {least:.1} MB, the budget is {} MB", round(options.budget_mb, 3));
             diagnostics.push(Diagnostic::new(codes::BUDGET_TOO_SMALL, Place::default(), reason));
         }
     }

@@ -42,8 +42,10 @@ pub fn imports(file: &str, bytes: &[u8]) -> FileImports {
         let reason = "the file is in UTF-16, which Node.js does not run";
         return refuse(Diagnostic::new(codes::FILE_ENCODING, Place::file(file), reason).next("save it as UTF-8"));
     }
-    if bytes.contains(&0) {
-        return refuse(Diagnostic::new(codes::FILE_BINARY, Place::file(file), "the file holds NUL bytes"));
+    if let Some(at) = bytes.iter().position(|&b| b == 0) {
+        let line = bytes[..at].iter().filter(|&&b| b == b'\n').count() + 1;
+        let place = Place::at(file, u32::try_from(line).unwrap_or(u32::MAX));
+        return refuse(Diagnostic::new(codes::FILE_BINARY, place, "the file holds NUL bytes"));
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     // Node.js puts a replacement character where bytes are no UTF-8, and runs the rest.

@@ -3,8 +3,8 @@
 /// Why bytes are no text that Python would read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Undecodable {
-    /// NUL bytes: no source at all.
-    Binary,
+    /// NUL bytes: no source at all. Line of the first.
+    Binary(u32),
     /// Bytes that the encoding does not have, or an encoding that is not read. Line (0: all of it) and reason.
     Encoding(u32, String),
 }
@@ -20,8 +20,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<String, Undecodable> {
         let reason = "the file is in UTF-16, which Python does not run".to_string();
         return Err(Undecodable::Encoding(0, reason));
     }
-    if bytes.contains(&0) {
-        return Err(Undecodable::Binary);
+    if let Some(at) = bytes.iter().position(|&b| b == 0) {
+        return Err(Undecodable::Binary(line_of(bytes, at)));
     }
     let (marked, bytes) = bytes.strip_prefix(BOM).map_or((false, bytes), |rest| (true, rest));
     let cookie = cookie(bytes);
@@ -154,6 +154,6 @@ mod tests {
         // A cookie in the third line, or behind code, is a comment like any other.
         assert_eq!(place(b"\n\n# coding: latin-1\n'\xe9'"), 4);
         assert_eq!(place(b"x = 1\n# coding: latin-1\n'\xe9'"), 3);
-        assert_eq!(decode(b"import os\0"), Err(Undecodable::Binary));
+        assert_eq!(decode(b"import os\0"), Err(Undecodable::Binary(1)));
     }
 }

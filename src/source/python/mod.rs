@@ -53,8 +53,8 @@ pub fn imports(file: &str, bytes: &[u8]) -> FileImports {
     let refuse = |diagnostic| FileImports { imports: Vec::new(), diagnostics: vec![diagnostic] };
     let text = match encoding::decode(bytes) {
         Ok(text) => text,
-        Err(encoding::Undecodable::Binary) => {
-            return refuse(Diagnostic::new(codes::FILE_BINARY, Place::file(file), "the file holds NUL bytes"));
+        Err(encoding::Undecodable::Binary(line)) => {
+            return refuse(Diagnostic::new(codes::FILE_BINARY, Place::at(file, line), "the file holds NUL bytes"));
         }
         Err(encoding::Undecodable::Encoding(line, reason)) => {
             return refuse(Diagnostic::new(codes::FILE_ENCODING, Place::at(file, line), reason));
