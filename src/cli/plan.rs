@@ -101,7 +101,8 @@ fn make(inventory: &mut Inventory, budget_mb: f64, options: &SolveOptions, talk:
     let solution = solve::plan(&problem, &options, &|progress| bar.message(&summary::progress(progress)));
     drop(bar);
     let modules = |id: &_| modules(&prices, id);
-    let plan = solve::to_plan(inventory, &classes, &problem, &solution, &options, &modules, &weights, diagnostics);
+    let context = solve::Context { modules: &modules, weights: &weights, diagnostics };
+    let plan = solve::to_plan(inventory, &classes, &problem, &solution, &options, context);
     let broken = verify::verify(&plan, inventory, &price, &language);
     if !broken.is_empty() {
         return Err(Failure::Message(format!(

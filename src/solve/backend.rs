@@ -54,27 +54,38 @@ fn add_rows(solver: &mut impl SolverModel, model: &Model, names: &[Variable]) {
     }
 }
 
-/// Solves by microlp, which gives its solution only, and proves it unless the time ran out.
-#[cfg(not(feature = "highs"))]
-pub fn solve(model: &Model, time_limit: Option<Duration>) -> Answer {
-    use good_lp::solvers::{Solution, SolutionStatus, WithTimeLimit};
+/// How long a solver may search. Without limits it goes on until it has a proof.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Effort {
+    /// Wall-clock time: the answer then depends on the machine.
+    pub time: Option<Duration>,
+    /// Branch-and-bound nodes: the answer is the same everywhere.
+    pub nodes: Option<u32>,
+}
 
+/// Solves by microlp. good_lp hides its node limit and its bound, so the problem beneath is solved directly.
+#[cfg(not(feature = "highs"))]
+pub fn solve(model: &Model, effort: Effort) -> Answer {
+    let nothing = Answer { values: None, bound: None };
     let (variables, names, objective) = build(model);
-    let mut solver = variables.maximise(objective).using(good_lp::microlp);
-    add_rows(&mut solver, model, &names);
-    if let Some(limit) = time_limit {
-        solver = solver.with_time_limit(limit.as_secs_f64());
+    let mut problem = variables.maximise(objective).using(good_lp::microlp);
+    add_rows(&mut problem, model, &names);
+    let mut options = microlp::SolveOptions::default();
+    options.time_limit = effort.time;
+    options.node_limit = effort.nodes.map(u64::from);
+    let Ok(outcome) = problem.as_inner().solve_with(options) else { return nothing };
+    let Some(solution) = outcome.solution() else { return nothing };
+    let values: Vec<f64> = solution.iter().map(|(_, value)| value).collect();
+    if values.len() != model.columns.len() {
+        return nothing;
     }
-    let Ok(solution) = solver.solve() else { return Answer { values: None, bound: None } };
-    let values: Vec<f64> = names.iter().map(|&name| solution.value(name)).collect();
-    let objective: f64 = values.iter().zip(&model.columns).map(|(value, column)| value * column.gain).sum();
-    let bound = matches!(solution.status(), SolutionStatus::Optimal).then_some(objective);
+    let bound = solution.stats().best_bound.filter(|bound| bound.is_finite());
     Answer { values: Some(values), bound }
 }
 
 /// Solves by HiGHS. good_lp hides the dual bound, so the model beneath it is solved directly.
 #[cfg(feature = "highs")]
-pub fn solve(model: &Model, time_limit: Option<Duration>) -> Answer {
+pub fn solve(model: &Model, effort: Effort) -> Answer {
     use highs::HighsSolutionStatus;
 
     let (variables, names, objective) = build(model);
@@ -86,7 +97,10 @@ pub fn solve(model: &Model, time_limit: Option<Duration>) -> Answer {
     let set = inner.try_set_option("mip_rel_gap", GAP).is_ok()
         && inner.try_set_option("random_seed", 1).is_ok()
         && inner.try_set_option("threads", 2).is_ok()
-        && time_limit.is_none_or(|limit| inner.try_set_option("time_limit", limit.as_secs_f64()).is_ok());
+        && effort.time.is_none_or(|limit| inner.try_set_option("time_limit", limit.as_secs_f64()).is_ok())
+        && effort.nodes.is_none_or(|nodes| {
+            inner.try_set_option("mip_max_nodes", i32::try_from(nodes).unwrap_or(i32::MAX)).is_ok()
+        });
     if !set {
         return nothing;
     }

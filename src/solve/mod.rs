@@ -21,6 +21,7 @@ use std::time::Duration;
 use crate::model::plan::{Method, Size, Status};
 use state::State;
 
+use backend::Effort;
 pub use greedy::Limits;
 pub use instance::Instance;
 pub use to_plan::{Context, to_plan};
@@ -98,6 +99,9 @@ pub fn instance(problem: &Problem, max_candidates: usize) -> Instance {
 /// Columns up to which the exact model is solved without being asked for: on parts of ReqBench microlp took at most 0.25 s
 /// there, up to 2.3 s below 2,000, and beyond that sometimes no end was seen.
 const AUTO_COLUMNS: usize = 1_000;
+/// Branch-and-bound nodes that it may then take. A number of nodes and not of seconds: the plan must be the same on every
+/// machine.
+const AUTO_NODES: u32 = 5_000;
 /// Relative gap below which a plan counts as optimal.
 const OPTIMAL: f64 = 1e-6;
 
@@ -167,7 +171,11 @@ pub fn plan(problem: &Problem, options: &Options, progress: &dyn Fn(Progress)) -
             let start = restricted(&small, &old, &best);
             let model = model::model(&small, &limits, &start);
             progress(Progress::Exact { variables: model.columns.len(), constraints: model.rows.len() });
-            let answer = backend::solve(&model, options.time_limit);
+            let effort = match options.exact {
+                Exact::Always => Effort { time: options.time_limit, nodes: None },
+                _ => Effort { time: options.time_limit, nodes: Some(AUTO_NODES) },
+            };
+            let answer = backend::solve(&model, effort);
             take_exact(&instance, &limits, &old, answer, &mut best, &mut bound, &mut method);
             progress(Progress::Incumbent(best.objective()));
             progress(Progress::Bound(bound));

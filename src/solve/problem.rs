@@ -333,9 +333,9 @@ impl LeftOut {
             "packages with unknown requirements, which no locked closure holds, are not preloaded",
         );
         say(
-            codes::LOCK_INCOMPLETE,
+            codes::REQUIRES_UNKNOWN,
             &self.requirement_absent,
-            "packages require something that no closure on their platform holds, and are not preloaded",
+            "packages require something that no closure on their platform names at a version, and are not preloaded",
         );
         say(
             codes::VERSIONS_CLASH,
