@@ -51,11 +51,23 @@ pub fn not_planned_for(text: &str, place: Place) -> Diagnostic {
 /// Whether a runtime name is one of a language that warmset does not plan for, rather than a slip of the pen.
 pub fn is_other_language(text: &str) -> bool {
     let text = text.trim().to_ascii_lowercase();
-    let family = text.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
-    matches!(
-        family,
-        "java" | "go" | "dotnet" | "dotnetcore" | "ruby" | "php" | "provided" | "rust" | "swift" | "binary" | "docker"
-    )
+    let (family, rest) = text.split_at(text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len()));
+    let is_version = rest.is_empty() || rest.starts_with(|c: char| c.is_ascii_digit() || c == '.');
+    is_version
+        && matches!(
+            family,
+            "java"
+                | "go"
+                | "dotnet"
+                | "dotnetcore"
+                | "ruby"
+                | "php"
+                | "provided"
+                | "rust"
+                | "swift"
+                | "binary"
+                | "docker"
+        )
 }
 
 /// A version as the platform spells it, when it is one that is planned for: `3.11.4`, `311` and `3.11` give `3.11`;

@@ -346,7 +346,9 @@ impl Service<'_> {
 
     /// Layers of the function, or else of the provider: ARNs, and `Ref`s to the service's own `layers`.
     fn layers(&self, body: &Node) -> Vec<Layer> {
-        let Some(list) = body.get("layers").or_else(|| self.root.at(&["provider", "layers"])) else { return Vec::new() };
+        let Some(list) = body.get("layers").or_else(|| self.root.at(&["provider", "layers"])) else {
+            return Vec::new();
+        };
         let included = list.text().and_then(|text| self.node(text));
         included.as_ref().unwrap_or(list).items().iter().map(|item| self.layer(item)).collect()
     }
