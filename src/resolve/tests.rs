@@ -38,7 +38,7 @@ const NODE_HANDLER: &str = "export const handler = async (event) => event;\n";
 #[test]
 fn what_the_deploying_program_needs_is_not_the_functions() {
     let python = format!("import requests\n{HANDLER}");
-    let node = format!("import {{ parse }} from 'date-fns';\n{NODE_HANDLER}");
+    let node = format!("import {{ parse }} from 'date-fns';\nparse('x');\n{NODE_HANDLER}");
     let found = inventory(&[
         ("py/cdk.json", "{}"),
         ("py/requirements.txt", "aws-cdk-lib==2.100.0\nconstructs\n"),
