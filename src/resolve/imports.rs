@@ -20,6 +20,7 @@ pub struct Sources<'a> {
     tree: &'a Tree,
     files: Memo<String, FileImports>,
     aliases: Aliases<'a>,
+    installed: Memo<String, bool>,
 }
 
 /// What a function may mean by a name.
@@ -51,7 +52,7 @@ impl Found {
 impl<'a> Sources<'a> {
     /// Nothing is parsed yet.
     pub fn new(tree: &'a Tree) -> Self {
-        Self { tree, files: Memo::new(), aliases: Aliases::new(tree) }
+        Self { tree, files: Memo::new(), aliases: Aliases::new(tree), installed: Memo::new() }
     }
 
     /// Number of files parsed so far.
@@ -147,6 +148,15 @@ impl<'a> Sources<'a> {
         found
     }
 
+    /// Whether an installer wrote the folder (a `.dist-info` folder lies in it): what its packages import is not the
+    /// function's to declare.
+    fn is_installed(&self, folder: &str) -> bool {
+        self.tree.under(folder).any(|file| {
+            let inner = file.strip_prefix(folder).unwrap_or(file).trim_start_matches('/');
+            inner.split('/').next().is_some_and(|first| first.ends_with(".dist-info"))
+        })
+    }
+
     fn all_sources(&self, site: &Site, nested: &[&str], language: Language) -> Vec<String> {
         let inside = |file: &str, dir: &str| file.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'));
         self.tree
@@ -176,9 +186,16 @@ impl<'a> Sources<'a> {
         };
         match platform.language {
             Language::Python => {
-                let roots = python_roots(site, file);
-                if let Some(files) = roots.iter().find_map(|root| local::python_local(root, file, raw, &contains)) {
-                    return (vec![Target::Local], files);
+                let found = names::distributions_for(&raw.module, &raw.names, &known.locked, &known.declared);
+                for root in python_roots(site, file) {
+                    let Some(files) = local::python_local(&root, file, raw, &contains) else { continue };
+                    let layer = root != site.root;
+                    if layer && found != Match::None {
+                        // The layer's own list says what lies installed in it.
+                        break;
+                    }
+                    let installed = layer && *self.installed.get(&root, || self.is_installed(&root));
+                    return (vec![Target::Local], if installed { Vec::new() } else { files });
                 }
                 let top = raw.module.split('.').next().unwrap_or("");
                 if raw.module.starts_with('.') {
@@ -187,7 +204,6 @@ impl<'a> Sources<'a> {
                 if stdlib::is_python_stdlib(top, platform.version_pair().1) {
                     return (vec![Target::Stdlib], Vec::new());
                 }
-                let found = names::distributions_for(&raw.module, &raw.names, &known.locked, &known.declared);
                 let targets = match found {
                     Match::One(package) => vec![Target::Package { package }],
                     Match::Several(packages) => {

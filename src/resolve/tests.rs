@@ -91,6 +91,16 @@ Resources:
     Type: AWS::Serverless::Function
 ";
     let app = format!("import shared.models\nimport numpy.linalg\nimport numpy as np\nimport tools\n{HANDLER}");
+    let vendor = "from shared import models\nimport pika\ndef lambda_handler(event, context):\n    pass\n";
+    let template = &format!(
+        "{template}  Vendored:
+    Type: AWS::Serverless::Function
+    Properties: {{CodeUri: other, Layers: [!Ref Vendor]}}
+  Vendor:
+    Type: AWS::Serverless::LayerVersion
+    Properties: {{ContentUri: layers/vendor}}
+"
+    );
     let found = inventory(&[
         ("template.yaml", template),
         ("fn/app.py", &app),
@@ -98,6 +108,10 @@ Resources:
         ("layers/libs/python/shared/__init__.py", ""),
         ("layers/libs/python/shared/models.py", "from .base import Base\nimport decimal\n"),
         ("layers/libs/python/shared/base.py", "import json\n"),
+        ("other/app.py", vendor),
+        ("other/shared/models.py", ""),
+        ("layers/vendor/python/pika/__init__.py", "import ConfigParser\n"),
+        ("layers/vendor/python/pika-1.3.2.dist-info/METADATA", ""),
     ]);
     let states = states(&found);
     assert_eq!(states["Own"], (State::Pinned, vec!["numpy"]));
@@ -118,6 +132,8 @@ Resources:
                 .to_string(),
         ]
     );
+    // Found in its layer, whose installed packages are not read.
+    assert_eq!(states["Vendored"], (State::Locked, vec![]));
     let own = found.functions.iter().find(|f| f.id == "Own").unwrap();
     let files: Vec<&str> = own.imports.iter().map(|i| i.file.as_str()).collect();
     assert!(files.contains(&"layers/libs/python/shared/base.py"), "{files:?}");
