@@ -24,7 +24,7 @@ pub fn run(command: &GraphCommand, talk: Talk) -> Result<Outcome, Failure> {
     let price = |id: &_, platform: &_| prices.get(id, platform).map(|p| (p.load_ms, p.resident_mb));
     // Pictures and tables are for eyes; the others are for programs and hold everything.
     let top = match command.format {
-        GraphFormat::Text | GraphFormat::Svg => command.top,
+        GraphFormat::Text | GraphFormat::Dot | GraphFormat::Svg => command.top,
         _ => usize::MAX,
     };
     let graph = cooccurrence::graph(&classes(&inventory), &price, command.min_functions, top);

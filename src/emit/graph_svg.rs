@@ -23,7 +23,7 @@ const GREY: &str = "#8c96a3";
 /// Room between labels on the circle, px.
 const LABEL_PITCH: f64 = 17.0;
 /// Width of a character of a label, px, with some to spare.
-const CHARACTER: f64 = 6.9;
+const CHARACTER: f64 = 6.6;
 /// Room left free between two communities, in labels.
 const GAP: f64 = 1.2;
 /// Curves kept for each bundle, the strongest first: more would only be ink.
@@ -112,8 +112,6 @@ fn place(graph: &Graph) -> Picture<'_> {
     let slots = graph.bundles.len() as f64 + GAP * gaps as f64;
     let radius = (slots * LABEL_PITCH / TAU).max(SMALLEST_RADIUS);
     let most = graph.bundles.iter().map(Bundle::value).fold(0.0, f64::max);
-    let longest = graph.bundles.iter().map(|b| label(b).0.chars().count()).max().unwrap_or(0);
-    let margin = 40.0 + CHARACTER * longest as f64;
     let (mut placed, mut at) = (BTreeMap::new(), 0.0);
     for (i, community) in order.iter().enumerate() {
         if i > 0 && !(alone.contains(community) && alone.contains(&order[i - 1])) {
@@ -126,8 +124,16 @@ fn place(graph: &Graph) -> Picture<'_> {
             at += 1.0;
         }
     }
-    let centre = radius + margin;
-    Picture { graph, placed, order, alone, step: TAU / slots, radius, cx: centre, cy: centre }
+    // As far as the labels reach, so that little paper stays empty.
+    let reach = |of: fn(f64) -> f64| {
+        let far = placed.values().map(|p| {
+            let length = radius + p.size + 10.0 + CHARACTER * label(p.bundle).0.chars().count() as f64;
+            of(p.angle).abs() * length
+        });
+        far.fold(radius, f64::max) + 24.0
+    };
+    let (cx, cy) = (reach(f64::cos), reach(f64::sin));
+    Picture { graph, placed, order, alone, step: TAU / slots, radius, cx, cy }
 }
 
 /// Communities so that each follows the one that it has most in common with; the lonely last.
@@ -294,7 +300,7 @@ impl Picture<'_> {
                 self.graph.bundles.len(),
                 self.graph.classes.iter().map(|c| c.functions).sum::<usize>()
             ),
-            "“+53”: and 53 packages more that exactly the same functions load".into(),
+            "“+N”: and N packages more that exactly the same functions load".into(),
             "a dot’s area is the time that all functions spend loading it".into(),
             "a curve is as strong as the share of functions that load both".into(),
         ] {
@@ -324,7 +330,13 @@ impl Picture<'_> {
         if !self.alone.is_empty() {
             y += 23.0;
             dot(out, left + 6.0, y - 4.0, 6.0, GREY);
-            text(out, "row", left + 20.0, y, &format!("{} that occur with no other package", self.alone.len()));
+            text(
+                out,
+                "row",
+                left + 20.0,
+                y,
+                &format!("{} that no function loads with another", count(self.alone.len(), "bundle")),
+            );
         }
         y += 36.0;
         text(out, "head", left, y, "Would save most if shared");
