@@ -149,7 +149,7 @@ pub struct GraphCommand {
     /// Leave out packages that fewer functions than this load.
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub min_functions: usize,
-    /// Draw at most this many packages, the most widely used first (text and SVG only).
+    /// Show at most this many bundles of packages that never occur apart, the most widely used first (text, DOT, SVG).
     #[arg(long, default_value_t = 200, value_name = "N")]
     pub top: usize,
 }

@@ -4,8 +4,8 @@ use serde_json::json;
 
 use crate::cost::{self, Prices};
 use crate::emit::{findings, json as artefact};
-use crate::model::{Severity, read};
-use crate::solve::check;
+use crate::model::{Diagnostic, Place, Severity, codes, read};
+use crate::solve::{check, verify};
 
 use super::Outcome;
 use super::args::{CheckCommand, CheckFormat};
@@ -28,6 +28,15 @@ pub fn run(command: &CheckCommand, talk: Talk) -> Result<Outcome, Failure> {
         Some(text) => Some(cost::read("costs.json", &text)?),
         None => None,
     };
+    if let (Some(before), Some(costs)) = (&before, &planned_costs) {
+        let prices = Prices::new(costs);
+        let broken = verify::verify(&plan, before, &|id, p| prices.get(id, p).map(Into::into), &|l| prices.language(l));
+        if !broken.is_empty() {
+            let place = Place::file(plan_file.display().to_string());
+            let say = |reason| Diagnostic::new(codes::PLAN_BROKEN, place.clone(), reason);
+            return Err(Failure::Diagnostics(broken.into_iter().map(say).collect()));
+        }
+    }
     let now = load::inventory(&command.input, &command.options, talk)?;
     if now.functions.is_empty() {
         return Err(Failure::Message(format!(

@@ -26,6 +26,12 @@ pub fn run(command: &ExplainCommand, talk: Talk) -> Result<Outcome, Failure> {
             }
         }
         None => {
+            if command.input.is_dir() && !command.input.join("plan.json").is_file() {
+                return Err(Failure::Message(format!(
+                    "{} holds no plan.json: name a plan folder, or also a package to see why it is in the closure",
+                    command.input.display()
+                )));
+            }
             let (plan, folder) = load::plan(&command.input)?;
             let inventory = load::inventory_file(&folder.join("inventory.json"))?;
             explain::function(&inventory, &command.function).map_err(|e| Failure::Message(e.to_string()))?;
@@ -112,24 +118,27 @@ impl Choice<'_> {
 
     fn text(&self) -> String {
         let mut text = format!(
-            "{} loads {:.1} ms of packages at a cold start and is expected to have {} of them\n",
+            "{} loads {} packages at a cold start, {:.1} ms; cold starts expected: {}\n",
             paint(BOLD, self.function),
+            self.closure,
             self.load_ms,
             self.weight
         );
         match (&self.got, self.why_not) {
             (Some((image, saved)), _) => {
                 text.push_str(&format!(
-                    "it is served by {}: {} of its {} packages are loaded there ({:.1} ms), the swap costs {:.1} ms, so {:.1} ms are saved\n",
+                    "served by {}: {:.1} ms of packages are loaded there ({} of {}), the swap costs {:.1} ms\n  \
+                     saved {:.1} ms, still loads {:.1} ms itself\n",
                     paint(BOLD, &image.id),
+                    image.load_ms,
                     image.packages.len(),
                     self.closure,
-                    image.load_ms,
                     image.swap_ms,
-                    saved
+                    saved,
+                    (self.load_ms - image.load_ms).max(0.0)
                 ));
             }
-            (None, Some(why)) => text.push_str(&format!("it starts cold: {}\n", reason(why))),
+            (None, Some(why)) => text.push_str(&format!("starts cold: {}\n", reason(why))),
             (None, None) => text.push_str("it is not in the plan\n"),
         }
         if self.others.is_empty() {
@@ -154,11 +163,11 @@ impl Choice<'_> {
 /// Why a function starts cold, in words.
 pub fn reason(why: WhyUnserved) -> &'static str {
     match why {
-        WhyUnserved::NothingToShare => "it loads nothing that an image could hold",
-        WhyUnserved::Unresolved => "none of its packages has a known version",
-        WhyUnserved::UnknownPlatform => "its platform is not known",
-        WhyUnserved::NotWorthIt => "an image for it would save nothing, or less than the same memory saves elsewhere",
-        WhyUnserved::TooLarge => "no image that could serve it fits the budget",
-        WhyUnserved::UnknownCost => "its packages have no known cost",
+        WhyUnserved::NothingToShare => "nothing is loaded that an image could hold",
+        WhyUnserved::Unresolved => "no package has a known version",
+        WhyUnserved::UnknownPlatform => "the platform is not known",
+        WhyUnserved::NotWorthIt => "an image would save nothing, or less than the same memory saves elsewhere",
+        WhyUnserved::TooLarge => "no image that could serve fits the budget",
+        WhyUnserved::UnknownCost => "the packages have no known cost",
     }
 }

@@ -2,8 +2,10 @@
 
 use crate::cost::{self, Prices};
 use crate::emit::{graph_dot, graph_graphml, graph_svg, json};
+use crate::graph::bundles::Bundle;
 use crate::graph::classes::classes;
 use crate::graph::cooccurrence::{self, Graph};
+use crate::model::PackageId;
 
 use super::Outcome;
 use super::args::{GraphCommand, GraphFormat};
@@ -24,7 +26,7 @@ pub fn run(command: &GraphCommand, talk: Talk) -> Result<Outcome, Failure> {
     let price = |id: &_, platform: &_| prices.get(id, platform).map(|p| (p.load_ms, p.resident_mb));
     // Pictures and tables are for eyes; the others are for programs and hold everything.
     let top = match command.format {
-        GraphFormat::Text | GraphFormat::Svg => command.top,
+        GraphFormat::Text | GraphFormat::Dot | GraphFormat::Svg => command.top,
         _ => usize::MAX,
     };
     let graph = cooccurrence::graph(&classes(&inventory), &price, command.min_functions, top);
@@ -46,10 +48,17 @@ pub fn run(command: &GraphCommand, talk: Talk) -> Result<Outcome, Failure> {
     Ok(Outcome::of(&diagnostics))
 }
 
+/// The package that stands for a bundle, and how many more there are.
+fn name(bundle: &Bundle) -> String {
+    let first = bundle.packages.first().map(PackageId::spec).unwrap_or_default();
+    if bundle.packages.len() > 1 { format!("{first} +{}", bundle.packages.len() - 1) } else { first }
+}
+
 fn text(graph: &Graph) -> String {
     let mut out = format!(
-        "{} packages, {} pairs, {} classes, {} communities\n",
+        "{} packages in {} bundles, {} pairs, {} classes, {} communities\n",
         graph.packages.len(),
+        graph.bundles.len(),
         graph.pairs.len(),
         graph.classes.len(),
         graph.communities.len()
@@ -58,17 +67,17 @@ fn text(graph: &Graph) -> String {
         out.push_str(&format!("\n{}\n{}", paint(BOLD, title), table.render()));
     };
     let mut pairs = Table::new(&["packages", "", ">functions", ">jaccard", ">saves ms", ">saves MB"]);
-    for pair in graph.pairs.iter().take(ROWS) {
+    for link in graph.links.iter().take(ROWS) {
         pairs.row(vec![
-            pair.a.spec(),
-            pair.b.spec(),
-            pair.functions.to_string(),
-            format!("{:.2}", pair.jaccard),
-            format!("{:.1}", pair.saves_ms),
-            format!("{:.1}", pair.saves_mb),
+            name(&graph.bundles[link.a]),
+            name(&graph.bundles[link.b]),
+            link.functions.to_string(),
+            format!("{:.2}", link.jaccard),
+            format!("{:.1}", link.saves_ms),
+            format!("{:.1}", link.saves_mb),
         ]);
     }
-    section("pairs that would save most if they were shared", pairs);
+    section("would save most if shared (+N: and N packages that the same functions load)", pairs);
     let mut communities = Table::new(&["community", ">packages", ">functions"]);
     for community in graph.communities.iter().take(ROWS) {
         communities.row(vec![community.name.clone(), community.packages.to_string(), community.functions.to_string()]);

@@ -73,13 +73,7 @@ fn make(inventory: &mut Inventory, budget_mb: f64, options: &SolveOptions, talk:
     let prices = Prices::new(&costs);
 
     let classes = classes(inventory);
-    let price = |id: &_, platform: &_| {
-        prices.get(id, platform).map(|p| solve::Price {
-            load_ms: p.load_ms,
-            resident_mb: p.resident_mb,
-            source: p.source,
-        })
-    };
+    let price = |id: &_, platform: &_| prices.get(id, platform).map(Into::into);
     let language = |language| prices.language(language);
     let (problem, left_out) = solve::problem(inventory, &classes, &price, &language);
     diagnostics.extend(left_out);

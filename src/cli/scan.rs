@@ -1,9 +1,9 @@
 //! `warmset scan`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::emit::json;
-use crate::model::{Inventory, State};
+use crate::model::{Inventory, Platform, State};
 
 use super::Outcome;
 use super::args::{ScanCommand, TextFormat};
@@ -58,30 +58,45 @@ fn state(state: State) -> String {
 
 /// Functions by platform and by state, packages, files.
 pub fn totals(inventory: &Inventory) -> String {
-    let mut platforms: BTreeMap<String, usize> = BTreeMap::new();
+    let mut platforms: BTreeMap<Option<&Platform>, usize> = BTreeMap::new();
     let mut states: BTreeMap<State, usize> = BTreeMap::new();
     for function in &inventory.functions {
-        let platform = function.platform.as_ref().map_or_else(|| "unknown platform".into(), ToString::to_string);
-        *platforms.entry(platform).or_default() += 1;
+        *platforms.entry(function.platform.as_ref()).or_default() += 1;
         *states.entry(function.state).or_default() += 1;
     }
-    let list = |counts: Vec<(String, usize)>| {
-        counts.into_iter().map(|(name, n)| format!("{n} {name}")).collect::<Vec<_>>().join(", ")
-    };
+    // What is the same for all is said once.
+    let system = |p: &Platform| p.to_string().split_once('-').map(|(_, rest)| rest.to_string()).unwrap_or_default();
+    let systems: BTreeSet<String> = platforms.keys().flatten().map(|p| system(p)).collect();
+    let common = if systems.len() == 1 { systems.first() } else { None };
+    let list: Vec<String> = platforms
+        .iter()
+        .map(|(platform, n)| match (platform, common) {
+            (Some(p), Some(_)) => format!("{n} {}{}", p.language, p.version),
+            (Some(p), None) => format!("{n} {p}"),
+            (None, _) => format!("{n} of unknown platform"),
+        })
+        .collect();
+    let mut functions = inventory.functions.len().to_string();
+    if !list.is_empty() {
+        functions.push_str(&format!(": {}", list.join(", ")));
+    }
+    if let Some(common) = common {
+        functions.push_str(&format!(" ({common})"));
+    }
     let named = |s: &State| match s {
         State::Locked => "locked",
         State::Pinned => "pinned",
         State::Partial => "partly pinned",
         State::Unresolved => "unresolved",
     };
+    let closures: Vec<String> = states.iter().map(|(s, n)| format!("{n} {}", named(s))).collect();
+    let head = |name: &str| paint(BOLD, format!("{name:<11}"));
     format!(
-        "{}  {} ({})\n{}  {}\n{}  {} packages at a version; {} of {} sources read in {} files\n",
-        paint(BOLD, "functions"),
-        inventory.functions.len(),
-        list(platforms.into_iter().collect()),
-        paint(BOLD, "closures "),
-        list(states.iter().map(|(s, n)| (named(s).to_string(), *n)).collect()),
-        paint(BOLD, "packages "),
+        "{}{functions}\n{}{}\n{}{} at a version; {} of {} sources read among {} files\n",
+        head("functions"),
+        head("closures"),
+        if closures.is_empty() { "none".to_string() } else { closures.join(", ") },
+        head("packages"),
         inventory.packages.len(),
         inventory.files.read,
         inventory.files.sources,

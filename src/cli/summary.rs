@@ -1,8 +1,9 @@
 //! The summary that a person reads at the end of `warmset plan`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use crate::model::inventory::Target;
 use crate::model::plan::{Status, WhyUnserved};
 use crate::model::{Diagnostic, Image, Inventory, Plan, Severity};
 use crate::solve::Progress;
@@ -12,119 +13,184 @@ use super::scan;
 use super::table::Table;
 use super::talk::{BOLD, CYAN, DIM, GREEN, paint};
 
+/// Columns that text is wrapped to.
+const WIDTH: usize = 100;
+/// Where text begins after a heading.
+const INDENT: usize = 11;
+
 /// Functions, images, memory, savings, proof, costs, diagnostics.
 pub fn plan(inventory: &Inventory, plan: &Plan, diagnostics: &[Diagnostic], out: Option<&Path>) -> String {
     let mut text = scan::totals(inventory);
     text.push('\n');
     if plan.images.is_empty() {
-        text.push_str("no image is worth keeping under this budget\n");
+        text.push_str("no image is worth keeping under this budget\n\n");
     } else {
-        text.push_str(&images(plan));
+        text.push_str(&images(plan, inventory));
     }
-    text.push('\n');
     text.push_str(&unserved(plan));
-    let head = |name: &str| paint(BOLD, format!("{name:<9}"));
-    text.push_str(&format!(
-        "{}  {:.1} of {:.1} MB in {} images\n",
-        head("memory"),
-        plan.memory_mb,
-        plan.budget_mb,
-        plan.images.len()
-    ));
-    text.push_str(&format!(
-        "{}  {} of all load time: {:.1} of {:.1} ms for each round of cold starts ({} weights)\n",
-        head("saved"),
-        paint(GREEN, format!("{:.1} %", plan.saved_share * 100.0)),
-        plan.objective,
-        plan.total_ms,
-        plan.weights
-    ));
+    let mut line = |name: &str, said: &str| {
+        text.push_str(&format!("{}{}\n", paint(BOLD, format!("{name:<INDENT$}")), wrap(said, INDENT)));
+    };
+    line("memory", &format!("{:.1} of {:.1} MB in {}", plan.memory_mb, plan.budget_mb, images_of(plan.images.len())));
+    let saved = paint(GREEN, format!("{:.1} %", plan.saved_share * 100.0));
+    let weights = if plan.weights == "uniform" { "every function weighs 1" } else { &plan.weights };
+    line("saved", &format!("{saved} of all load time: {:.1} of {:.1} ms ({weights})", plan.objective, plan.total_ms));
     let proof = match plan.status {
         Status::Optimal => "optimal".to_string(),
-        Status::Feasible => format!("at most {:.2} % below the best", plan.gap * 100.0),
+        Status::Feasible => format!("gap {:.2} %: no plan saves more than the bound", plan.gap * 100.0),
         Status::Empty => "nothing to choose".to_string(),
     };
-    text.push_str(&format!(
-        "{}  objective {:.1} ms, bound {:.1} ms, gap {:.2} %: {proof}\n{:9}  {} by {}, bound by {}; relative to {}\n",
-        head("proof"),
-        plan.objective,
-        plan.bound,
-        plan.gap * 100.0,
+    line("proof", &format!("objective {:.1} ms, bound {:.1} ms, {proof}", plan.objective, plan.bound));
+    line(
         "",
-        plan.images.len(),
-        plan.method.plan,
-        plan.method.bound,
-        plan.bound_covers
-    ));
+        &format!("plan by {}, bound by {}, relative to {}", plan.method.plan, plan.method.bound, plan.bound_covers),
+    );
     let sources: Vec<String> =
         plan.value_by_source.iter().map(|(source, share)| format!("{:.0} % {source}", share * 100.0)).collect();
     if !sources.is_empty() {
-        text.push_str(&format!("{}  what is saved rests on costs that are {}\n", head("costs"), sources.join(", ")));
+        line("costs", &format!("{} (share of what is saved that rests on each source)", sources.join(", ")));
     }
-    text.push_str(&format!("{}  {}\n", head("found"), counts(diagnostics)));
+    line("found", &counts(diagnostics));
     if let Some(out) = out {
-        text.push_str(&format!("{}  {}\n", head("written"), paint(CYAN, out.display())));
+        line("written", &paint(CYAN, out.display()));
     }
     text
 }
 
-fn images(plan: &Plan) -> String {
-    let mut table = Table::new(&["image", ">serves", ">saves ms", ">adds MB", ">packages", "holds"]);
-    for image in &plan.images {
-        let depth = depth(plan, image);
-        let name = if depth == 0 {
-            paint(BOLD, &image.id)
-        } else {
-            format!("{}└ {}", "  ".repeat(depth - 1), paint(BOLD, &image.id))
-        };
+fn images_of(n: usize) -> String {
+    format!("{n} image{}", if n == 1 { "" } else { "s" })
+}
+
+/// Breaks at blanks so that lines end before [`WIDTH`]; those after the first are indented.
+fn wrap(text: &str, indent: usize) -> String {
+    let mut out = String::new();
+    let mut column = indent;
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if column > indent && column + 1 + length > WIDTH {
+            out.push('\n');
+            out.push_str(&" ".repeat(indent));
+            column = indent;
+        } else if column > indent {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += length;
+    }
+    out
+}
+
+/// As many names as fit a line, and how many are left.
+fn some(names: &[&str], indent: usize) -> String {
+    let mut out = String::new();
+    for (at, name) in names.iter().enumerate() {
+        let rest = names.len() - at;
+        let comma = if at == 0 { "" } else { ", " };
+        // Room for `, +123`.
+        if at > 0 && indent + out.chars().count() + comma.len() + name.chars().count() + 6 > WIDTH {
+            return format!("{out}, +{rest}");
+        }
+        out.push_str(comma);
+        out.push_str(name);
+    }
+    out
+}
+
+fn images(plan: &Plan, inventory: &Inventory) -> String {
+    let mut table = Table::new(&["image", ">serves", ">saves ms", ">adds MB", ">packages"]);
+    let tree = tree(plan);
+    for (depth, image) in &tree {
+        let stem = if *depth == 0 { String::new() } else { format!("{}└ ", "  ".repeat(depth - 1)) };
         table.row(vec![
-            name,
+            format!("{stem}{}", paint(BOLD, &image.id)),
             image.serves.to_string(),
             format!("{:.1}", image.saved_ms),
             format!("{:.1}", image.added_mb),
             image.packages.len().to_string(),
-            holds(plan, image),
         ]);
     }
-    let mut text = table.render();
-    text.push_str(&format!("  {}\n", paint(DIM, "└ is forked from the image above it and shares its memory")));
-    for image in &plan.images {
+    let rendered = table.render();
+    let mut lines = rendered.lines();
+    let mut text = format!("{}\n", lines.next().unwrap_or_default());
+    for (line, (depth, image)) in lines.zip(&tree) {
+        let indent = 4 + 2 * depth;
         let served: Vec<&str> =
             plan.assignments.iter().filter(|a| a.image == image.id).map(|a| a.function.as_str()).collect();
-        let more = if served.len() > 6 { format!(" and {} more", served.len() - 6) } else { String::new() };
-        let first = served.iter().take(6).copied().collect::<Vec<_>>().join(", ");
-        let who =
-            if served.is_empty() { "nobody itself; it is a parent".to_string() } else { format!("{first}{more}") };
-        text.push_str(&format!("  {} serves {who}\n", image.id));
+        let held = added(plan, inventory, image);
+        let held: Vec<&str> = held.iter().map(String::as_str).collect();
+        let who = if served.is_empty() {
+            "no function itself: others are forked from it".to_string()
+        } else {
+            some(&served, indent + 7)
+        };
+        let pad = " ".repeat(indent);
+        text.push_str(&format!("{line}\n{pad}{} ", paint(DIM, if *depth == 0 { "holds " } else { "adds  " })));
+        text.push_str(&format!("{}\n{pad}{} {who}\n", some(&held, indent + 7), paint(DIM, "serves")));
     }
+    if tree.iter().any(|(depth, _)| *depth > 0) {
+        text.push_str(&format!("  {}\n", paint(DIM, "└ forked from the image above it, whose memory it shares")));
+    }
+    text.push('\n');
     text
 }
 
-fn depth(plan: &Plan, image: &Image) -> usize {
-    let mut depth = 0;
-    let mut at = image.parent.as_deref();
-    while let Some(parent) = at.and_then(|id| plan.images.iter().find(|i| i.id == id)) {
-        depth += 1;
-        if depth > plan.images.len() {
-            break;
-        }
-        at = parent.parent.as_deref();
+/// Every image under its parent, with how many it stands on; what saves most with its children first.
+fn tree(plan: &Plan) -> Vec<(usize, &Image)> {
+    let known: BTreeSet<&str> = plan.images.iter().map(|i| i.id.as_str()).collect();
+    let mut children: BTreeMap<Option<&str>, Vec<&Image>> = BTreeMap::new();
+    for image in &plan.images {
+        children.entry(image.parent.as_deref().filter(|p| known.contains(p))).or_default().push(image);
     }
-    depth
+    // Parents stand before children in a plan, so going backwards every image has its sum when its parent needs it.
+    let mut sums: BTreeMap<&str, f64> = plan.images.iter().map(|i| (i.id.as_str(), i.saved_ms)).collect();
+    for image in plan.images.iter().rev() {
+        if let Some(parent) = &image.parent {
+            let own = sums.get(image.id.as_str()).copied().unwrap_or(0.0);
+            if let Some(sum) = sums.get_mut(parent.as_str()) {
+                *sum += own;
+            }
+        }
+    }
+    for siblings in children.values_mut() {
+        // The last is taken first below.
+        siblings.sort_by(|a, b| sums[a.id.as_str()].total_cmp(&sums[b.id.as_str()]).then(b.id.cmp(&a.id)));
+    }
+    let mut stack: Vec<(usize, &Image)> =
+        children.remove(&None).unwrap_or_default().into_iter().map(|i| (0, i)).collect();
+    let mut out = Vec::with_capacity(plan.images.len());
+    while let Some((depth, image)) = stack.pop() {
+        out.push((depth, image));
+        // Taken out, so that parents in a circle end.
+        stack.extend(children.remove(&Some(image.id.as_str())).unwrap_or_default().into_iter().map(|i| (depth + 1, i)));
+    }
+    out
 }
 
-/// What it adds to its parent: the modules that it preloads say most in the fewest words.
-fn holds(plan: &Plan, image: &Image) -> String {
+/// Names of what it adds to its parent: those that most of its functions import first, as they say what it is for.
+fn added(plan: &Plan, inventory: &Inventory, image: &Image) -> Vec<String> {
     let parent = image.parent.as_deref().and_then(|id| plan.images.iter().find(|i| i.id == id));
-    let names: Vec<&str> = image
-        .packages
-        .iter()
-        .filter(|p| parent.is_none_or(|parent| !parent.packages.contains(p)))
-        .map(|spec| spec.get(1..).and_then(|s| s.find(['=', '@'])).map_or(spec.as_str(), |at| &spec[..=at]))
-        .collect();
-    let more = if names.len() > 4 { format!(" +{}", names.len() - 4) } else { String::new() };
-    let plus = if parent.is_some() { "+ " } else { "" };
-    format!("{plus}{}{more}", names.iter().take(4).copied().collect::<Vec<_>>().join(", "))
+    let held: BTreeSet<_> = parent.into_iter().flat_map(Image::package_ids).collect();
+    let served: BTreeSet<&str> =
+        plan.assignments.iter().filter(|a| a.image == image.id).map(|a| a.function.as_str()).collect();
+    let mut imported: BTreeMap<&str, usize> = BTreeMap::new();
+    for function in inventory.functions.iter().filter(|f| served.contains(f.id.as_str())) {
+        let names: BTreeSet<&str> = function
+            .imports
+            .iter()
+            .filter_map(|i| match &i.target {
+                Target::Package { package } => Some(package.as_str()),
+                _ => None,
+            })
+            .collect();
+        for name in names {
+            *imported.entry(name).or_default() += 1;
+        }
+    }
+    let mut names: Vec<String> =
+        image.package_ids().into_iter().filter(|id| !held.contains(id)).map(|id| id.name).collect();
+    names.sort_by_key(|name| std::cmp::Reverse(imported.get(name.as_str()).copied().unwrap_or(0)));
+    names
 }
 
 fn unserved(plan: &Plan) -> String {
@@ -135,16 +201,24 @@ fn unserved(plan: &Plan) -> String {
     for function in &plan.unserved {
         *by_reason.entry(function.why).or_default() += 1;
     }
-    let mut text = format!("{}  {} functions start cold\n", paint(BOLD, "unserved "), plan.unserved.len());
+    let n = plan.unserved.len();
+    let mut text = format!(
+        "{}{n} function{}\n",
+        paint(BOLD, format!("{:<INDENT$}", "cold")),
+        if n == 1 { " starts cold" } else { "s start cold" }
+    );
     for (why, count) in by_reason {
-        text.push_str(&format!("{:11}{count}: {}\n", "", explain::reason(why)));
+        text.push_str(&format!("{:INDENT$}{count:>3}  {}\n", "", explain::reason(why)));
     }
     text
 }
 
 fn counts(diagnostics: &[Diagnostic]) -> String {
-    let of = |severity| diagnostics.iter().filter(|d| d.severity == severity).count();
-    format!("{} errors, {} warnings, {} notes", of(Severity::Error), of(Severity::Warning), of(Severity::Note))
+    let of = |severity, what: &str| {
+        let n = diagnostics.iter().filter(|d| d.severity == severity).count();
+        format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+    };
+    [of(Severity::Error, "error"), of(Severity::Warning, "warning"), of(Severity::Note, "note")].join(", ")
 }
 
 /// One line of progress.
@@ -158,5 +232,21 @@ pub fn progress(progress: Progress) -> String {
         Progress::Exact { variables, constraints } => {
             format!("exact model: {variables} variables, {constraints} constraints")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_wrapped_at_blanks_and_lists_say_how_many_are_left() {
+        let wrapped = wrap(&"word ".repeat(30), 11);
+        // 11 + 17 words of 5 less the last blank are 95; one more would be 100, which still fits.
+        assert_eq!(wrapped.lines().next().map(str::len), Some(18 * 5 - 1));
+        assert!(wrapped.lines().nth(1).is_some_and(|l| l.starts_with("           word")));
+        assert_eq!(some(&["a", "b"], 0), "a, b");
+        let long = "x".repeat(60);
+        assert_eq!(some(&[&long, &long, &long], 0), format!("{long}, +2"));
     }
 }

@@ -177,6 +177,7 @@ fn site(
         environment: BTreeMap::new(),
         aws_lambda: entry.lambda,
         entry: None,
+        layers: Vec::new(),
     };
     platform_from_folder(tree, defaults, language, &mut site, &mut found.diagnostics);
     site

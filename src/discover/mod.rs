@@ -90,6 +90,17 @@ pub struct Site {
     /// When the code folder is shared with other functions: the file from which this function's own sources are
     /// reached by local imports. Absent when everything in the folder is this function's.
     pub entry: Option<String>,
+    /// Lambda layers that the function is deployed with.
+    pub layers: Vec<Layer>,
+}
+
+/// A Lambda layer: a folder that is unpacked to `/opt` beside the function's code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layer {
+    /// As declared, for people: a name in the template or an ARN.
+    pub text: String,
+    /// Its content, where that is a folder of the fleet.
+    pub folder: Option<String>,
 }
 
 /// What was found.

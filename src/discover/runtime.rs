@@ -1,6 +1,6 @@
 //! Runtime names of providers, and the Python and Node versions that warmset plans for.
 
-use crate::model::Language;
+use crate::model::{Diagnostic, Language, Place, Severity, codes};
 
 /// Python minor versions planned for, as `3.N`.
 pub const PYTHON_MINORS: std::ops::RangeInclusive<u32> = 6..=14;
@@ -23,7 +23,7 @@ pub fn parse(text: &str) -> Runtime {
     let text = text.trim().to_ascii_lowercase();
     let (language, rest) = if let Some(rest) = text.strip_prefix("python") {
         (Language::Python, rest)
-    } else if let Some(rest) = text.strip_prefix("nodejs").or_else(|| text.strip_prefix("node")) {
+    } else if let Some(rest) = ["nodejs", "node.js", "node"].iter().find_map(|name| text.strip_prefix(name)) {
         (Language::Node, rest)
     } else {
         return Runtime::Unknown;
@@ -36,6 +36,38 @@ pub fn parse(text: &str) -> Runtime {
         return Runtime::Language(language);
     }
     version(language, rest).map_or(Runtime::Unknown, |v| Runtime::Version(language, v))
+}
+
+/// What to say of a runtime that [`parse`] does not know: a fleet may well hold functions in other languages.
+pub fn not_planned_for(text: &str, place: Place) -> Diagnostic {
+    let reason = format!("runtime `{text}` is not one that warmset plans for");
+    let mut diagnostic = Diagnostic::new(codes::RUNTIME_UNKNOWN, place, reason);
+    if is_other_language(text) {
+        diagnostic.severity = Severity::Note;
+    }
+    diagnostic
+}
+
+/// Whether a runtime name is one of a language that warmset does not plan for, rather than a slip of the pen.
+pub fn is_other_language(text: &str) -> bool {
+    let text = text.trim().to_ascii_lowercase();
+    let (family, rest) = text.split_at(text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len()));
+    let is_version = rest.is_empty() || rest.starts_with(|c: char| c.is_ascii_digit() || c == '.');
+    is_version
+        && matches!(
+            family,
+            "java"
+                | "go"
+                | "dotnet"
+                | "dotnetcore"
+                | "ruby"
+                | "php"
+                | "provided"
+                | "rust"
+                | "swift"
+                | "binary"
+                | "docker"
+        )
 }
 
 /// A version as the platform spells it, when it is one that is planned for: `3.11.4`, `311` and `3.11` give `3.11`;
@@ -97,11 +129,22 @@ mod tests {
             ("nodejs:20", node("20")),
             ("node|18", node("18")),
             ("nodejs12.13", node("12")),
+            ("Node.js14.18", node("14")),
             ("python3", Runtime::Language(Language::Python)),
             ("nodejs:default", Runtime::Language(Language::Node)),
             ("nodejs", Runtime::Language(Language::Node)),
         ] {
             assert_eq!(parse(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn other_languages_are_told_from_slips() {
+        for text in ["java25", "provided.al2023", "go1.x", "dotnet8", "dotnetcore2.1", "Php7", "ruby3.2"] {
+            assert!(is_other_language(text), "{text}");
+        }
+        for text in ["python3.99", "nodejs8.10", "JAVA_VERSION", "gopher", "", "javascript"] {
+            assert!(!is_other_language(text), "{text}");
         }
     }
 

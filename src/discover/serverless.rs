@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use super::doc::{self, Entry, Node, Value};
 use super::runtime::{self, Runtime};
 use super::tree::Tree;
-use super::{Defaults, Discovery, Site, handler, paths, platform_from_folder, version};
+use super::{Defaults, Discovery, Layer, Site, handler, paths, platform_from_folder, version};
 use crate::model::codes;
 use crate::model::inventory::PlatformSource;
 use crate::model::{Diagnostic, Language, Place, Severity};
@@ -201,6 +201,7 @@ impl Service<'_> {
             environment: self.environment(body),
             aws_lambda: provider == "aws",
             entry: None,
+            layers: Vec::new(),
         };
         if let Some(image) = body.entry("image") {
             return self.image(image, file, site, diagnostics);
@@ -226,6 +227,7 @@ impl Service<'_> {
             site.root = module;
         }
         site.runtime = runtime.as_ref().map(|(text, _)| text.clone());
+        site.layers = self.layers(body);
         let known = match &runtime {
             Some((text, _)) => runtime::parse(text),
             // The framework's own default is Node.js; an unresolved runtime is something else and has been reported.
@@ -237,8 +239,7 @@ impl Service<'_> {
             Runtime::Unknown => None,
         };
         if let (Some((text, place)), Runtime::Unknown) = (&runtime, &known) {
-            let reason = format!("runtime `{text}` is not one that warmset plans for");
-            diagnostics.push(Diagnostic::new(codes::RUNTIME_UNKNOWN, place.clone(), reason));
+            diagnostics.push(runtime::not_planned_for(text, place.clone()));
             return Some(site);
         }
         self.locate(&mut site, &provider, language, file, handler_line, diagnostics);
@@ -341,6 +342,36 @@ impl Service<'_> {
             }
         }
         Some(site)
+    }
+
+    /// Layers of the function, or else of the provider: ARNs, and `Ref`s to the service's own `layers`.
+    fn layers(&self, body: &Node) -> Vec<Layer> {
+        let Some(list) = body.get("layers").or_else(|| self.root.at(&["provider", "layers"])) else {
+            return Vec::new();
+        };
+        let included = list.text().and_then(|text| self.node(text));
+        included.as_ref().unwrap_or(list).items().iter().map(|item| self.layer(item)).collect()
+    }
+
+    fn layer(&self, item: &Node) -> Layer {
+        let Some(logical) = super::values::referred(item) else {
+            let text = item.text().map(|t| self.text(t).unwrap_or_else(|| t.to_string()));
+            return Layer { text: text.unwrap_or_else(|| "a layer".into()), folder: None };
+        };
+        // The framework calls the resource of layer `my-libs` `MyDashlibsLambdaLayer`.
+        let own = self.root.get("layers").into_iter().flat_map(Node::entries).find(|layer| {
+            let name = layer.key.replace('-', "Dash").replace('_', "Underscore");
+            let mut letters = name.chars();
+            let first = letters.next().map(|c| c.to_ascii_uppercase());
+            first.into_iter().chain(letters).collect::<String>() + "LambdaLayer" == logical
+        });
+        let folder = own
+            .and_then(|layer| layer.value.get("path"))
+            .and_then(Node::text)
+            .and_then(|path| self.text(path))
+            .and_then(|path| paths::join(self.dir, &path))
+            .filter(|path| self.tree.has_dir(path));
+        Layer { text: logical.to_string(), folder }
     }
 
     fn environment(&self, body: &Node) -> BTreeMap<String, String> {

@@ -13,7 +13,7 @@ use super::doc::{self, Entry, Node};
 use super::runtime::{self, Runtime};
 use super::tree::Tree;
 use super::values::{self, Unknown};
-use super::{Defaults, Discovery, Site, handler, paths, platform_from_folder, version};
+use super::{Defaults, Discovery, Layer, Site, handler, paths, platform_from_folder, version};
 use crate::model::codes;
 use crate::model::inventory::PlatformSource;
 use crate::model::{Diagnostic, Language, Place};
@@ -165,10 +165,10 @@ impl Template<'_> {
             environment: self.environment(resource, sam),
             aws_lambda: true,
             entry: None,
+            layers: self.layers(resource, sam),
         };
         let unplanned = if let (Some((text, line)), Some(Runtime::Unknown)) = (&runtime, &known) {
-            let reason = format!("runtime `{text}` is not one that warmset plans for");
-            diagnostics.push(Diagnostic::new(codes::RUNTIME_UNKNOWN, self.at(*line), reason));
+            diagnostics.push(runtime::not_planned_for(text, self.at(*line)));
             true
         } else {
             false
@@ -278,6 +278,33 @@ impl Template<'_> {
         // The function's own variables come last and win.
         let entries = global.into_iter().chain(own).flat_map(Node::entries);
         entries.filter_map(|e| Some((e.key.clone(), values::literal(self.root, &e.value).ok()?))).collect()
+    }
+
+    /// The function's own layers and, for SAM, those of `Globals`, which SAM adds to them.
+    fn layers(&self, resource: &Entry, sam: bool) -> Vec<Layer> {
+        let own = resource.value.at(&["Properties", "Layers"]);
+        let global = self.root.at(&["Globals", "Function", "Layers"]).filter(|_| sam);
+        global.into_iter().chain(own).flat_map(Node::items).map(|item| self.layer(item)).collect()
+    }
+
+    fn layer(&self, item: &Node) -> Layer {
+        let Some(name) = values::referred(item) else {
+            let text = values::literal(self.root, item).or_else(|u| values::sketch(item).ok_or(u));
+            return Layer { text: text.unwrap_or_else(|unknown| unknown.why), folder: None };
+        };
+        let content = self.root.get("Resources").and_then(|r| r.get(name)).and_then(|resource| {
+            match resource.get("Type").and_then(Node::text)? {
+                "AWS::Serverless::LayerVersion" => resource.at(&["Properties", "ContentUri"]),
+                "AWS::Lambda::LayerVersion" => resource.at(&["Properties", "Content"]),
+                _ => None,
+            }
+        });
+        let folder = content
+            .and_then(|content| values::literal(self.root, content).ok())
+            .and_then(|text| paths::join(self.dir, &text))
+            .filter(|path| self.tree.has_dir(path))
+            .map(|path| self.tree.real(&path).into_owned());
+        Layer { text: name.to_string(), folder }
     }
 
     fn code(&self, resource: &Entry, sam: bool) -> Code {

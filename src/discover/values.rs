@@ -34,6 +34,22 @@ fn intrinsic(node: &Node) -> Option<(&str, &Node, Option<&str>)> {
     }
 }
 
+/// The resource or parameter that a value is a plain reference to.
+pub fn referred(node: &Node) -> Option<&str> {
+    match intrinsic(node)? {
+        ("Ref", _, name) => name,
+        _ => None,
+    }
+}
+
+/// What `!Sub` is given, unfilled, to show to people.
+pub fn sketch(node: &Node) -> Option<String> {
+    match intrinsic(node)? {
+        ("Sub", _, Some(text)) => Some(text.to_string()),
+        _ => None,
+    }
+}
+
 /// The literal text of a value in a template.
 ///
 /// # Errors

@@ -4,26 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::view::View;
+use super::xml::escape;
 use crate::model::plan::{Status, WhyUnserved};
 use crate::model::{Diagnostic, Inventory, PackageId, Plan, State};
 
 const STYLE: &str = include_str!("report.css");
-
-/// Text as it stands in an element or a quoted attribute.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
-}
 
 /// A number with thousands separated by a thin space, and one decimal below 100.
 fn number(value: f64) -> String {
@@ -77,7 +62,7 @@ pub fn report(
          <style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>Warm images for {title}</h1>\n<p>{}</p>\n</header>\n<main>\n",
         summary_sentence(plan, inventory)
     );
-    figures(&mut out, plan);
+    figures(&mut out, plan, inventory);
     memory(&mut out, plan, views);
     images(&mut out, plan, views);
     functions(&mut out, plan, inventory);
@@ -89,43 +74,69 @@ pub fn report(
 
 fn summary_sentence(plan: &Plan, inventory: &Inventory) -> String {
     let images = plan.images.len();
+    let (plural, verb) = if images == 1 { ("", "s") } else { ("s", "") };
     format!(
-        "{images} image{} serve{} {} of {} functions and save{} {} of what they load at a cold start, in {} MB of {} MB.",
-        if images == 1 { "" } else { "s" },
-        if images == 1 { "s" } else { "" },
+        "{images} image{plural} serve{verb} {} of {} functions and save{verb} {} of all load time at cold starts, \
+         in {} of {} MB.",
         plan.assignments.len(),
         inventory.functions.len(),
-        if images == 1 { "s" } else { "" },
         percent(plan.saved_share),
         number(plan.memory_mb),
         number(plan.budget_mb),
     )
 }
 
-fn figures(out: &mut String, plan: &Plan) {
-    let status = match plan.status {
-        Status::Optimal => "optimal over the candidates",
-        Status::Feasible => "feasible",
-        Status::Empty => "nothing to share",
+/// `2 locked, 1 pinned`, in the order of the keys.
+fn counted<K: Ord>(of: impl Iterator<Item = K>, name: impl Fn(&K) -> String) -> String {
+    let mut counts: BTreeMap<K, usize> = BTreeMap::new();
+    for key in of {
+        *counts.entry(key).or_default() += 1;
+    }
+    counts.iter().map(|(key, n)| format!("{n} {}", name(key))).collect::<Vec<_>>().join(", ")
+}
+
+fn figures(out: &mut String, plan: &Plan, inventory: &Inventory) {
+    let functions = &inventory.functions;
+    let states = counted(functions.iter().map(|f| f.state), |s| state(*s).to_string());
+    let platforms = counted(functions.iter().map(|f| f.platform.as_ref()), |p| {
+        p.map_or_else(|| "of unknown platform".to_string(), |p| format!("{} {}", p.language, p.version))
+    });
+    let proof = match plan.status {
+        Status::Optimal => "optimal".to_string(),
+        Status::Feasible => format!("gap {}", percent(plan.gap)),
+        Status::Empty => "nothing to share".to_string(),
     };
     let rows = [
+        ("Functions", functions.len().to_string(), format!("{states}; {platforms}")),
         (
             "Load time saved",
             percent(plan.saved_share),
-            format!("{} of {} ms in the period", number(plan.objective), number(plan.total_ms)),
-        ),
-        (
-            "Gap to the bound",
-            percent(plan.gap),
-            format!("no plan from {} saves more than {} ms", plan.bound_covers, number(plan.bound)),
-        ),
-        ("Status", status.to_string(), format!("plan by {}, bound by {}", plan.method.plan, plan.method.bound)),
-        (
-            "Cold starts",
-            plan.weights.clone(),
             format!(
-                "{} functions in {} classes, {} candidate images",
-                plan.size.functions, plan.size.classes, plan.size.candidates
+                "{} of {} ms in the planning period; weights: {}",
+                number(plan.objective),
+                number(plan.total_ms),
+                plan.weights
+            ),
+        ),
+        (
+            "Memory",
+            format!("{} MB", number(plan.memory_mb)),
+            format!(
+                "of {} MB, in {} image{}",
+                number(plan.budget_mb),
+                plan.images.len(),
+                if plan.images.len() == 1 { "" } else { "s" }
+            ),
+        ),
+        (
+            "Proof",
+            proof,
+            format!(
+                "saves {} ms; nothing saves more than {} ms. Plan by {}, bound by {}",
+                number(plan.objective),
+                number(plan.bound),
+                plan.method.plan,
+                plan.method.bound
             ),
         ),
     ];
@@ -140,7 +151,13 @@ fn figures(out: &mut String, plan: &Plan) {
             escape(&note)
         );
     }
-    out.push_str("</dl>\n</section>\n");
+    let _ = writeln!(
+        out,
+        "</dl>\n<p><small>The bound is relative to {} ({} classes of functions, {} candidate images).</small></p>\n</section>",
+        escape(&plan.bound_covers),
+        plan.size.classes,
+        plan.size.candidates
+    );
 }
 
 /// One bar of the budget, a segment an image.
@@ -187,7 +204,7 @@ fn images(out: &mut String, plan: &Plan, views: &[View<'_>]) {
         let image = view.image;
         let _ = write!(
             out,
-            "<tr id=\"{}\"><th scope=\"row\"><i class=\"chip c{}\" aria-hidden=\"true\"></i><code>{0}</code><br><small>{}{}</small></th><td>{}</td><td>{}</td>",
+            "<tr id=\"{}\"><th scope=\"row\"><i class=\"chip c{}\" aria-hidden=\"true\"></i><code>{0}</code><br><small>{}{}</small></th><td data-l=\"Packages\">{}</td><td data-l=\"Serves\">{}</td>",
             escape(&image.id),
             at % 6,
             escape(&image.platform.to_string()),
@@ -197,7 +214,8 @@ fn images(out: &mut String, plan: &Plan, views: &[View<'_>]) {
         );
         let _ = writeln!(
             out,
-            "<td class=\"n\">{}{}</td><td class=\"n\">{}{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
+            "<td class=\"n\" data-l=\"Saves, ms\">{}{}</td><td class=\"n\" data-l=\"Adds, MB\">{}{}</td>\
+             <td class=\"n\" data-l=\"Load, ms\">{}</td><td class=\"n\" data-l=\"Swap, ms\">{}</td></tr>",
             number(image.saved_ms),
             bar(image.saved_ms, most, "save"),
             number(image.added_mb),
@@ -238,9 +256,10 @@ fn folded(items: &[String], what: &str) -> String {
 fn functions(out: &mut String, plan: &Plan, inventory: &Inventory) {
     out.push_str(
         "<section aria-labelledby=\"h-functions\">\n<h2 id=\"h-functions\">Functions</h2>\n\
+         <p><small>Saves and Loads are for one cold start: what the image spares it, and what it still loads itself.</small></p>\n\
          <div class=\"scroll\" role=\"region\" aria-labelledby=\"h-functions\" tabindex=\"0\">\n<table>\n<thead><tr><th scope=\"col\">Function</th>\
          <th scope=\"col\">Platform</th><th scope=\"col\">State</th><th scope=\"col\">Image</th><th scope=\"col\" class=\"n\">Weight</th>\
-         <th scope=\"col\" class=\"n\">Saved a start, ms</th><th scope=\"col\" class=\"n\">Still loads, ms</th></tr></thead>\n<tbody>\n",
+         <th scope=\"col\" class=\"n\">Saves, ms</th><th scope=\"col\" class=\"n\">Loads, ms</th></tr></thead>\n<tbody>\n",
     );
     let assigned: BTreeMap<&str, _> = plan.assignments.iter().map(|a| (a.function.as_str(), a)).collect();
     let unserved: BTreeMap<&str, _> = plan.unserved.iter().map(|u| (u.function.as_str(), u)).collect();
@@ -263,11 +282,21 @@ fn functions(out: &mut String, plan: &Plan, inventory: &Inventory) {
             };
         let _ = writeln!(
             out,
-            "<tr><th scope=\"row\">{}<br><small>{}</small></th><td>{}</td><td><span class=\"state {3}\">{3}</span></td>\
-             <td>{image}</td><td class=\"n\">{weight}</td><td class=\"n\">{saved}</td><td class=\"n\">{rest}</td></tr>",
+            "<tr><th scope=\"row\">{}{}</th><td data-l=\"Platform\" class=\"k\">{}</td>\
+             <td data-l=\"State\"><span class=\"state {3}\">{3}</span></td><td data-l=\"Image\">{image}</td>\
+             <td class=\"n\" data-l=\"Weight\">{weight}</td><td class=\"n\" data-l=\"Saves, ms\">{saved}</td>\
+             <td class=\"n\" data-l=\"Loads, ms\">{rest}</td></tr>",
             escape(&function.id),
-            escape(&function.path),
-            escape(&function.platform.as_ref().map_or("unknown".to_string(), ToString::to_string)),
+            if function.path == function.id {
+                String::new()
+            } else {
+                format!("<br><small>{}</small>", escape(&function.path))
+            },
+            function.platform.as_ref().map_or("unknown".to_string(), |p| {
+                let whole = p.to_string();
+                let (version, system) = whole.split_once('-').unwrap_or((&whole, ""));
+                format!("{}<br><small>{}</small>", escape(version), escape(system))
+            }),
             state(function.state),
         );
     }
@@ -305,7 +334,7 @@ fn sources(out: &mut String, plan: &Plan) {
     for (source, share) in &plan.value_by_source {
         let _ = writeln!(
             out,
-            "<tr><th scope=\"row\">{source}</th><td class=\"n\">{}{}</td></tr>",
+            "<tr><th scope=\"row\">{source}</th><td class=\"n\" data-l=\"Share\">{}{}</td></tr>",
             percent(*share),
             bar(*share, 1.0, "save")
         );
@@ -328,8 +357,8 @@ fn findings(out: &mut String, diagnostics: &[&Diagnostic]) {
             diagnostic.function.as_deref().map_or(String::new(), |f| format!("<br><small>{}</small>", escape(f)));
         let _ = writeln!(
             out,
-            "<tr><th scope=\"row\"><code>{}</code>{function}</th><td><span class=\"{1}\">{1}</span> <code>{2}</code><br>{3}</td><td>{4}</td></tr>",
-            escape(&diagnostic.place.to_string()),
+            "<tr><th scope=\"row\"><code>{}</code>{function}</th><td data-l=\"What\"><span class=\"{1}\">{1}</span> <code>{2}</code><br>{3}</td><td data-l=\"Next step\">{4}</td></tr>",
+            escape(&place(diagnostic)),
             diagnostic.severity,
             escape(&diagnostic.code),
             escape(&diagnostic.reason),
@@ -337,6 +366,11 @@ fn findings(out: &mut String, diagnostics: &[&Diagnostic]) {
         );
     }
     out.push_str("</tbody>\n</table>\n</div>\n</section>\n");
+}
+
+/// Where, or that it concerns no single place.
+fn place(diagnostic: &Diagnostic) -> String {
+    if diagnostic.place.file.is_empty() { "the fleet".to_string() } else { diagnostic.place.to_string() }
 }
 
 #[cfg(test)]

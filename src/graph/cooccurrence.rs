@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
 
+use super::bundles::{self, Bundle, Link};
 use super::classes::Class;
 use super::communities::communities;
 use crate::model::units::round;
@@ -24,6 +25,10 @@ pub struct Graph {
     pub packages: Vec<Node>,
     /// Sorted by what they would save, the most first.
     pub pairs: Vec<Pair>,
+    /// Packages that never occur apart; those that most functions load first.
+    pub bundles: Vec<Bundle>,
+    /// Bundles that occur together; sorted by what they would save, the most first.
+    pub links: Vec<Link>,
     /// Sorted by weight, the heaviest first.
     pub classes: Vec<ClassSummary>,
     /// Packages that occur together more than with others; the one that most functions load first.
@@ -43,6 +48,8 @@ pub struct Node {
     pub load_ms: Option<f64>,
     /// Exclusive resident MB, likewise.
     pub resident_mb: Option<f64>,
+    /// Index into [`Graph::bundles`].
+    pub bundle: usize,
     /// Index into [`Graph::communities`].
     pub community: usize,
 }
@@ -85,7 +92,7 @@ pub struct ClassSummary {
 /// Packages that occur together more than with others.
 #[derive(Debug, Clone, Serialize)]
 pub struct Community {
-    /// Its most widely used packages.
+    /// The packages of it that take the fleet longest to load.
     pub name: String,
     /// How many packages.
     pub packages: usize,
@@ -99,8 +106,8 @@ struct Count {
     weight: f64,
 }
 
-/// Builds the graph of the packages that at least `min_functions` functions load, at most `top` of them (those that
-/// most functions load; the smaller id wins a tie).
+/// Builds the graph of the packages that at least `min_functions` functions load, in at most `top` bundles (those that
+/// most functions load, see [`bundles::bundles`]).
 pub fn graph(classes: &[Class], price: &PriceOf<'_>, min_functions: usize, top: usize) -> Graph {
     let mut totals: BTreeMap<&PackageId, Count> = BTreeMap::new();
     for class in classes {
@@ -110,11 +117,11 @@ pub fn graph(classes: &[Class], price: &PriceOf<'_>, min_functions: usize, top: 
             count.weight += class.weight;
         }
     }
-    let mut ranked: Vec<(&PackageId, Count)> =
-        totals.into_iter().filter(|(_, c)| c.functions >= min_functions.max(1)).collect();
-    ranked.sort_by(|a, b| b.1.functions.cmp(&a.1.functions).then_with(|| a.0.cmp(b.0)));
-    ranked.truncate(top);
-    ranked.sort_by(|a, b| a.0.cmp(b.0));
+    let mut bundles = bundles::bundles(classes, price, min_functions, top);
+    let bundle_of: BTreeMap<PackageId, usize> =
+        bundles.iter().enumerate().flat_map(|(at, b)| b.packages.iter().map(move |id| (id.clone(), at))).collect();
+    // Sorted by id, as the map is.
+    let ranked: Vec<(&PackageId, Count)> = totals.into_iter().filter(|(id, _)| bundle_of.contains_key(*id)).collect();
     let index: HashMap<&PackageId, usize> = ranked.iter().enumerate().map(|(i, (id, _))| (*id, i)).collect();
 
     // Shared memory needs a shared process, so counts are kept by platform and trust domain.
@@ -141,7 +148,6 @@ pub fn graph(classes: &[Class], price: &PriceOf<'_>, min_functions: usize, top: 
         by_pair.entry((a, b)).or_default().push((group, count));
     }
     let mut pairs: Vec<Pair> = Vec::with_capacity(by_pair.len());
-    let mut edges: Vec<(usize, usize, f64)> = Vec::with_capacity(by_pair.len());
     for ((a, b), mut counts) in by_pair {
         counts.sort_by_key(|(group, _)| *group);
         let functions: usize = counts.iter().map(|(_, c)| c.functions).sum();
@@ -154,7 +160,6 @@ pub fn graph(classes: &[Class], price: &PriceOf<'_>, min_functions: usize, top: 
             saves_ms += count.weight * (load_a + load_b);
             saves_mb += (count.functions - 1) as f64 * (mb_a + mb_b);
         }
-        edges.push((a, b, jaccard));
         pairs.push(Pair {
             a: ranked[a].0.clone(),
             b: ranked[b].0.clone(),
@@ -166,12 +171,13 @@ pub fn graph(classes: &[Class], price: &PriceOf<'_>, min_functions: usize, top: 
     }
     pairs.sort_by(|x, y| y.saves_ms.total_cmp(&x.saves_ms).then_with(|| (&x.a, &x.b).cmp(&(&y.a, &y.b))));
 
-    let found = communities(ranked.len(), &edges);
-    let (order, summaries) = describe(classes, &ranked, &found);
+    let links = bundles::links(classes, &bundles, price);
+    let edges: Vec<(usize, usize, f64)> = links.iter().map(|l| (l.a, l.b, l.jaccard)).collect();
+    let found = communities(bundles.len(), &edges);
+    let communities = describe(classes, &mut bundles, &found);
     let packages = ranked
         .iter()
-        .enumerate()
-        .map(|(i, (id, count))| {
+        .map(|(id, count)| {
             let prices: Vec<(f64, f64)> = platform_of.values().filter_map(|p| price(id, p)).collect();
             let highest = |pick: fn(&(f64, f64)) -> f64| prices.iter().map(pick).reduce(f64::max);
             Node {
@@ -180,7 +186,8 @@ pub fn graph(classes: &[Class], price: &PriceOf<'_>, min_functions: usize, top: 
                 weight: count.weight,
                 load_ms: highest(|p| p.0),
                 resident_mb: highest(|p| p.1),
-                community: order[&found[i]],
+                bundle: bundle_of[*id],
+                community: bundles[bundle_of[*id]].community,
             }
         })
         .collect();
@@ -196,37 +203,42 @@ pub fn graph(classes: &[Class], price: &PriceOf<'_>, min_functions: usize, top: 
         })
         .collect();
     summary.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| a.digest.cmp(&b.digest)));
-    Graph { schema: SCHEMA, packages, pairs, classes: summary, communities: summaries }
+    Graph { schema: SCHEMA, packages, pairs, bundles, links, classes: summary, communities }
 }
 
-/// Puts communities in order of the functions that load any of their packages, and names them.
-fn describe(
-    classes: &[Class],
-    ranked: &[(&PackageId, Count)],
-    found: &[usize],
-) -> (BTreeMap<usize, usize>, Vec<Community>) {
+/// Puts communities in order of the functions that load any of their packages, names them by what takes longest to
+/// load in them, and tells the bundles which is theirs.
+fn describe(classes: &[Class], bundles: &mut [Bundle], found: &[usize]) -> Vec<Community> {
     let mut members: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for (i, community) in found.iter().enumerate() {
-        members.entry(*community).or_default().push(i);
+    for (bundle, community) in found.iter().enumerate() {
+        members.entry(*community).or_default().push(bundle);
     }
-    let mut rows: Vec<(usize, Community)> = members
-        .into_iter()
-        .map(|(community, mut packages)| {
-            let set: BTreeSet<&PackageId> = packages.iter().map(|&i| ranked[i].0).collect();
-            let functions =
-                classes.iter().filter(|c| c.closure.iter().any(|id| set.contains(id))).map(|c| c.functions.len()).sum();
-            packages.sort_by(|&a, &b| {
-                ranked[b].1.functions.cmp(&ranked[a].1.functions).then_with(|| ranked[a].0.cmp(ranked[b].0))
-            });
-            let name: Vec<&str> = packages.iter().take(3).map(|&i| ranked[i].0.name.as_str()).collect();
-            (community, Community { name: name.join(", "), packages: packages.len(), functions })
+    let mut rows: Vec<(Community, Vec<usize>)> = members
+        .into_values()
+        .map(|mut inside| {
+            let leads: BTreeSet<&PackageId> = inside.iter().filter_map(|&b| bundles[b].packages.first()).collect();
+            // A class loads all packages of a bundle or none.
+            let functions = classes
+                .iter()
+                .filter(|c| c.closure.iter().any(|id| leads.contains(id)))
+                .map(|c| c.functions.len())
+                .sum();
+            let packages = inside.iter().map(|&b| bundles[b].packages.len()).sum();
+            inside.sort_by(|&a, &b| bundles[b].value().total_cmp(&bundles[a].value()).then(a.cmp(&b)));
+            let name: Vec<&str> =
+                inside.iter().take(3).filter_map(|&b| bundles[b].packages.first()).map(|id| id.name.as_str()).collect();
+            (Community { name: name.join(", "), packages, functions }, inside)
         })
         .collect();
-    rows.sort_by(|a, b| {
-        b.1.functions.cmp(&a.1.functions).then(b.1.packages.cmp(&a.1.packages)).then_with(|| a.1.name.cmp(&b.1.name))
+    rows.sort_by(|(a, _), (b, _)| {
+        b.functions.cmp(&a.functions).then(b.packages.cmp(&a.packages)).then_with(|| a.name.cmp(&b.name))
     });
-    let order = rows.iter().enumerate().map(|(at, (community, _))| (*community, at)).collect();
-    (order, rows.into_iter().map(|(_, c)| c).collect())
+    for (at, (_, inside)) in rows.iter().enumerate() {
+        for &bundle in inside {
+            bundles[bundle].community = at;
+        }
+    }
+    rows.into_iter().map(|(community, _)| community).collect()
 }
 
 #[cfg(test)]
@@ -278,5 +290,16 @@ mod tests {
         let names: Vec<&str> = g.packages.iter().map(|n| n.id.name.as_str()).collect();
         assert_eq!(names, ["a", "b"]);
         assert!(graph(&[class(1, &["a"])], &flat, 2, 10).packages.is_empty());
+    }
+
+    #[test]
+    fn communities_are_found_among_bundles_and_named_by_what_costs_most() {
+        let by_letter = |id: &PackageId, _: &Platform| Some((f64::from(id.name.as_bytes()[0]), 1.0));
+        let g = graph(&[class(3, &["a", "b"]), class(1, &["b", "z"]), class(2, &["x", "y"])], &by_letter, 1, 10);
+        // b (98 ms, 4 times) is worth more than a (97 ms, 3 times); x and y are one bundle, led by y.
+        let told: Vec<(&str, usize, usize)> =
+            g.communities.iter().map(|c| (c.name.as_str(), c.packages, c.functions)).collect();
+        assert_eq!(told, [("b, a, z", 3, 4), ("y", 2, 2)]);
+        assert!(g.packages.iter().all(|n| g.bundles[n.bundle].packages.contains(&n.id)));
     }
 }

@@ -61,6 +61,7 @@ codes! {
     PLATFORM_INCOMPATIBLE = "platform-incompatible", Warning, "the lock is not made for the function's platform", "make the lock for this platform, or change the runtime";
     // Resolving
     IMPORT_MISSING = "import-missing", Warning, "an import that nothing declared, locked, local or provided explains", "declare the distribution that provides it";
+    LAYER_UNREAD = "layer-unread", Note, "an import that only a layer outside the scanned folder can explain", "declare the distribution with the function, so that its packages can be shared";
     IMPORT_AMBIGUOUS = "import-ambiguous", Note, "more than one declared distribution can provide an import", "remove the one that is not used";
     VERSION_UNKNOWN = "version-unknown", Note, "a direct dependency without a known version", "lock the function, pin it with ==, or give --pins";
     PINS_INVALID = "pins-invalid", Error, "the file of pins could not be read", "write one name==version or name@version a line";

@@ -43,7 +43,78 @@ pub struct Dependencies {
     pub diagnostics: Vec<Diagnostic>,
     /// The importer in its lock: functions with the same one share everything that it declares.
     pub importer: Option<Importer>,
+    /// The manifest is that of the program that deploys the function: what the function does not import is not its own.
+    pub only_imported: bool,
 }
+
+impl Dependencies {
+    fn none(state: State) -> Self {
+        Self {
+            state,
+            lock: None,
+            declared: Vec::new(),
+            unresolved: Vec::new(),
+            closure: Vec::new(),
+            diagnostics: Vec::new(),
+            importer: None,
+            only_imported: false,
+        }
+    }
+
+    /// Whether nothing is declared and nothing is locked.
+    pub fn is_empty(&self) -> bool {
+        self.declared.is_empty() && self.lock.is_none()
+    }
+
+    /// Adds those of a layer.
+    fn join(&mut self, layer: Dependencies) {
+        self.state = match (self.state, layer.state) {
+            (own, _) if layer.is_empty() => own,
+            (_, other) if self.is_empty() => other,
+            (own, other) if own == other => own,
+            _ => State::Partial,
+        };
+        self.lock = self.lock.take().or(layer.lock);
+        self.declared.extend(layer.declared);
+        self.unresolved.extend(layer.unresolved);
+        self.closure.extend(layer.closure);
+        self.diagnostics.extend(layer.diagnostics);
+    }
+
+    /// Keeps of the direct dependencies those that the function imports, and what they need.
+    pub fn keep_imported(&mut self, imported: &BTreeSet<String>, platform: &Platform) {
+        let open: BTreeSet<String> =
+            self.declared.iter().filter(|r| !imported.contains(&r.name)).map(version_unknown).collect();
+        self.diagnostics.retain(|d| d.code != codes::VERSION_UNKNOWN.id || !open.contains(&d.reason));
+        // Entries of a lock may be unresolved too; those are no direct dependencies.
+        let direct: BTreeSet<String> = self.declared.iter().map(|r| r.name.clone()).collect();
+        self.declared.retain(|r| imported.contains(&r.name));
+        self.unresolved.retain(|r| imported.contains(&r.name) || !direct.contains(&r.name));
+        let complete = self.importer.as_ref().is_some_and(|importer| importer.lock.complete);
+        if let Some(importer) = &mut self.importer {
+            importer.roots.retain(|edge| imported.contains(&edge.name));
+            let narrowed = lock::closure::closure(&importer.lock, &importer.roots, &[], platform);
+            self.closure = vec![(Arc::clone(&importer.lock), Arc::new(narrowed))];
+        } else {
+            let pinned: BTreeSet<&PackageId> = self.declared.iter().filter_map(|r| r.package.as_ref()).collect();
+            for (_, closure) in &mut self.closure {
+                let mut kept = Closure::clone(closure);
+                kept.packages.retain(|id, _| pinned.contains(id));
+                *closure = Arc::new(kept);
+            }
+        }
+        if self.state != State::Locked && !complete {
+            self.state = state_of(&self.declared);
+        }
+    }
+}
+
+fn version_unknown(requirement: &Requirement) -> String {
+    format!("nothing says which version of `{}` is installed", requirement.text)
+}
+
+/// Packages that only a program which deploys others declares.
+const INFRASTRUCTURE: &[&str] = &["aws-cdk-lib", "aws-cdk-core", "@aws-cdk/core", "cdktf", "@pulumi/pulumi", "pulumi"];
 
 /// An importer of a lock and what it asks for.
 #[derive(Debug, Clone)]
@@ -73,6 +144,7 @@ struct Found {
     lock: Option<String>,
     importer: String,
     unread: Option<String>,
+    folder: Option<String>,
 }
 
 impl<'a> Shelf<'a> {
@@ -111,19 +183,45 @@ impl<'a> Shelf<'a> {
         self.closures.get(&key, || lock::closure::closure(lock, roots, &[], platform))
     }
 
-    /// What a function depends on, on its platform.
+    /// What a function depends on, on its platform: what its own folder or one above it says, and its layers.
     pub fn dependencies(&self, site: &Site) -> Dependencies {
-        let mut out = Dependencies {
-            state: State::Unresolved,
-            lock: None,
-            declared: Vec::new(),
-            unresolved: Vec::new(),
-            closure: Vec::new(),
-            diagnostics: Vec::new(),
-            importer: None,
-        };
-        let Some(platform) = &site.platform else { return out };
-        let found = self.find(site, platform.language, &mut out.diagnostics);
+        let Some(platform) = &site.platform else { return Dependencies::none(State::Unresolved) };
+        let mut diagnostics = Vec::new();
+        let found = self.find(site, platform.language, &mut diagnostics);
+        let above = found.folder.clone().filter(|dir| site.declared_as == "folder" && *dir != site.root);
+        let mut out = self.read(site, platform, found);
+        out.diagnostics.append(&mut diagnostics);
+        if above.is_some_and(|dir| self.is_infrastructure(&dir, &out)) {
+            match platform.language {
+                // What the deploying program needs is not installed with the folder that it deploys.
+                Language::Python => out = Dependencies::none(State::Locked),
+                // Its bundler takes from there what the function imports.
+                Language::Node => out.only_imported = true,
+            }
+        }
+        for folder in site.layers.iter().filter_map(|l| l.folder.as_deref()).filter(|folder| *folder != site.root) {
+            let inside = match platform.language {
+                Language::Python => "python",
+                Language::Node => "nodejs",
+            };
+            let layer = [paths::join(folder, inside).unwrap_or_default(), folder.to_string()]
+                .iter()
+                .find_map(|dir| self.in_folder(dir, platform.language, &mut out.diagnostics));
+            if let Some(found) = layer {
+                out.join(self.read(site, platform, found));
+            }
+        }
+        out
+    }
+
+    /// Whether the manifest in a folder is that of the program that deploys the functions below it.
+    fn is_infrastructure(&self, dir: &str, dependencies: &Dependencies) -> bool {
+        paths::join(dir, "cdk.json").is_some_and(|path| self.tree.contains(&path))
+            || dependencies.declared.iter().any(|r| INFRASTRUCTURE.contains(&r.name.as_str()))
+    }
+
+    fn read(&self, site: &Site, platform: &Platform, found: Found) -> Dependencies {
+        let mut out = Dependencies::none(State::Unresolved);
         if let Some(unread) = &found.unread {
             out.diagnostics.push(
                 Diagnostic::new(
@@ -204,12 +302,8 @@ impl<'a> Shelf<'a> {
         for requirement in &out.unresolved {
             if out.state != State::Locked && lock.as_ref().is_none_or(|l| !l.complete) {
                 out.diagnostics.push(
-                    Diagnostic::new(
-                        codes::VERSION_UNKNOWN,
-                        requirement.place.clone(),
-                        format!("nothing says which version of `{}` is installed", requirement.text),
-                    )
-                    .for_function(&site.id),
+                    Diagnostic::new(codes::VERSION_UNKNOWN, requirement.place.clone(), version_unknown(requirement))
+                        .for_function(&site.id),
                 );
             }
         }
@@ -241,33 +335,39 @@ impl<'a> Shelf<'a> {
 
     /// The nearest folder, from the code folder upwards, that holds a manifest or a lock.
     fn find(&self, site: &Site, language: Language, diagnostics: &mut Vec<Diagnostic>) -> Found {
-        let (locks, manifests): (&[&str], &[&str]) = match language {
-            Language::Python => (PYTHON_LOCKS, &["pyproject.toml"]),
-            Language::Node => (NODE_LOCKS, &["package.json"]),
-        };
         // A declared function is packaged from its template's folder at most; a plain one may lie deep in a monorepo.
         let top = if site.declared_as == "folder" { "." } else { paths::parent(&site.declared_at.file) };
         for dir in paths::ancestors(&site.root) {
-            let has = |name: &str| paths::join(dir, name).filter(|path| self.tree.contains(path));
-            let manifest = manifests.iter().find_map(|n| has(n));
-            let lock = self.choose_lock(locks.iter().filter_map(|n| has(n)).collect());
-            let unread = OTHER_LOCKS.iter().filter(|(_, l)| *l == language).find_map(|(n, _)| has(n));
-            if lock.is_some() {
-                return Found { manifest, lock, importer: ".".into(), unread: None };
-            }
-            if manifest.is_some() {
-                let workspace = self.workspace_lock(dir, locks, diagnostics);
-                let (lock, importer) = workspace.unwrap_or((None, ".".into()));
-                return Found { manifest, unread: unread.filter(|_| lock.is_none()), lock, importer };
-            }
-            if unread.is_some() {
-                return Found { unread, importer: ".".into(), ..Found::default() };
+            if let Some(found) = self.in_folder(dir, language, diagnostics) {
+                return found;
             }
             if dir == top {
                 break;
             }
         }
         Found::default()
+    }
+
+    /// What lies directly in a folder.
+    fn in_folder(&self, dir: &str, language: Language, diagnostics: &mut Vec<Diagnostic>) -> Option<Found> {
+        let (locks, manifests): (&[&str], &[&str]) = match language {
+            Language::Python => (PYTHON_LOCKS, &["pyproject.toml"]),
+            Language::Node => (NODE_LOCKS, &["package.json"]),
+        };
+        let has = |name: &str| paths::join(dir, name).filter(|path| self.tree.contains(path));
+        let manifest = manifests.iter().find_map(|n| has(n));
+        let lock = self.choose_lock(locks.iter().filter_map(|n| has(n)).collect());
+        let unread = OTHER_LOCKS.iter().filter(|(_, l)| *l == language).find_map(|(n, _)| has(n));
+        let found = Found { importer: ".".into(), folder: Some(dir.to_string()), ..Found::default() };
+        if lock.is_some() {
+            return Some(Found { manifest, lock, ..found });
+        }
+        if manifest.is_some() {
+            let workspace = self.workspace_lock(dir, locks, diagnostics);
+            let (lock, importer) = workspace.unwrap_or((None, ".".into()));
+            return Some(Found { manifest, unread: unread.filter(|_| lock.is_none()), lock, importer, ..found });
+        }
+        unread.map(|unread| Found { unread: Some(unread), ..found })
     }
 
     /// A complete requirements file is what is deployed even beside another lock; an open one is not.

@@ -150,9 +150,26 @@ pub fn why(inventory: &Inventory, function_id: &str, wanted: &str) -> Result<Why
             .collect(),
         chain: chain
             .iter()
-            .map(|id| Step { package: id.clone(), at: packages.get(id).map(|p| p.reason.clone()).unwrap_or_default() })
+            .map(|id| Step {
+                package: id.clone(),
+                at: packages.get(id).map(|p| places(function, p)).unwrap_or_default(),
+            })
             .collect(),
     })
+}
+
+/// Where this function's lock fixes the version; where others fix it, if its own does not say.
+fn places(function: &Function, package: &Package) -> Vec<Place> {
+    let own: Vec<Place> = package
+        .reason
+        .iter()
+        .filter(|place| match &function.lock {
+            Some(lock) => place.file == lock.file,
+            None => function.declared.iter().any(|r| r.place == **place),
+        })
+        .cloned()
+        .collect();
+    if own.is_empty() { package.reason.clone() } else { own }
 }
 
 fn same_name(id: &PackageId, wanted: &str) -> bool {
@@ -170,12 +187,12 @@ mod tests {
     fn inventory() -> Inventory {
         let platform = Platform::linux(Language::Python, "3.11");
         let text = format!(
-            r#"{{"schema":"warmset.inventory/1","functions":[{{"id":"f","path":"f","platform":"{platform}","state":"partial",
+            r#"{{"schema":"warmset.inventory/1","functions":[{{"id":"f","path":"f","platform":"{platform}","state":"partial","lock":{{"file":"f/uv.lock","kind":"uv"}},
             "imports":[{{"file":"f/app.py","line":2,"module":"requests","kind":"runtime","to":"package","package":"requests"}}],
             "declared":[{{"name":"requests","text":"requests>=2","file":"f/pyproject.toml","line":5,"package":"pypi:requests==2.31.0"}}],
             "closure":["pypi:idna==3.6","pypi:requests==2.31.0","pypi:six==1.16.0"],
             "unresolved":[{{"name":"boto3","text":"boto3>=1.20","file":"f/requirements.txt","line":1}}]}}],
-            "packages":[{{"id":"pypi:idna==3.6","requires":[],"reason":[{{"file":"f/uv.lock","line":30}}]}},
+            "packages":[{{"id":"pypi:idna==3.6","requires":[],"reason":[{{"file":"e/uv.lock","line":7}},{{"file":"f/uv.lock","line":30}}]}},
             {{"id":"pypi:requests==2.31.0","requires":["pypi:idna==3.6"]}},{{"id":"pypi:six==1.16.0","requires":[]}}]}}"#
         );
         read::inventory("i.json", &text).unwrap()

@@ -11,6 +11,7 @@ use crate::source::{self, FileImports, RawImport};
 
 use super::memo::Memo;
 use super::names::{self, Match, Specifier};
+use super::tsconfig::Aliases;
 use super::{local, provided, stdlib};
 
 /// Parsed sources, shared by the functions of a fleet.
@@ -18,6 +19,8 @@ use super::{local, provided, stdlib};
 pub struct Sources<'a> {
     tree: &'a Tree,
     files: Memo<String, FileImports>,
+    aliases: Aliases<'a>,
+    installed: Memo<String, bool>,
 }
 
 /// What a function may mean by a name.
@@ -38,10 +41,18 @@ pub struct Found {
     pub diagnostics: Vec<Diagnostic>,
 }
 
+impl Found {
+    /// Whether it needs a package that nothing explains.
+    pub fn lacks_packages(&self) -> bool {
+        let lacks = |i: &Import| i.target == Target::Missing && is_needed(i.kind) && !i.module.starts_with(['.', '/']);
+        self.imports.iter().any(lacks)
+    }
+}
+
 impl<'a> Sources<'a> {
     /// Nothing is parsed yet.
     pub fn new(tree: &'a Tree) -> Self {
-        Self { tree, files: Memo::new() }
+        Self { tree, files: Memo::new(), aliases: Aliases::new(tree), installed: Memo::new() }
     }
 
     /// Number of files parsed so far.
@@ -66,7 +77,8 @@ impl<'a> Sources<'a> {
         };
         let mut seen: BTreeSet<String> = queue.iter().cloned().collect();
         let mut found = Found::default();
-        let mut missing: BTreeMap<String, Place> = BTreeMap::new();
+        // By package or top-level module: the place and the name of its first import, and whether there are others.
+        let mut missing: BTreeMap<String, (Place, String, bool)> = BTreeMap::new();
         let mut ambiguous: BTreeMap<String, (Place, Vec<String>)> = BTreeMap::new();
         while let Some(file) = queue.pop_front() {
             let parsed = self.parse(&file);
@@ -82,7 +94,10 @@ impl<'a> Sources<'a> {
                     let place = Place::at(&file, raw.line);
                     match &target {
                         Target::Missing if is_needed(raw.kind) => {
-                            missing.entry(raw.module.clone()).or_insert(place);
+                            missing
+                                .entry(family(platform.language, &raw.module))
+                                .and_modify(|(_, first, others)| *others |= *first != raw.module)
+                                .or_insert((place, raw.module.clone(), false));
                         }
                         Target::Ambiguous { candidates } => {
                             ambiguous.entry(raw.module.clone()).or_insert((place, candidates.clone()));
@@ -100,15 +115,25 @@ impl<'a> Sources<'a> {
                 }
             }
         }
-        for (module, place) in missing {
-            found.diagnostics.push(
-                Diagnostic::new(
-                    codes::IMPORT_MISSING,
-                    place,
-                    format!("nothing that is declared, locked, local or provided explains the import of `{module}`"),
-                )
-                .for_function(&site.id),
-            );
+        let unread: Vec<&str> = site.layers.iter().filter(|l| l.folder.is_none()).map(|l| l.text.as_str()).collect();
+        for (family, (place, module, others)) in missing {
+            let module = if others { family } else { module };
+            let in_layer = !unread.is_empty() && !module.starts_with('.');
+            let (code, reason) = if in_layer {
+                (codes::LAYER_UNREAD, format!("`{module}` may come from the layer {}", unread.join(" or ")))
+            } else {
+                let reason =
+                    format!("nothing that is declared, locked, local or provided explains the import of `{module}`");
+                (codes::IMPORT_MISSING, reason)
+            };
+            found.diagnostics.push(Diagnostic::new(code, place, reason).for_function(&site.id));
+        }
+        if !unread.is_empty() {
+            // Only the deployed layer tells.
+            for import in found.imports.iter_mut().filter(|i| i.target == Target::Missing && !i.module.starts_with('.'))
+            {
+                import.target = Target::Unknown;
+            }
         }
         for (module, (place, candidates)) in ambiguous {
             found.diagnostics.push(
@@ -121,6 +146,15 @@ impl<'a> Sources<'a> {
             );
         }
         found
+    }
+
+    /// Whether an installer wrote the folder (a `.dist-info` folder lies in it): what its packages import is not the
+    /// function's to declare.
+    fn is_installed(&self, folder: &str) -> bool {
+        self.tree.under(folder).any(|file| {
+            let inner = file.strip_prefix(folder).unwrap_or(file).trim_start_matches('/');
+            inner.split('/').next().is_some_and(|first| first.ends_with(".dist-info"))
+        })
     }
 
     fn all_sources(&self, site: &Site, nested: &[&str], language: Language) -> Vec<String> {
@@ -152,8 +186,16 @@ impl<'a> Sources<'a> {
         };
         match platform.language {
             Language::Python => {
-                if let Some(files) = local::python_local(&site.root, file, raw, &contains) {
-                    return (vec![Target::Local], files);
+                let found = names::distributions_for(&raw.module, &raw.names, &known.locked, &known.declared);
+                for root in python_roots(site, file) {
+                    let Some(files) = local::python_local(&root, file, raw, &contains) else { continue };
+                    let layer = root != site.root;
+                    if layer && found != Match::None {
+                        // The layer's own list says what lies installed in it.
+                        break;
+                    }
+                    let installed = layer && *self.installed.get(&root, || self.is_installed(&root));
+                    return (vec![Target::Local], if installed { Vec::new() } else { files });
                 }
                 let top = raw.module.split('.').next().unwrap_or("");
                 if raw.module.starts_with('.') {
@@ -162,7 +204,6 @@ impl<'a> Sources<'a> {
                 if stdlib::is_python_stdlib(top, platform.version_pair().1) {
                     return (vec![Target::Stdlib], Vec::new());
                 }
-                let found = names::distributions_for(&raw.module, &raw.names, &known.locked, &known.declared);
                 let targets = match found {
                     Match::One(package) => vec![Target::Package { package }],
                     Match::Several(packages) => {
@@ -174,22 +215,72 @@ impl<'a> Sources<'a> {
                 (targets, Vec::new())
             }
             Language::Node => match names::package_of_specifier(&raw.module) {
-                Specifier::Relative | Specifier::Absolute => {
-                    match local::javascript_local(file, &raw.module, &contains) {
+                Specifier::Relative => match local::javascript_local(file, &raw.module, &contains) {
+                    Some(path) => (vec![Target::Local], vec![path]),
+                    None => (vec![Target::Missing], Vec::new()),
+                },
+                Specifier::Absolute => {
+                    let in_layer = raw.module.strip_prefix("/opt/").and_then(|rest| {
+                        let folders = site.layers.iter().filter_map(|l| l.folder.as_deref());
+                        let mut beside = folders.map(|folder| format!("{folder}/layer.js"));
+                        beside.find_map(|file| local::javascript_local(&file, &format!("./{rest}"), &contains))
+                    });
+                    match in_layer {
                         Some(path) => (vec![Target::Local], vec![path]),
-                        None => (vec![Target::Missing], Vec::new()),
+                        // Where the machine has it, only the deployment knows.
+                        None => (vec![Target::Unknown], Vec::new()),
                     }
                 }
                 Specifier::Builtin => (vec![Target::Stdlib], Vec::new()),
-                Specifier::SubpathImport | Specifier::Url | Specifier::Invalid => (vec![Target::Unknown], Vec::new()),
-                Specifier::Package { name, .. } => {
-                    if known.locked.contains(&name) || known.declared.contains(&name) {
-                        (vec![Target::Package { package: name }], Vec::new())
-                    } else {
-                        (vec![provided_or_missing(platform, site.aws_lambda, &raw.module)], Vec::new())
+                other => {
+                    let name = if let Specifier::Package { name, .. } = other { Some(name) } else { None };
+                    if let Some(name) =
+                        name.as_ref().filter(|n| known.locked.contains(*n) || known.declared.contains(*n))
+                    {
+                        return (vec![Target::Package { package: name.clone() }], Vec::new());
+                    }
+                    let aliased = self.aliases.of(file, &raw.module).into_iter();
+                    let path = aliased
+                        .map(|path| format!("./{path}"))
+                        .find_map(|path| local::javascript_local("tsconfig.json", &path, &contains));
+                    match (path, name) {
+                        (Some(path), _) => (vec![Target::Local], vec![path]),
+                        (None, Some(_)) => {
+                            (vec![provided_or_missing(platform, site.aws_lambda, &raw.module)], Vec::new())
+                        }
+                        (None, None) => (vec![Target::Unknown], Vec::new()),
                     }
                 }
             },
+        }
+    }
+}
+
+/// Where Python looks for the modules of a file: in the function's folder, then in its layers, whose modules lie in
+/// `python` (`sam build` puts them there where a layer is built from sources). A layer's own files look there first.
+fn python_roots(site: &Site, file: &str) -> Vec<String> {
+    let inside = |root: &str| file.strip_prefix(root).is_some_and(|rest| rest.starts_with('/'));
+    let layers = site.layers.iter().filter_map(|l| l.folder.as_deref()).filter(|folder| *folder != site.root);
+    let mut roots = vec![site.root.clone()];
+    roots.extend(layers.flat_map(|folder| [format!("{folder}/python"), folder.to_string()]));
+    if site.root != "." && !inside(&site.root) {
+        roots.sort_by_key(|root| !inside(root));
+    }
+    roots
+}
+
+/// What a missing import is counted under, so that ten modules of one package are one finding: the package of a JS
+/// specifier, the top-level module of a Python one (below `google` and `azure`, which many packages share, three levels).
+fn family(language: Language, module: &str) -> String {
+    match language {
+        _ if module.starts_with(['.', '/']) => module.to_string(),
+        Language::Node => match names::package_of_specifier(module) {
+            Specifier::Package { name, .. } => name,
+            _ => module.to_string(),
+        },
+        Language::Python => {
+            let levels = if module.starts_with("google.") || module.starts_with("azure.") { 3 } else { 1 };
+            module.split('.').take(levels).collect::<Vec<_>>().join(".")
         }
     }
 }

@@ -13,6 +13,9 @@ pub mod pins;
 pub mod provided;
 mod scan;
 pub mod stdlib;
+#[cfg(test)]
+mod tests;
+mod tsconfig;
 
 pub use pins::Pins;
 pub use scan::{Progress, ScanOptions, scan, scan_tree};

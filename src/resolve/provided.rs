@@ -12,6 +12,7 @@ const LAMBDA_PYTHON: &[(&str, &str)] = &[
     ("botocore", "botocore"),
     ("dateutil", "python-dateutil"),
     ("jmespath", "jmespath"),
+    ("pip", "pip"),
     ("s3transfer", "s3transfer"),
     ("six", "six"),
     ("urllib3", "urllib3"),

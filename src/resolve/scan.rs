@@ -62,13 +62,22 @@ pub fn scan_tree(tree: &Tree, options: &ScanOptions, progress: &(dyn Fn(Progress
             (site, dependencies, found)
         })
         .collect();
+    for (site, dependencies, found) in &mut read {
+        if let (true, Some(platform)) = (dependencies.only_imported, &site.platform) {
+            dependencies.keep_imported(&imported(found), platform);
+        }
+    }
     let installed_only = narrow_shared(&mut read);
 
     let mut inventory = Inventory::empty();
     let mut gathered = Gathered::default();
     inventory.diagnostics.extend(tree.diagnostics().iter().cloned());
     inventory.diagnostics.extend(discovery.diagnostics.iter().cloned());
-    for ((site, dependencies, found), installed_only) in read.into_iter().zip(installed_only) {
+    for ((site, mut dependencies, found), installed_only) in read.into_iter().zip(installed_only) {
+        if dependencies.is_empty() && found.lacks_packages() {
+            // It loads something, and nothing says what: not the same as loading nothing.
+            dependencies.state = State::Unresolved;
+        }
         let Found { imports, diagnostics } = found;
         let function = Function { installed_only, ..function(site, &dependencies, imports) };
         if let Some(platform) = &function.platform {

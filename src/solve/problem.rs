@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fixedbitset::FixedBitSet;
 
+use crate::cost;
 use crate::graph::classes::{Class, sum_weights};
 use crate::model::costs::{CostSource, LanguageCosts};
 use crate::model::inventory::{Inventory, Package};
@@ -26,6 +27,12 @@ pub struct Price {
     pub resident_mb: f64,
     /// Where the figures come from.
     pub source: CostSource,
+}
+
+impl From<cost::Price> for Price {
+    fn from(price: cost::Price) -> Self {
+        Self { load_ms: price.load_ms, resident_mb: price.resident_mb, source: price.source }
+    }
 }
 
 /// A package that may enter an image.
