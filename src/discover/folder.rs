@@ -14,8 +14,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use rayon::prelude::*;
 use serde_json::Value;
 
+use super::programs::Programs;
 use super::tree::Tree;
 use super::{Defaults, Discovery, Site, paths, platform_from_folder, runtime};
+use crate::model::inventory::PlatformSource;
 use crate::model::{Language, Place};
 
 /// File stems that people give to handlers.
@@ -99,10 +101,11 @@ pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
             files.insert(paths::stem(path), (path, entry));
         }
     }
+    let mut programs = Programs::default();
     for (dir, files) in &folders {
         for (stem, (path, entry)) in files {
             let only = files.len() == 1;
-            let site = site(tree, defaults, dir, stem, path, entry, only, found);
+            let site = site(tree, defaults, dir, stem, path, entry, only, &mut programs, found);
             found.sites.push(site);
         }
     }
@@ -148,6 +151,7 @@ fn site(
     path: &str,
     entry: &Entry,
     only: bool,
+    programs: &mut Programs,
     found: &mut Discovery,
 ) -> Site {
     let language = runtime::language_of(path).unwrap_or(Language::Python);
@@ -179,7 +183,13 @@ fn site(
         entry: None,
         layers: Vec::new(),
     };
-    platform_from_folder(tree, defaults, language, &mut site, &mut found.diagnostics);
+    match programs.runtime(tree, dir, language).and_then(|wanted| wanted.version) {
+        Some(version) => {
+            site.platform = Some(defaults.platform(language, &version));
+            site.platform_source = Some(PlatformSource::Manifest);
+        }
+        None => platform_from_folder(tree, defaults, language, &mut site, &mut found.diagnostics),
+    }
     site
 }
 
@@ -203,6 +213,10 @@ fn entry_of(tree: &Tree, path: &str) -> Option<Entry> {
     let bytes = tree.read(path).ok()?;
     let text = String::from_utf8_lossy(&bytes);
     let mut entry = if paths::extension(path) == "py" { python_entry(&text) } else { node_entry(&text) }?;
+    if matches!(paths::extension(path), "tsx" | "jsx") && !entry.lambda {
+        // A component takes one object too; pages of web frameworks are full of them.
+        return None;
+    }
     if azure {
         entry.lambda = false;
     } else if stem == "lambda_function" {
@@ -377,6 +391,20 @@ mod tests {
         let mut found = Discovery::default();
         find(&tree, &Defaults::default(), &mut found);
         assert_eq!(found.sites.len(), 2);
+    }
+
+    #[test]
+    fn pages_are_no_functions() {
+        let page: &[u8] = b"export default function Page({ params }) {\n  return <p>{params.id}</p>;\n}\n";
+        let tree = Tree::in_memory(&[
+            ("package.json", b"{}"),
+            ("pages/index.tsx", page),
+            ("mail/index.jsx", b"export const handler = async (event) => render(<Mail {...event} />);\n"),
+        ]);
+        let mut found = Discovery::default();
+        find(&tree, &Defaults::default(), &mut found);
+        let ids: Vec<&str> = found.sites.iter().map(|s| s.id.as_str()).collect();
+        assert_eq!(ids, ["mail"]);
     }
 
     #[test]

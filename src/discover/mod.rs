@@ -7,6 +7,7 @@ pub mod doc;
 mod folder;
 mod handler;
 pub mod paths;
+mod programs;
 pub mod runtime;
 mod serverless;
 mod template;

@@ -67,7 +67,8 @@ pub enum State {
 pub enum PlatformSource {
     /// The declaration (template, serverless.yml …) names a runtime.
     Declared,
-    /// A manifest or version file in or above the folder (`requires-python`, `engines.node`, `.nvmrc` …).
+    /// A manifest or version file in or above the folder (`requires-python`, `engines.node`, `.nvmrc` …), or the only
+    /// runtime that the CDK or Terraform program above the folder names.
     Manifest,
     /// Nothing says; the default of the command line was taken.
     Default,
