@@ -193,3 +193,58 @@ fn function(site: &Site, dependencies: &Dependencies, imports: Vec<crate::model:
         unresolved: dependencies.unresolved.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two functions of one service: `a` imports axios, `b` imports pg, nobody imports the plugin.
+    fn shared(a_source: &[u8]) -> Inventory {
+        let lock: &[u8] = br#"{"name": "s", "lockfileVersion": 3, "packages": {
+            "": {"dependencies": {"axios": "1.0.0", "pg": "8.0.0", "plugin": "2.0.0"}},
+            "node_modules/axios": {"version": "1.0.0", "dependencies": {"ms": "^2.0.0"}},
+            "node_modules/ms": {"version": "2.1.0"},
+            "node_modules/pg": {"version": "8.0.0"},
+            "node_modules/plugin": {"version": "2.0.0"}}}"#;
+        let tree = Tree::in_memory(&[
+            (
+                "serverless.yml",
+                b"service: s\nprovider:\n  name: aws\n  runtime: nodejs20.x\nfunctions:\n  a:\n    handler: a.handler\n  b:\n    handler: b.handler\n",
+            ),
+            ("package.json", br#"{"dependencies": {"axios": "1.0.0", "pg": "8.0.0", "plugin": "2.0.0"}}"#),
+            ("package-lock.json", lock),
+            ("a.js", a_source),
+            ("b.js", b"const pg = require('pg'); exports.handler = () => pg;"),
+        ]);
+        scan_tree(&tree, &ScanOptions::default(), &|_| {})
+    }
+
+    fn names(ids: &[PackageId]) -> Vec<&str> {
+        ids.iter().map(|id| id.name.as_str()).collect()
+    }
+
+    #[test]
+    fn functions_that_share_a_lock_load_what_they_import_and_what_nobody_imports() {
+        let inventory = shared(b"const axios = require('axios'); exports.handler = () => axios;");
+        let [a, b] = &inventory.functions[..] else { panic!("{:?}", inventory.functions) };
+        assert_eq!(names(&a.closure), ["axios", "ms", "plugin"]);
+        assert_eq!(names(&a.installed_only), ["pg"]);
+        assert_eq!(names(&b.closure), ["pg", "plugin"]);
+        assert_eq!(names(&b.installed_only), ["axios", "ms"]);
+    }
+
+    #[test]
+    fn what_is_imported_through_another_package_stays() {
+        let inventory = shared(b"const ms = require('ms'); exports.handler = () => ms;");
+        assert_eq!(names(&inventory.functions[0].closure), ["axios", "ms", "plugin"], "nobody imports axios now");
+        let inventory = shared(b"exports.handler = () => require('ms');");
+        assert!(names(&inventory.functions[0].closure).contains(&"ms"));
+    }
+
+    #[test]
+    fn a_function_whose_imports_only_running_would_tell_keeps_everything() {
+        let inventory = shared(b"const axios = require('axios'); exports.handler = (e) => require(e.name);");
+        assert_eq!(names(&inventory.functions[0].closure), ["axios", "ms", "pg", "plugin"]);
+        assert!(inventory.functions[0].installed_only.is_empty());
+    }
+}
