@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::discover::tree::{Limits, decode};
-use crate::lock::{self, Kind, Lock, Scope, manifest};
+use crate::lock::{self, Kind, Lock, Scope};
 use crate::model::codes;
 use crate::model::{Diagnostic, Ecosystem, ImportKind, PackageId, Place, Platform};
 use crate::source;
@@ -119,9 +119,9 @@ fn inspect(path: &Path, forced: Option<&str>, platform: Option<&Platform>) -> Re
             let lock = lock::read(kind, &name, &text, &mut include);
             show_lock(&lock, platform, &mut out);
         }
-    } else if forced.is_none_or(|f| matches!(f, "pyproject" | "package-json")) && manifest::is_manifest(&name) {
+    } else if forced.is_none_or(|f| matches!(f, "pyproject" | "package-json")) && lock::is_manifest(&name) {
         if let Some(text) = text_of(&mut out)
-            && let Some(manifest) = manifest::read(&name, &text)
+            && let Some(manifest) = lock::read_manifest(&name, &text)
         {
             out.kind = manifest.kind.into();
             out.diagnostics.extend(manifest.diagnostics);

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
+use crate::model::Lines;
+
 /// Deepest nesting read; real templates stay below 30.
 const MAX_DEPTH: usize = 128;
 /// Most nodes built, copies made by aliases included: a template of a few lines can expand to billions.
@@ -315,19 +317,6 @@ fn from_json(
 fn lower_first(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
-}
-
-/// Byte offset to line.
-struct Lines(Vec<usize>);
-
-impl Lines {
-    fn new(text: &str) -> Self {
-        Self(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at).collect())
-    }
-
-    fn of(&self, offset: usize) -> u32 {
-        clamp(self.0.partition_point(|&newline| newline < offset) + 1)
-    }
 }
 
 #[cfg(test)]

@@ -2,8 +2,7 @@
 
 use pep508_rs::MarkerTree;
 
-use super::{Scope, package_json, pyproject};
-use crate::discover::paths;
+use super::Scope;
 use crate::model::{Diagnostic, Severity};
 
 /// A manifest in neutral form.
@@ -44,20 +43,6 @@ pub struct ManifestRequirement {
     pub exact: Option<String>,
     /// `None` = registry; else `git`, `url`, `path`, `workspace`.
     pub source: Option<String>,
-}
-
-/// Whether [`read`] knows a file of this name.
-pub fn is_manifest(file: &str) -> bool {
-    matches!(paths::file_name(file), "pyproject.toml" | "package.json")
-}
-
-/// Reads a manifest by its file's name: `pyproject.toml` or `package.json`; `None` for any other name.
-pub fn read(file: &str, text: &str) -> Option<Manifest> {
-    match paths::file_name(file) {
-        "pyproject.toml" => Some(pyproject::read(file, text)),
-        "package.json" => Some(package_json::read(file, text)),
-        _ => None,
-    }
 }
 
 impl Manifest {

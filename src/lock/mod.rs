@@ -27,6 +27,7 @@ use pep508_rs::MarkerTree;
 
 pub use manifest::{Manifest, ManifestRequirement};
 
+use crate::discover::paths;
 use crate::model::{Diagnostic, Ecosystem, Language, PackageId, Place, codes};
 
 /// Version of a package whose lock does not tell one: a folder or repository whose build computes it. It is no version
@@ -43,6 +44,20 @@ pub fn read(kind: Kind, file: &str, text: &str, include: &mut dyn FnMut(&str) ->
         Kind::Uv => uv::read(file, text),
         Kind::PackageLock => package_lock::read(file, text),
         Kind::Pnpm => pnpm::read(file, text),
+    }
+}
+
+/// Whether [`read_manifest`] knows a file of this name.
+pub fn is_manifest(file: &str) -> bool {
+    matches!(paths::file_name(file), "pyproject.toml" | "package.json")
+}
+
+/// Reads a manifest by its file's name: `pyproject.toml` or `package.json`; `None` for any other name.
+pub fn read_manifest(file: &str, text: &str) -> Option<Manifest> {
+    match paths::file_name(file) {
+        "pyproject.toml" => Some(pyproject::read(file, text)),
+        "package.json" => Some(package_json::read(file, text)),
+        _ => None,
     }
 }
 

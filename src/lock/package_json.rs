@@ -11,7 +11,7 @@ use super::Scope;
 use super::manifest::{Manifest, ManifestRequirement};
 use super::npm_json::{Value, parse_object, source_of};
 use super::npm_range;
-use super::positions::Lines;
+use super::positions::Slices;
 use crate::model::{Diagnostic, Place, codes};
 
 /// The `kind` of its manifests.
@@ -55,7 +55,7 @@ pub fn read(file: &str, text: &str) -> Manifest {
             return manifest;
         }
     };
-    let lines = Lines::new(text);
+    let lines = Slices::new(text);
     manifest.name = parsed.name.text().map(str::to_string);
     manifest.runtime = parsed.engines.get("node").and_then(Value::text).map(str::to_string);
     manifest.workspaces = parsed.workspaces.get("packages").unwrap_or(&parsed.workspaces).texts();

@@ -19,7 +19,7 @@ use serde::Deserialize;
 
 use super::npm_json::{Pairs, Value, parse_object, source_of};
 use super::npm_range;
-use super::positions::Lines;
+use super::positions::Slices;
 use super::{Edge, Entry, Kind, Lock, Scope, When};
 use crate::model::{Diagnostic, PackageId, Place, codes};
 
@@ -104,7 +104,7 @@ pub fn read(file: &str, text: &str) -> Lock {
         ));
         return lock;
     }
-    let lines = Lines::new(text);
+    let lines = Slices::new(text);
     match (parsed.packages, parsed.dependencies) {
         (Some(packages), _) => read_packages(&mut lock, &lines, packages.0),
         (None, Some(tree)) => read_tree(&mut lock, &lines, tree.0),
@@ -172,7 +172,7 @@ fn hashes(integrity: &Value<'_>) -> Vec<String> {
     integrity.text().unwrap_or_default().split_whitespace().map(str::to_string).collect()
 }
 
-fn read_packages(lock: &mut Lock, lines: &Lines<'_>, packages: Vec<(Cow<'_, str>, Node<'_>)>) {
+fn read_packages(lock: &mut Lock, lines: &Slices<'_>, packages: Vec<(Cow<'_, str>, Node<'_>)>) {
     let mut placed = Placed { at: HashMap::with_capacity(packages.len()) };
     let mut owners: Vec<usize> = Vec::with_capacity(packages.len());
     let workspaces = packages.iter().any(|(path, node)| path.is_empty() && node.workspaces != Value::Null);
@@ -256,7 +256,7 @@ fn read_packages(lock: &mut Lock, lines: &Lines<'_>, packages: Vec<(Cow<'_, str>
 /// One edge a name. Where sections overlap, npm takes the last of: peer, production, optional, development.
 fn edges_of(
     placed: &Placed<'_>,
-    lines: &Lines<'_>,
+    lines: &Slices<'_>,
     path: &str,
     node: &Node<'_>,
     importer: bool,
@@ -294,7 +294,7 @@ fn edges_of(
 }
 
 /// Version 1: the tree becomes placements.
-fn read_tree(lock: &mut Lock, lines: &Lines<'_>, tree: Vec<(Cow<'_, str>, Old<'_>)>) {
+fn read_tree(lock: &mut Lock, lines: &Slices<'_>, tree: Vec<(Cow<'_, str>, Old<'_>)>) {
     let mut nodes: Vec<(String, &Cow<'_, str>, &Old<'_>)> = Vec::new();
     flatten("", &tree, &mut nodes);
     let mut placed = Placed { at: HashMap::with_capacity(nodes.len()) };

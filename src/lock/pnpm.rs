@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
 use super::npm_json::{Key, Pairs, source_of};
-use super::positions::Lines;
+use super::positions::Slices;
 use super::{Edge, Entry, Kind, Lock, Scope, When};
 use crate::model::{Diagnostic, PackageId, Place, codes};
 
@@ -164,12 +164,12 @@ pub fn read(file: &str, text: &str) -> Lock {
         lock.diagnostics.push(Diagnostic::new(codes::LOCK_UNSUPPORTED, Place::file(file), reason));
         return lock;
     }
-    let reader = Reader { lines: Lines::new(text), keys: HashMap::new(), folders: BTreeMap::new(), lock };
+    let reader = Reader { lines: Slices::new(text), keys: HashMap::new(), folders: BTreeMap::new(), lock };
     reader.run(&parsed)
 }
 
 struct Reader<'t> {
-    lines: Lines<'t>,
+    lines: Slices<'t>,
     /// Snapshot key → entry.
     keys: HashMap<&'t str, usize>,
     /// (name used, folder) of `link:` targets → entry.

@@ -3,30 +3,24 @@
 //! A borrowed slice knows where it stands: its address less the text's address. So one table of line starts gives the
 //! line of every key and value that the parser did not have to unescape, without a second pass over the text.
 
-/// Where the lines of a text start.
-pub struct Lines<'a> {
+use crate::model::Lines;
+
+/// Lines of the slices of one text.
+pub struct Slices<'a> {
     text: &'a str,
-    starts: Vec<u32>,
+    lines: Lines,
 }
 
-impl<'a> Lines<'a> {
-    /// Indexes a text. Offsets beyond 4 GiB all count as the last indexed line.
+impl<'a> Slices<'a> {
+    /// Indexes a text.
     pub fn new(text: &'a str) -> Self {
-        let newlines =
-            text.bytes().enumerate().filter(|&(_, b)| b == b'\n').map_while(|(i, _)| u32::try_from(i + 1).ok());
-        Self { text, starts: newlines.collect() }
-    }
-
-    /// Line (from 1) of a byte offset.
-    pub fn at(&self, offset: usize) -> u32 {
-        let offset = u32::try_from(offset).unwrap_or(u32::MAX);
-        u32::try_from(self.starts.partition_point(|&start| start <= offset)).unwrap_or(u32::MAX).saturating_add(1)
+        Self { text, lines: Lines::new(text) }
     }
 
     /// Line of a slice of the text, 0 for a string from elsewhere.
     pub fn of(&self, part: &str) -> u32 {
         let offset = (part.as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize);
-        if offset <= self.text.len() { self.at(offset) } else { 0 }
+        if offset <= self.text.len() { self.lines.of(offset) } else { 0 }
     }
 }
 
@@ -37,8 +31,7 @@ mod tests {
     #[test]
     fn slices_know_their_line() {
         let text = "a\nbc\n\nd";
-        let lines = Lines::new(text);
-        assert_eq!([0, 1, 2, 4, 5, 6, 7].map(|i| lines.at(i)), [1, 1, 2, 2, 3, 4, 4]);
+        let lines = Slices::new(text);
         assert_eq!(lines.of(&text[2..4]), 2);
         assert_eq!(lines.of(&text[6..]), 4);
     }
@@ -47,7 +40,7 @@ mod tests {
     fn strings_from_elsewhere_have_no_line() {
         let text = String::from("x\ny");
         let other = String::from("y");
-        let lines = Lines::new(&text);
+        let lines = Slices::new(&text);
         assert_eq!(lines.of(&other), 0);
     }
 }

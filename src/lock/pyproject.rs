@@ -11,9 +11,9 @@ use std::str::FromStr;
 
 use toml::de::{DeTable, DeValue};
 
-use super::toml_doc::{self as doc, Lines};
+use super::toml_doc as doc;
 use super::{Manifest, ManifestRequirement, Scope, pep508};
-use crate::model::{Diagnostic, Place, codes, normalise_pypi};
+use crate::model::{Diagnostic, Lines, Place, codes, normalise_pypi};
 
 /// Reads a pyproject.toml.
 pub fn read(file: &str, text: &str) -> Manifest {

@@ -4,27 +4,7 @@
 
 use toml::de::{DeTable, DeValue};
 
-use crate::model::{Code, Diagnostic, Place};
-
-/// Where lines start, to turn a byte offset into a line.
-#[derive(Debug)]
-pub struct Lines(Vec<usize>);
-
-impl Lines {
-    /// Finds the lines of a text.
-    pub fn new(text: &str) -> Self {
-        Self(
-            std::iter::once(0)
-                .chain(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i + 1))
-                .collect(),
-        )
-    }
-
-    /// Line of a byte offset, from 1.
-    pub fn of(&self, offset: usize) -> u32 {
-        u32::try_from(self.0.partition_point(|start| *start <= offset)).unwrap_or(u32::MAX)
-    }
-}
+use crate::model::{Code, Diagnostic, Lines, Place};
 
 /// Parses a document. The diagnostic of `code` names the line of the first syntax error.
 pub fn parse<'t>(code: Code, file: &str, text: &'t str) -> Result<(DeTable<'t>, Lines), Box<Diagnostic>> {

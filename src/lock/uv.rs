@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 
 use toml::de::DeTable;
 
-use super::toml_doc::{self as doc, Lines};
+use super::toml_doc as doc;
 use super::{Edge, Entry, Kind, Lock, Scope, UNKNOWN_VERSION, When, pep508, python_index};
 use crate::discover::paths;
-use crate::model::{Diagnostic, PackageId, Place, codes, normalise_pypi};
+use crate::model::{Diagnostic, Lines, PackageId, Place, codes, normalise_pypi};
 
 /// Reads a uv.lock.
 pub fn read(file: &str, text: &str) -> Lock {

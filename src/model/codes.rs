@@ -1,6 +1,6 @@
 //! Every diagnostic code, with its usual severity and next step. Codes are stable: scripts may match on them.
 
-use super::diagnostic::Severity::{self, Error, Note, Warning};
+use super::severity::Severity::{self, Error, Note, Warning};
 
 /// A kind of diagnostic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

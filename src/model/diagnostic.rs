@@ -6,28 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::codes::Code;
-
-/// How much a diagnostic matters. Warnings and errors make the exit status 1; notes do not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Something could not be used at all: a function or a file is left out of the plan.
-    Error,
-    /// Something was used, but the result is less than it could be.
-    Warning,
-    /// Worth knowing; nothing was lost.
-    Note,
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-            Severity::Note => "note",
-        })
-    }
-}
+use super::severity::Severity;
 
 /// A file relative to the scanned root (`/`-separated) and a line in it, counted from 1; 0 means the whole file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]

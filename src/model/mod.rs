@@ -6,22 +6,26 @@ pub mod codes;
 pub mod costs;
 pub mod diagnostic;
 pub mod inventory;
+pub mod lines;
 pub mod manifest;
 pub mod name;
 pub mod plan;
 pub mod platform;
 pub mod read;
 pub mod schema;
+pub mod severity;
 pub mod units;
 
 pub use codes::Code;
 pub use costs::{Cost, CostSource, Costs, How, LanguageCosts};
-pub use diagnostic::{Diagnostic, Place, Severity};
+pub use diagnostic::{Diagnostic, Place};
 pub use inventory::{Function, Import, ImportKind, Inventory, Package, State};
+pub use lines::Lines;
 pub use name::{Ecosystem, PackageId, ParsePackageIdError, normalise_pypi};
 pub use plan::{Assignment, Image, Plan};
 pub use platform::{Language, Platform};
 pub use schema::check_schema;
+pub use severity::Severity;
 
 /// What wrote an artefact, for its `generator` field.
 pub const GENERATOR: &str = concat!("warmset ", env!("CARGO_PKG_VERSION"));

@@ -170,7 +170,7 @@ impl<'a> Shelf<'a> {
 
     fn manifest(&self, file: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<Arc<Manifest>> {
         let made = self.manifests.get(&file.to_string(), || match self.tree.text(file) {
-            Ok(text) => lock::manifest::read(file, &text).map(Arc::new),
+            Ok(text) => lock::read_manifest(file, &text).map(Arc::new),
             Err(diagnostic) => Some(Arc::new(Manifest::unreadable(file, diagnostic))),
         });
         let manifest = made.as_ref().as_ref().map(Arc::clone)?;

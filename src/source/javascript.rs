@@ -26,10 +26,9 @@ use oxc_ast_visit::{Visit, walk};
 use oxc_parser::{ParseOptions, Parser, ParserReturn};
 use oxc_span::{GetSpan, SourceType};
 
-use super::lines::Lines;
 use super::nesting::{self, Nesting, Syntax};
 use super::{FileImports, RawImport};
-use crate::model::{Diagnostic, ImportKind, Place, codes};
+use crate::model::{Diagnostic, ImportKind, Lines, Place, codes};
 
 /// Brackets open at once that are still followed. Bundles reach about a hundred.
 const MAX_BRACKETS: usize = 1_000;
@@ -119,7 +118,7 @@ fn read(file: &str, text: &str, nesting: Nesting) -> Option<FileImports> {
 fn error_of(file: &str, lines: &Lines, parsed: &ParserReturn<'_>) -> Diagnostic {
     let error = parsed.diagnostics.iter().next();
     let offset = error.and_then(|e| e.labels.first()).map(|label| label.offset());
-    let line = offset.map_or(0, |at| lines.line(at));
+    let line = offset.map_or(0, |at| lines.of(at as usize));
     let message = error.map_or_else(|| "syntax error".to_string(), |e| e.message.to_string());
     let mut reason = message.trim_end_matches('.').replace('\n', " ");
     if let Some(first) = reason.chars().next()
@@ -359,7 +358,7 @@ impl Reader<'_> {
     fn push(&mut self, offset: u32, module: &str, names: Vec<String>, kind: ImportKind) {
         // `import ""` cannot be resolved, and says nothing.
         if !module.is_empty() {
-            let line = self.lines.line(offset);
+            let line = self.lines.of(offset as usize);
             self.found.push((offset, RawImport { line, module: module.to_string(), names, kind }));
         }
     }
@@ -376,7 +375,7 @@ impl Reader<'_> {
             self.push(offset, &specifier, Vec::new(), kind);
             return;
         }
-        let line = self.lines.line(offset);
+        let line = self.lines.of(offset as usize);
         let import = RawImport { line, module: String::new(), names: Vec::new(), kind: ImportKind::DynamicUnknown };
         self.found.push((offset, import));
         let reason = format!("{by} is given a module that only running would tell");

@@ -7,7 +7,6 @@
 //! absence is optional; anything under `if TYPE_CHECKING` is type-only.
 
 pub mod javascript;
-mod lines;
 mod nesting;
 pub mod python;
 

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::super::lines::Lines;
 use super::super::{FileImports, RawImport};
 use super::ir::{Alias, Argument, Node, Test, Value};
-use crate::model::{Diagnostic, ImportKind, Place, codes};
+use crate::model::{Diagnostic, ImportKind, Lines, Place, codes};
 
 /// Modules whose names matter to what an import means; only bindings of these are followed.
 const FOLLOWED: &[&str] = &["importlib", "builtins", "typing", "typing_extensions", "contextlib"];
@@ -157,7 +156,7 @@ impl Classifier<'_> {
     }
 
     fn push(&mut self, offset: u32, module: String, names: Vec<String>, kind: ImportKind) {
-        let line = self.lines.line(offset);
+        let line = self.lines.of(offset as usize);
         self.found.push((offset, RawImport { line, module, names, kind }));
     }
 
@@ -192,7 +191,7 @@ impl Classifier<'_> {
             self.push(offset, module, Vec::new(), context.kind(ImportKind::Dynamic));
         } else {
             self.push(offset, String::new(), Vec::new(), ImportKind::DynamicUnknown);
-            let place = Place::at(self.file, self.lines.line(offset));
+            let place = Place::at(self.file, self.lines.of(offset as usize));
             let reason = format!("{callee} is given a module name that only running would tell");
             self.diagnostics.push(Diagnostic::new(codes::DYNAMIC_IMPORT, place, reason));
         }

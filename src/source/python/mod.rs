@@ -23,9 +23,8 @@ use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
 use rustpython_parser::Parse;
 
 use super::FileImports;
-use super::lines::Lines;
 use super::nesting::{self, Nesting, Syntax};
-use crate::model::{Diagnostic, Place, codes};
+use crate::model::{Diagnostic, Lines, Place, codes};
 use ir::{Node, Test, Value};
 
 /// CPython refuses 200 open brackets and 100 levels of indentation; a margin above, since here comments and
@@ -81,7 +80,7 @@ fn read(file: &str, text: &str, nesting: Nesting, parse: fn(&str, bool) -> Parse
             Parsed::Whole(nodes) => classify::classify(file, &lines, &nodes),
             Parsed::Broken { offset, reason, nodes } => {
                 let mut found = classify::classify(file, &lines, &nodes);
-                let diagnostic = broken(file, text, lines.line(offset), &reason, found.imports.len());
+                let diagnostic = broken(file, text, lines.of(offset as usize), &reason, found.imports.len());
                 found.diagnostics.insert(0, diagnostic);
                 found
             }

@@ -1,12 +1,14 @@
 //! Byte offsets to line numbers.
 
 /// Where the lines of a text begin. `\n`, `\r\n` and a lone `\r` end a line, as in both Python and JavaScript.
-pub(super) struct Lines {
+#[derive(Debug)]
+pub struct Lines {
     starts: Vec<u32>,
 }
 
 impl Lines {
-    pub(super) fn new(text: &str) -> Self {
+    /// Finds the lines of a text; offsets beyond 4 GiB all count as the last line.
+    pub fn new(text: &str) -> Self {
         let bytes = text.as_bytes();
         let mut starts = vec![0];
         for (at, &byte) in bytes.iter().enumerate() {
@@ -18,7 +20,8 @@ impl Lines {
     }
 
     /// The line, from 1, that holds a byte offset.
-    pub(super) fn line(&self, offset: u32) -> u32 {
+    pub fn of(&self, offset: usize) -> u32 {
+        let offset = u32::try_from(offset).unwrap_or(u32::MAX);
         u32::try_from(self.starts.partition_point(|&start| start <= offset)).unwrap_or(u32::MAX)
     }
 }
@@ -30,6 +33,6 @@ mod tests {
     #[test]
     fn all_three_line_ends_count_once() {
         let lines = Lines::new("a\nb\r\nc\rd");
-        assert_eq!([0, 1, 2, 4, 5, 7, 8].map(|at| lines.line(at)), [1, 1, 2, 2, 3, 4, 4]);
+        assert_eq!([0, 1, 2, 4, 5, 7, 8].map(|at| lines.of(at)), [1, 1, 2, 2, 3, 4, 4]);
     }
 }
