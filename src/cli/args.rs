@@ -150,7 +150,7 @@ pub struct GraphCommand {
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub min_functions: usize,
     /// Show at most this many bundles of packages that never occur apart, the most widely used first (text, DOT, SVG).
-    #[arg(long, default_value_t = 200, value_name = "N")]
+    #[arg(long, default_value = "200", value_name = "N", value_parser = positive)]
     pub top: usize,
 }
 
@@ -192,19 +192,19 @@ pub struct SolveOptions {
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
     /// Seconds that an idle instance stays warm, for counting cold starts in a trace.
-    #[arg(long, value_name = "SECONDS", default_value_t = 600.0)]
+    #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = seconds)]
     pub keep_alive: f64,
     /// Seconds that a function,count trace covers.
-    #[arg(long, value_name = "SECONDS", default_value_t = 86_400.0)]
+    #[arg(long, value_name = "SECONDS", default_value = "86400", value_parser = seconds)]
     pub trace_period: f64,
     /// Most images to keep.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = positive)]
     pub max_images: Option<usize>,
     /// Whether to solve the mixed-integer model after the greedy plan.
     #[arg(long, value_enum, default_value_t = ExactChoice::Auto)]
     pub exact: ExactChoice,
     /// Seconds that the mixed-integer solver may take. With a limit the plan can depend on the machine's speed.
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub time_limit: Option<f64>,
 }
 
@@ -335,6 +335,20 @@ pub enum ExactChoice {
 
 fn budget(text: &str) -> Result<f64, String> {
     parse_megabytes(text).map_err(|e| e.to_string())
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(v) if v > 0 => Ok(v),
+        _ => Err(format!("`{text}` is not a whole number above 0")),
+    }
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(v) if v.is_finite() && v > 0.0 && v < 1e12 => Ok(v),
+        _ => Err(format!("`{text}` is not a positive number of seconds")),
+    }
 }
 
 fn share(text: &str) -> Result<f64, String> {

@@ -1,5 +1,7 @@
 //! `warmset check`.
 
+use std::path::{Component, Path};
+
 use serde_json::json;
 
 use crate::cost::{self, Prices};
@@ -83,9 +85,51 @@ pub fn run(command: &CheckCommand, talk: Talk) -> Result<Outcome, Failure> {
             "functions": checked.functions,
             "served": checked.served,
         })),
-        CheckFormat::Sarif => artefact::text(&findings::sarif(&all)),
-        CheckFormat::Github => findings::github(&all),
+        CheckFormat::Sarif => artefact::text(&findings::sarif(&located(&all, &command.input, &plan_file))),
+        CheckFormat::Github => findings::github(&located(&all, &command.input, &plan_file)),
     };
     talk.result(&text)?;
     Ok(if all.is_empty() { Outcome::Clean } else { Outcome::Findings })
+}
+
+/// Findings with places as the repository's viewer wants them: relative to the folder that the command runs in, not to
+/// the fleet's.
+fn located(all: &[Diagnostic], fleet: &Path, plan_file: &Path) -> Vec<Diagnostic> {
+    let plan_file = plan_file.display().to_string();
+    let root: Vec<String> = if fleet.is_dir() {
+        let parts = fleet.components().filter(|c| !matches!(c, Component::CurDir));
+        parts.map(|c| c.as_os_str().to_string_lossy().into_owned()).collect()
+    } else {
+        Vec::new()
+    };
+    let mut all = all.to_vec();
+    for finding in &mut all {
+        let file = &mut finding.place.file;
+        if !root.is_empty() && !file.is_empty() && *file != plan_file {
+            *file = Path::new(&root.join("/")).join(&*file).to_string_lossy().replace("//", "/");
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Place, codes};
+
+    #[test]
+    fn findings_are_placed_from_the_folder_of_the_command() {
+        let dir = env!("CARGO_MANIFEST_DIR");
+        let finding = |file: &str| Diagnostic::new(codes::FUNCTION_ADDED, Place::at(file, 1), "new");
+        let all = [finding("a/app.py"), finding("plans/p/plan.json"), finding("")];
+        let files = |fleet: &str| -> Vec<String> {
+            let found = located(&all, Path::new(fleet), Path::new("plans/p/plan.json"));
+            found.into_iter().map(|d| d.place.file).collect()
+        };
+        assert_eq!(files("./src/../src"), ["src/../src/a/app.py", "plans/p/plan.json", ""]);
+        assert_eq!(files("."), ["a/app.py", "plans/p/plan.json", ""]);
+        assert_eq!(files(dir)[0], format!("{dir}/a/app.py"));
+        // Places of an inventory are what its author meant.
+        assert_eq!(files("inventory.json")[0], "a/app.py");
+    }
 }

@@ -163,7 +163,7 @@ impl Choice<'_> {
 /// Why a function starts cold, in words.
 pub fn reason(why: WhyUnserved) -> &'static str {
     match why {
-        WhyUnserved::NothingToShare => "nothing is loaded that an image could hold",
+        WhyUnserved::NothingToShare => "nothing is loaded that is worth a swap",
         WhyUnserved::Unresolved => "no package has a known version",
         WhyUnserved::UnknownPlatform => "the platform is not known",
         WhyUnserved::NotWorthIt => "an image would save nothing, or less than the same memory saves elsewhere",

@@ -57,8 +57,13 @@ pub fn run(command: &InspectCommand, talk: Talk) -> Result<Outcome, Failure> {
     for file in &command.files {
         all.push(inspect(file, command.kind.as_deref(), platform.as_ref())?);
     }
+    // A file that could not be read has no kind.
+    if all.iter().all(|i| i.kind.is_empty()) {
+        return Err(Failure::Diagnostics(all.into_iter().flat_map(|i| i.diagnostics).collect()));
+    }
     for inspected in &all {
         let text = match command.format {
+            TextFormat::Text if inspected.kind.is_empty() => continue,
             TextFormat::Text => text(inspected),
             TextFormat::Json if all.len() == 1 => crate::emit::json::text(inspected),
             TextFormat::Json => format!("{}\n", serde_json::to_string(inspected).unwrap_or_default()),

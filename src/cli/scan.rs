@@ -30,20 +30,41 @@ pub fn run(command: &ScanCommand, talk: Talk) -> Result<Outcome, Failure> {
 /// One line a function, then the totals.
 fn text(inventory: &Inventory) -> String {
     let mut table = Table::new(&["function", "platform", "state", ">packages", ">open", "lock"]);
+    let common = common_system(inventory);
     for function in &inventory.functions {
         table.row(vec![
             paint(BOLD, &function.id),
-            function.platform.as_ref().map_or_else(|| paint(RED, "unknown"), ToString::to_string),
+            function.platform.as_ref().map_or_else(|| paint(RED, "unknown"), |p| short(p, common.is_some())),
             state(function.state),
             function.closure.len().to_string(),
             function.unresolved.len().to_string(),
-            function.lock.as_ref().map_or_else(String::new, |l| paint(CYAN, &l.file)),
+            function.lock.as_ref().map_or_else(String::new, |l| paint(CYAN, lock(&l.file, &function.path))),
         ]);
     }
     if inventory.functions.is_empty() {
         return format!("no function among {} files\n", inventory.files.seen);
     }
     format!("{}\n{}", table.render(), totals(inventory))
+}
+
+/// A lock in the function's folder by its name, others by their path.
+fn lock<'a>(file: &'a str, folder: &str) -> &'a str {
+    file.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/')).unwrap_or(file)
+}
+
+/// What all platforms of the fleet have in common: `linux-x86_64-glibc`.
+fn common_system(inventory: &Inventory) -> Option<String> {
+    let systems: BTreeSet<String> = inventory
+        .functions
+        .iter()
+        .filter_map(|f| f.platform.as_ref()?.to_string().split_once('-').map(|(_, rest)| rest.to_string()))
+        .collect();
+    if systems.len() == 1 { systems.into_iter().next() } else { None }
+}
+
+/// A platform without what is said elsewhere for all.
+fn short(platform: &Platform, common: bool) -> String {
+    if common { format!("{}{}", platform.language, platform.version) } else { platform.to_string() }
 }
 
 /// A state in its colour.
@@ -65,22 +86,19 @@ pub fn totals(inventory: &Inventory) -> String {
         *states.entry(function.state).or_default() += 1;
     }
     // What is the same for all is said once.
-    let system = |p: &Platform| p.to_string().split_once('-').map(|(_, rest)| rest.to_string()).unwrap_or_default();
-    let systems: BTreeSet<String> = platforms.keys().flatten().map(|p| system(p)).collect();
-    let common = if systems.len() == 1 { systems.first() } else { None };
+    let common = common_system(inventory);
     let list: Vec<String> = platforms
         .iter()
-        .map(|(platform, n)| match (platform, common) {
-            (Some(p), Some(_)) => format!("{n} {}{}", p.language, p.version),
-            (Some(p), None) => format!("{n} {p}"),
-            (None, _) => format!("{n} of unknown platform"),
+        .map(|(platform, n)| match platform {
+            Some(p) => format!("{n} {}", short(p, common.is_some())),
+            None => format!("{n} of unknown platform"),
         })
         .collect();
     let mut functions = inventory.functions.len().to_string();
     if !list.is_empty() {
         functions.push_str(&format!(": {}", list.join(", ")));
     }
-    if let Some(common) = common {
+    if let Some(common) = &common {
         functions.push_str(&format!(" ({common})"));
     }
     let named = |s: &State| match s {

@@ -13,6 +13,8 @@ use super::scan;
 use super::table::Table;
 use super::talk::{BOLD, CYAN, DIM, GREEN, paint};
 
+/// Images that are shown; all of them are in `plan.json` and `report.html`.
+const SHOWN: usize = 30;
 /// Columns that text is wrapped to.
 const WIDTH: usize = 100;
 /// Where text begins after a heading.
@@ -100,7 +102,7 @@ fn some(names: &[&str], indent: usize) -> String {
 fn images(plan: &Plan, inventory: &Inventory) -> String {
     let mut table = Table::new(&["image", ">serves", ">saves ms", ">adds MB", ">packages"]);
     let tree = tree(plan);
-    for (depth, image) in &tree {
+    for (depth, image) in tree.iter().take(SHOWN) {
         let stem = if *depth == 0 { String::new() } else { format!("{}└ ", "  ".repeat(depth - 1)) };
         table.row(vec![
             format!("{stem}{}", paint(BOLD, &image.id)),
@@ -127,6 +129,9 @@ fn images(plan: &Plan, inventory: &Inventory) -> String {
         let pad = " ".repeat(indent);
         text.push_str(&format!("{line}\n{pad}{} ", paint(DIM, if *depth == 0 { "holds " } else { "adds  " })));
         text.push_str(&format!("{}\n{pad}{} {who}\n", some(&held, indent + 7), paint(DIM, "serves")));
+    }
+    if tree.len() > SHOWN {
+        text.push_str(&format!("  and {} in plan.json\n", images_of(tree.len() - SHOWN)));
     }
     if tree.iter().any(|(depth, _)| *depth > 0) {
         text.push_str(&format!("  {}\n", paint(DIM, "└ forked from the image above it, whose memory it shares")));

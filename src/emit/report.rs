@@ -314,7 +314,7 @@ fn state(state: State) -> &'static str {
 
 fn why(why: WhyUnserved) -> &'static str {
     match why {
-        WhyUnserved::NothingToShare => "nothing to share",
+        WhyUnserved::NothingToShare => "nothing worth a swap",
         WhyUnserved::Unresolved => "no version is known",
         WhyUnserved::UnknownPlatform => "platform unknown",
         WhyUnserved::NotWorthIt => "not worth its memory",

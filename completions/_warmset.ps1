@@ -1,0 +1,217 @@
+
+using namespace System.Management.Automation
+using namespace System.Management.Automation.Language
+
+Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
+    param($wordToComplete, $commandAst, $cursorPosition)
+
+    $commandElements = $commandAst.CommandElements
+    $command = @(
+        'warmset'
+        for ($i = 1; $i -lt $commandElements.Count; $i++) {
+            $element = $commandElements[$i]
+            if ($element -isnot [StringConstantExpressionAst] -or
+                $element.StringConstantType -ne [StringConstantType]::BareWord -or
+                $element.Value.StartsWith('-') -or
+                $element.Value -eq $wordToComplete) {
+                break
+        }
+        $element.Value
+    }) -join ';'
+
+    $completions = @(switch ($command) {
+        'warmset' {
+            [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads to use; the output does not depend on it. 0 takes one for each core')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('scan', 'scan', [CompletionResultType]::ParameterValue, 'Find the functions of a fleet and what each loads (inventory.json)')
+            [CompletionResult]::new('graph', 'graph', [CompletionResultType]::ParameterValue, 'Show which packages occur together, and what sharing them would save')
+            [CompletionResult]::new('plan', 'plan', [CompletionResultType]::ParameterValue, 'Choose the images to keep warm within a memory budget, and write the plan folder')
+            [CompletionResult]::new('emit', 'emit', [CompletionResultType]::ParameterValue, 'Write the plan folder again from a plan and its inventory')
+            [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show what warmset reads in single files: locks, manifests, sources')
+            [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Say why a package is in a function''s closure, or why a function got its image')
+            [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Check in CI that a plan still fits the fleet')
+            [CompletionResult]::new('schema', 'schema', [CompletionResultType]::ParameterValue, 'Write the JSON Schemas of all artefacts')
+            [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script of a shell')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'warmset;scan' {
+            [CompletionResult]::new('--python', '--python', [CompletionResultType]::ParameterName, 'Python version of functions that do not say theirs')
+            [CompletionResult]::new('--node', '--node', [CompletionResultType]::ParameterName, 'Node.js major version of functions that do not say theirs')
+            [CompletionResult]::new('--arch', '--arch', [CompletionResultType]::ParameterName, 'Architecture of functions that do not say theirs')
+            [CompletionResult]::new('--libc', '--libc', [CompletionResultType]::ParameterName, 'C library that the functions run on')
+            [CompletionResult]::new('--pins', '--pins', [CompletionResultType]::ParameterName, 'Versions for functions without a lock: a lock or requirements file, or lines of name==version and name@version')
+            [CompletionResult]::new('--out', '--out', [CompletionResultType]::ParameterName, 'Write inventory.json here instead of printing it')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'What is printed')
+            [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads to use; the output does not depend on it. 0 takes one for each core')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'warmset;graph' {
+            [CompletionResult]::new('--python', '--python', [CompletionResultType]::ParameterName, 'Python version of functions that do not say theirs')
+            [CompletionResult]::new('--node', '--node', [CompletionResultType]::ParameterName, 'Node.js major version of functions that do not say theirs')
+            [CompletionResult]::new('--arch', '--arch', [CompletionResultType]::ParameterName, 'Architecture of functions that do not say theirs')
+            [CompletionResult]::new('--libc', '--libc', [CompletionResultType]::ParameterName, 'C library that the functions run on')
+            [CompletionResult]::new('--pins', '--pins', [CompletionResultType]::ParameterName, 'Versions for functions without a lock: a lock or requirements file, or lines of name==version and name@version')
+            [CompletionResult]::new('--costs', '--costs', [CompletionResultType]::ParameterName, 'Costs measured on this fleet; others come from the shipped table and estimates')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the graph')
+            [CompletionResult]::new('--out', '--out', [CompletionResultType]::ParameterName, 'Write it here instead of printing it')
+            [CompletionResult]::new('--min-functions', '--min-functions', [CompletionResultType]::ParameterName, 'Leave out packages that fewer functions than this load')
+            [CompletionResult]::new('--top', '--top', [CompletionResultType]::ParameterName, 'Show at most this many bundles of packages that never occur apart, the most widely used first (text, DOT, SVG)')
+            [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads to use; the output does not depend on it. 0 takes one for each core')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'warmset;plan' {
+            [CompletionResult]::new('--budget', '--budget', [CompletionResultType]::ParameterName, 'Memory that all images may take together: 256MiB, 1.5GB (MB is 10^6 bytes)')
+            [CompletionResult]::new('--out', '--out', [CompletionResultType]::ParameterName, 'Write the plan folder here')
+            [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'Name of the plan; by default the name of the folder that it is written to')
+            [CompletionResult]::new('--python', '--python', [CompletionResultType]::ParameterName, 'Python version of functions that do not say theirs')
+            [CompletionResult]::new('--node', '--node', [CompletionResultType]::ParameterName, 'Node.js major version of functions that do not say theirs')
+            [CompletionResult]::new('--arch', '--arch', [CompletionResultType]::ParameterName, 'Architecture of functions that do not say theirs')
+            [CompletionResult]::new('--libc', '--libc', [CompletionResultType]::ParameterName, 'C library that the functions run on')
+            [CompletionResult]::new('--pins', '--pins', [CompletionResultType]::ParameterName, 'Versions for functions without a lock: a lock or requirements file, or lines of name==version and name@version')
+            [CompletionResult]::new('--costs', '--costs', [CompletionResultType]::ParameterName, 'Costs measured on this fleet; others come from the shipped table and estimates')
+            [CompletionResult]::new('--assume-cost', '--assume-cost', [CompletionResultType]::ParameterName, 'Cost of every package that has none: milliseconds and size, for example 5ms,2MB')
+            [CompletionResult]::new('--trace', '--trace', [CompletionResultType]::ParameterName, 'Calls of the functions: function,count or Azure Functions 2019 / 2021 columns. Without it each function weighs 1')
+            [CompletionResult]::new('--keep-alive', '--keep-alive', [CompletionResultType]::ParameterName, 'Seconds that an idle instance stays warm, for counting cold starts in a trace')
+            [CompletionResult]::new('--trace-period', '--trace-period', [CompletionResultType]::ParameterName, 'Seconds that a function,count trace covers')
+            [CompletionResult]::new('--max-images', '--max-images', [CompletionResultType]::ParameterName, 'Most images to keep')
+            [CompletionResult]::new('--exact', '--exact', [CompletionResultType]::ParameterName, 'Whether to solve the mixed-integer model after the greedy plan')
+            [CompletionResult]::new('--time-limit', '--time-limit', [CompletionResultType]::ParameterName, 'Seconds that the mixed-integer solver may take. With a limit the plan can depend on the machine''s speed')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'What is printed')
+            [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads to use; the output does not depend on it. 0 takes one for each core')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'warmset;emit' {
+            [CompletionResult]::new('--inventory', '--inventory', [CompletionResultType]::ParameterName, 'inventory.json; by default the one beside the plan')
+            [CompletionResult]::new('--out', '--out', [CompletionResultType]::ParameterName, 'Write the plan folder here')
+            [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'Name of the plan; by default the name of the folder that it is written to')
+            [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads to use; the output does not depend on it. 0 takes one for each core')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
+        'warmset;inspect' {
+            [CompletionResult]::new('--as', '--as', [CompletionResultType]::ParameterName, 'Read the files as this kind, whatever their names suggest')
+            [CompletionResult]::new('--closure', '--closure', [CompletionResultType]::ParameterName, 'Show the production closure of a lock on this platform instead of everything that it names')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'What is printed; with several files JSON is one object a line')
+            [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads to use; the output does not depend on it. 0 takes one for each core')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'warmset;explain' {
+            [CompletionResult]::new('--python', '--python', [CompletionResultType]::ParameterName, 'Python version of functions that do not say theirs')
+            [CompletionResult]::new('--node', '--node', [CompletionResultType]::ParameterName, 'Node.js major version of functions that do not say theirs')
+            [CompletionResult]::new('--arch', '--arch', [CompletionResultType]::ParameterName, 'Architecture of functions that do not say theirs')
+            [CompletionResult]::new('--libc', '--libc', [CompletionResultType]::ParameterName, 'C library that the functions run on')
+            [CompletionResult]::new('--pins', '--pins', [CompletionResultType]::ParameterName, 'Versions for functions without a lock: a lock or requirements file, or lines of name==version and name@version')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'What is printed')
+            [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads to use; the output does not depend on it. 0 takes one for each core')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'warmset;check' {
+            [CompletionResult]::new('--plan', '--plan', [CompletionResultType]::ParameterName, 'plan.json, or a plan folder')
+            [CompletionResult]::new('--min-saved', '--min-saved', [CompletionResultType]::ParameterName, 'Least share of all load time that the plan must still save, from 0 to 1')
+            [CompletionResult]::new('--python', '--python', [CompletionResultType]::ParameterName, 'Python version of functions that do not say theirs')
+            [CompletionResult]::new('--node', '--node', [CompletionResultType]::ParameterName, 'Node.js major version of functions that do not say theirs')
+            [CompletionResult]::new('--arch', '--arch', [CompletionResultType]::ParameterName, 'Architecture of functions that do not say theirs')
+            [CompletionResult]::new('--libc', '--libc', [CompletionResultType]::ParameterName, 'C library that the functions run on')
+            [CompletionResult]::new('--pins', '--pins', [CompletionResultType]::ParameterName, 'Versions for functions without a lock: a lock or requirements file, or lines of name==version and name@version')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the findings')
+            [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads to use; the output does not depend on it. 0 takes one for each core')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'warmset;schema' {
+            [CompletionResult]::new('--out', '--out', [CompletionResultType]::ParameterName, 'Write all schemas into this folder; without it they are printed')
+            [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads to use; the output does not depend on it. 0 takes one for each core')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
+        'warmset;completions' {
+            [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads to use; the output does not depend on it. 0 takes one for each core')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
+        'warmset;help' {
+            [CompletionResult]::new('scan', 'scan', [CompletionResultType]::ParameterValue, 'Find the functions of a fleet and what each loads (inventory.json)')
+            [CompletionResult]::new('graph', 'graph', [CompletionResultType]::ParameterValue, 'Show which packages occur together, and what sharing them would save')
+            [CompletionResult]::new('plan', 'plan', [CompletionResultType]::ParameterValue, 'Choose the images to keep warm within a memory budget, and write the plan folder')
+            [CompletionResult]::new('emit', 'emit', [CompletionResultType]::ParameterValue, 'Write the plan folder again from a plan and its inventory')
+            [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show what warmset reads in single files: locks, manifests, sources')
+            [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Say why a package is in a function''s closure, or why a function got its image')
+            [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Check in CI that a plan still fits the fleet')
+            [CompletionResult]::new('schema', 'schema', [CompletionResultType]::ParameterValue, 'Write the JSON Schemas of all artefacts')
+            [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script of a shell')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'warmset;help;scan' {
+            break
+        }
+        'warmset;help;graph' {
+            break
+        }
+        'warmset;help;plan' {
+            break
+        }
+        'warmset;help;emit' {
+            break
+        }
+        'warmset;help;inspect' {
+            break
+        }
+        'warmset;help;explain' {
+            break
+        }
+        'warmset;help;check' {
+            break
+        }
+        'warmset;help;schema' {
+            break
+        }
+        'warmset;help;completions' {
+            break
+        }
+        'warmset;help;help' {
+            break
+        }
+    })
+
+    $completions.Where{ $_.CompletionText -like "$wordToComplete*" } |
+        Sort-Object -Property ListItemText
+}

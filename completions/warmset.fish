@@ -1,0 +1,155 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_warmset_global_optspecs
+    string join \n threads= q/quiet h/help V/version
+end
+
+function __fish_warmset_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_warmset_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_warmset_using_subcommand
+    set -l cmd (__fish_warmset_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c warmset -n "__fish_warmset_needs_command" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r
+complete -c warmset -n "__fish_warmset_needs_command" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c warmset -n "__fish_warmset_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c warmset -n "__fish_warmset_needs_command" -s V -l version -d 'Print version'
+complete -c warmset -n "__fish_warmset_needs_command" -f -a "scan" -d 'Find the functions of a fleet and what each loads (inventory.json)'
+complete -c warmset -n "__fish_warmset_needs_command" -f -a "graph" -d 'Show which packages occur together, and what sharing them would save'
+complete -c warmset -n "__fish_warmset_needs_command" -f -a "plan" -d 'Choose the images to keep warm within a memory budget, and write the plan folder'
+complete -c warmset -n "__fish_warmset_needs_command" -f -a "emit" -d 'Write the plan folder again from a plan and its inventory'
+complete -c warmset -n "__fish_warmset_needs_command" -f -a "inspect" -d 'Show what warmset reads in single files: locks, manifests, sources'
+complete -c warmset -n "__fish_warmset_needs_command" -f -a "explain" -d 'Say why a package is in a function\'s closure, or why a function got its image'
+complete -c warmset -n "__fish_warmset_needs_command" -f -a "check" -d 'Check in CI that a plan still fits the fleet'
+complete -c warmset -n "__fish_warmset_needs_command" -f -a "schema" -d 'Write the JSON Schemas of all artefacts'
+complete -c warmset -n "__fish_warmset_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c warmset -n "__fish_warmset_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c warmset -n "__fish_warmset_using_subcommand scan" -l python -d 'Python version of functions that do not say theirs' -r
+complete -c warmset -n "__fish_warmset_using_subcommand scan" -l node -d 'Node.js major version of functions that do not say theirs' -r
+complete -c warmset -n "__fish_warmset_using_subcommand scan" -l arch -d 'Architecture of functions that do not say theirs' -r -f -a "x86_64\t''
+aarch64\t''"
+complete -c warmset -n "__fish_warmset_using_subcommand scan" -l libc -d 'C library that the functions run on' -r -f -a "glibc\t''
+musl\t''"
+complete -c warmset -n "__fish_warmset_using_subcommand scan" -l pins -d 'Versions for functions without a lock: a lock or requirements file, or lines of name==version and name@version' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand scan" -l out -d 'Write inventory.json here instead of printing it' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand scan" -l format -d 'What is printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c warmset -n "__fish_warmset_using_subcommand scan" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r
+complete -c warmset -n "__fish_warmset_using_subcommand scan" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c warmset -n "__fish_warmset_using_subcommand scan" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c warmset -n "__fish_warmset_using_subcommand graph" -l python -d 'Python version of functions that do not say theirs' -r
+complete -c warmset -n "__fish_warmset_using_subcommand graph" -l node -d 'Node.js major version of functions that do not say theirs' -r
+complete -c warmset -n "__fish_warmset_using_subcommand graph" -l arch -d 'Architecture of functions that do not say theirs' -r -f -a "x86_64\t''
+aarch64\t''"
+complete -c warmset -n "__fish_warmset_using_subcommand graph" -l libc -d 'C library that the functions run on' -r -f -a "glibc\t''
+musl\t''"
+complete -c warmset -n "__fish_warmset_using_subcommand graph" -l pins -d 'Versions for functions without a lock: a lock or requirements file, or lines of name==version and name@version' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand graph" -l costs -d 'Costs measured on this fleet; others come from the shipped table and estimates' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand graph" -l format -d 'Form of the graph' -r -f -a "text\t'Tables for people'
+json\t'All nodes, pairs and classes'
+dot\t'Graphviz'
+graphml\t'GraphML, for Gephi, yEd, networkx'
+svg\t'A picture'"
+complete -c warmset -n "__fish_warmset_using_subcommand graph" -l out -d 'Write it here instead of printing it' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand graph" -l min-functions -d 'Leave out packages that fewer functions than this load' -r
+complete -c warmset -n "__fish_warmset_using_subcommand graph" -l top -d 'Show at most this many bundles of packages that never occur apart, the most widely used first (text, DOT, SVG)' -r
+complete -c warmset -n "__fish_warmset_using_subcommand graph" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r
+complete -c warmset -n "__fish_warmset_using_subcommand graph" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c warmset -n "__fish_warmset_using_subcommand graph" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l budget -d 'Memory that all images may take together: 256MiB, 1.5GB (MB is 10^6 bytes)' -r
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l out -d 'Write the plan folder here' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l name -d 'Name of the plan; by default the name of the folder that it is written to' -r
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l python -d 'Python version of functions that do not say theirs' -r
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l node -d 'Node.js major version of functions that do not say theirs' -r
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l arch -d 'Architecture of functions that do not say theirs' -r -f -a "x86_64\t''
+aarch64\t''"
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l libc -d 'C library that the functions run on' -r -f -a "glibc\t''
+musl\t''"
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l pins -d 'Versions for functions without a lock: a lock or requirements file, or lines of name==version and name@version' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l costs -d 'Costs measured on this fleet; others come from the shipped table and estimates' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l assume-cost -d 'Cost of every package that has none: milliseconds and size, for example 5ms,2MB' -r
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l trace -d 'Calls of the functions: function,count or Azure Functions 2019 / 2021 columns. Without it each function weighs 1' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l keep-alive -d 'Seconds that an idle instance stays warm, for counting cold starts in a trace' -r
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l trace-period -d 'Seconds that a function,count trace covers' -r
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l max-images -d 'Most images to keep' -r
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l exact -d 'Whether to solve the mixed-integer model after the greedy plan' -r -f -a "auto\t'Where the instance is small enough for the solver of this build'
+never\t'Never'
+always\t'Always; give --time-limit for large instances'"
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l time-limit -d 'Seconds that the mixed-integer solver may take. With a limit the plan can depend on the machine\'s speed' -r
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l format -d 'What is printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c warmset -n "__fish_warmset_using_subcommand emit" -l inventory -d 'inventory.json; by default the one beside the plan' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand emit" -l out -d 'Write the plan folder here' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand emit" -l name -d 'Name of the plan; by default the name of the folder that it is written to' -r
+complete -c warmset -n "__fish_warmset_using_subcommand emit" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r
+complete -c warmset -n "__fish_warmset_using_subcommand emit" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c warmset -n "__fish_warmset_using_subcommand emit" -s h -l help -d 'Print help'
+complete -c warmset -n "__fish_warmset_using_subcommand inspect" -l as -d 'Read the files as this kind, whatever their names suggest' -r
+complete -c warmset -n "__fish_warmset_using_subcommand inspect" -l closure -d 'Show the production closure of a lock on this platform instead of everything that it names' -r
+complete -c warmset -n "__fish_warmset_using_subcommand inspect" -l format -d 'What is printed; with several files JSON is one object a line' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c warmset -n "__fish_warmset_using_subcommand inspect" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r
+complete -c warmset -n "__fish_warmset_using_subcommand inspect" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c warmset -n "__fish_warmset_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c warmset -n "__fish_warmset_using_subcommand explain" -l python -d 'Python version of functions that do not say theirs' -r
+complete -c warmset -n "__fish_warmset_using_subcommand explain" -l node -d 'Node.js major version of functions that do not say theirs' -r
+complete -c warmset -n "__fish_warmset_using_subcommand explain" -l arch -d 'Architecture of functions that do not say theirs' -r -f -a "x86_64\t''
+aarch64\t''"
+complete -c warmset -n "__fish_warmset_using_subcommand explain" -l libc -d 'C library that the functions run on' -r -f -a "glibc\t''
+musl\t''"
+complete -c warmset -n "__fish_warmset_using_subcommand explain" -l pins -d 'Versions for functions without a lock: a lock or requirements file, or lines of name==version and name@version' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand explain" -l format -d 'What is printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c warmset -n "__fish_warmset_using_subcommand explain" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r
+complete -c warmset -n "__fish_warmset_using_subcommand explain" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c warmset -n "__fish_warmset_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c warmset -n "__fish_warmset_using_subcommand check" -l plan -d 'plan.json, or a plan folder' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand check" -l min-saved -d 'Least share of all load time that the plan must still save, from 0 to 1' -r
+complete -c warmset -n "__fish_warmset_using_subcommand check" -l python -d 'Python version of functions that do not say theirs' -r
+complete -c warmset -n "__fish_warmset_using_subcommand check" -l node -d 'Node.js major version of functions that do not say theirs' -r
+complete -c warmset -n "__fish_warmset_using_subcommand check" -l arch -d 'Architecture of functions that do not say theirs' -r -f -a "x86_64\t''
+aarch64\t''"
+complete -c warmset -n "__fish_warmset_using_subcommand check" -l libc -d 'C library that the functions run on' -r -f -a "glibc\t''
+musl\t''"
+complete -c warmset -n "__fish_warmset_using_subcommand check" -l pins -d 'Versions for functions without a lock: a lock or requirements file, or lines of name==version and name@version' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand check" -l format -d 'Form of the findings' -r -f -a "human\t'For people'
+json\t'For programs'
+sarif\t'SARIF 2.1.0, for code scanning'
+github\t'GitHub workflow commands, shown as annotations'"
+complete -c warmset -n "__fish_warmset_using_subcommand check" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r
+complete -c warmset -n "__fish_warmset_using_subcommand check" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c warmset -n "__fish_warmset_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c warmset -n "__fish_warmset_using_subcommand schema" -l out -d 'Write all schemas into this folder; without it they are printed' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand schema" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r
+complete -c warmset -n "__fish_warmset_using_subcommand schema" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c warmset -n "__fish_warmset_using_subcommand schema" -s h -l help -d 'Print help'
+complete -c warmset -n "__fish_warmset_using_subcommand completions" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r
+complete -c warmset -n "__fish_warmset_using_subcommand completions" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c warmset -n "__fish_warmset_using_subcommand completions" -s h -l help -d 'Print help'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan graph plan emit inspect explain check schema completions help" -f -a "scan" -d 'Find the functions of a fleet and what each loads (inventory.json)'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan graph plan emit inspect explain check schema completions help" -f -a "graph" -d 'Show which packages occur together, and what sharing them would save'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan graph plan emit inspect explain check schema completions help" -f -a "plan" -d 'Choose the images to keep warm within a memory budget, and write the plan folder'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan graph plan emit inspect explain check schema completions help" -f -a "emit" -d 'Write the plan folder again from a plan and its inventory'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan graph plan emit inspect explain check schema completions help" -f -a "inspect" -d 'Show what warmset reads in single files: locks, manifests, sources'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan graph plan emit inspect explain check schema completions help" -f -a "explain" -d 'Say why a package is in a function\'s closure, or why a function got its image'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan graph plan emit inspect explain check schema completions help" -f -a "check" -d 'Check in CI that a plan still fits the fleet'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan graph plan emit inspect explain check schema completions help" -f -a "schema" -d 'Write the JSON Schemas of all artefacts'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan graph plan emit inspect explain check schema completions help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan graph plan emit inspect explain check schema completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
