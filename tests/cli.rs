@@ -447,7 +447,7 @@ fn tags_match(xml: &str) {
     assert!(open.is_empty(), "{open:?}");
 }
 
-/// The help of every command as it was reviewed. `WARMSET_BLESS=1 cargo test --test cli` writes `tests/cli/*.txt` anew.
+/// The help of every command as it was reviewed. `WARMSET_UPDATE=1 cargo test --test cli` writes `tests/cli/*.txt` anew.
 #[test]
 fn the_help_is_as_it_was_reviewed() {
     let folder = root().join("tests/cli");
@@ -457,11 +457,11 @@ fn the_help_is_as_it_was_reviewed() {
         let output = Command::new(env!("CARGO_BIN_EXE_warmset")).args(&args).env("COLUMNS", "100").output().unwrap();
         let help = stdout(&output);
         let file = folder.join(format!("{}.txt", if command.is_empty() { "warmset" } else { command }));
-        if std::env::var_os("WARMSET_BLESS").is_some() {
+        if std::env::var_os("WARMSET_UPDATE").is_some() {
             write(&file, &help);
         }
         let wanted = std::fs::read_to_string(&file).unwrap_or_default();
-        assert_eq!(help, wanted, "{}: WARMSET_BLESS=1 cargo test --test cli", file.display());
+        assert_eq!(help, wanted, "{}: WARMSET_UPDATE=1 cargo test --test cli", file.display());
     }
 }
 
