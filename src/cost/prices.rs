@@ -382,5 +382,7 @@ mod tests {
         assert_eq!(read("c.json", negative).unwrap_err().code, "artefact-invalid");
         assert_eq!(read("c.json", r#"{"schema":"warmset.costs/9"}"#).unwrap_err().code, "schema-newer");
         assert_eq!(read("c.json", "{").unwrap_err().code, "artefact-invalid");
+        let misspelt = r#"{"schema":"warmset.costs/1","entires":[]}"#;
+        assert_eq!(read("c.json", misspelt).unwrap_err().code, "artefact-invalid");
     }
 }

@@ -18,7 +18,7 @@ use super::programs::Programs;
 use super::tree::Tree;
 use super::{Defaults, Discovery, Site, paths, platform_from_folder, runtime};
 use crate::model::inventory::PlatformSource;
-use crate::model::{Language, Place};
+use crate::model::{Diagnostic, Language, Place, codes};
 
 /// File stems that people give to handlers.
 const HANDLER_STEMS: [&str; 9] =
@@ -93,8 +93,14 @@ pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
 
     // One function for each stem: `index.ts` and the `index.js` built from it are the same one.
     let mut folders: BTreeMap<&str, BTreeMap<&str, (&str, Entry)>> = BTreeMap::new();
+    let mut without: BTreeMap<&str, &str> = BTreeMap::new();
     for (path, entry) in candidates.into_iter().zip(entries) {
-        let Some(entry) = entry else { continue };
+        let Some(entry) = entry else {
+            if HANDLER_STEMS.contains(&paths::stem(path)) && paths::stem(path) != "__init__" {
+                without.entry(paths::parent(path)).or_insert(path);
+            }
+            continue;
+        };
         let files = folders.entry(paths::parent(path)).or_default();
         let is_source = paths::extension(path).contains("ts");
         if is_source || !files.contains_key(paths::stem(path)) {
@@ -107,6 +113,14 @@ pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
             let only = files.len() == 1;
             let site = site(tree, defaults, dir, stem, path, entry, only, &mut programs, found);
             found.sites.push(site);
+        }
+    }
+    // What is called like a handler, beside a manifest, and is none may be one that a slip hides.
+    for (dir, path) in without {
+        let has_manifest = MANIFESTS.iter().any(|name| tree.contains(&beside(dir, name)));
+        if has_manifest && !found.sites.iter().any(|s| paths::is_within(&s.root, dir)) {
+            let reason = "it is called like a handler, but defines nothing that a provider would call";
+            found.diagnostics.push(Diagnostic::new(codes::HANDLER_MISSING, Place::file(path), reason));
         }
     }
 }
@@ -361,6 +375,23 @@ mod tests {
 
     fn node(text: &str) -> Option<(String, bool, bool)> {
         node_entry(text).map(|e| (e.export, e.lambda, e.certain))
+    }
+
+    #[test]
+    fn a_folder_whose_handler_a_slip_hides_is_named() {
+        let tree = Tree::in_memory(&[
+            ("a/app.py", b"def handler(event, context):\n    return 1\n"),
+            ("a/requirements.txt", b""),
+            ("b/app.py", b"def broken(:\n"),
+            ("b/requirements.txt", b""),
+            ("c/app.py", b"print('no manifest: a script')\n"),
+        ]);
+        let mut found = Discovery::default();
+        find(&tree, &Defaults::default(), &mut found);
+        let said: Vec<(&str, &str)> =
+            found.diagnostics.iter().map(|d| (d.code.as_str(), d.place.file.as_str())).collect();
+        assert!(said.contains(&("handler-missing", "b/app.py")), "{said:?}");
+        assert!(!said.iter().any(|(code, file)| *code == "handler-missing" && *file != "b/app.py"), "{said:?}");
     }
 
     #[test]

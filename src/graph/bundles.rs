@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::PriceOf;
 use super::classes::Class;
-use super::cooccurrence::PriceOf;
 use crate::model::units::round;
 use crate::model::{PackageId, Platform};
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
 
+use super::PriceOf;
 use super::bundles::{self, Bundle, Link};
 use super::classes::Class;
 use super::communities::communities;
@@ -12,9 +13,6 @@ use crate::model::{PackageId, Platform};
 
 /// Value of the `schema` field.
 pub const SCHEMA: &str = "warmset.graph/1";
-
-/// What a package costs: load milliseconds and resident MB, both exclusive.
-pub type PriceOf<'a> = dyn Fn(&PackageId, &Platform) -> Option<(f64, f64)> + 'a;
 
 /// The graph of a fleet.
 #[derive(Debug, Clone, Serialize)]

@@ -29,7 +29,6 @@ pub struct Costs {
     #[serde(default)]
     pub languages: BTreeMap<Language, LanguageCosts>,
     /// Sorted by package and platform.
-    #[serde(default)]
     pub entries: Vec<Cost>,
 }
 
