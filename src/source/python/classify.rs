@@ -134,7 +134,7 @@ impl Classifier<'_> {
                 let main = *test == Test::Main;
                 let when_true = context.type_only || self.only_types_if(test, true);
                 let when_false = context.type_only || self.only_types_if(test, false);
-                self.nodes(body, Context { type_only: when_true, lazy: context.lazy || main, ..context });
+                self.nodes(body, Context { type_only: when_true, optional: context.optional || main, ..context });
                 self.nodes(orelse, Context { type_only: when_false, ..context });
             }
             Node::Try { caught, body, handlers, rest } => {

@@ -8,8 +8,9 @@
 //! What counts: `import` and `from … import` wherever they stand, `importlib.import_module` and `__import__` under any
 //! name that the file gives them. `if TYPE_CHECKING` (also negated, aliased or in `and`/`or`) and `if False` are for
 //! the type checker; the body and the handlers of a `try` that catches the failure of an import are optional, its
-//! `else` and `finally` are not, and nor is what is outside `with contextlib.suppress(ImportError)`; functions, lambdas and
-//! `if __name__ == "__main__"` are lazy; a class body runs with its module.
+//! `else` and `finally` are not, and nor is what is outside `with contextlib.suppress(ImportError)`; functions and
+//! lambdas are lazy; what stands under `if __name__ == "__main__"` is optional, as no provider starts a function so; a
+//! class body runs with its module.
 
 mod classify;
 mod encoding;

@@ -59,7 +59,7 @@ fn a_class_body_runs_with_its_module_and_a_function_body_later() {
         "async def f():\n  async with x:\n    import a\n  async for y in z:\n    import b",
         &["3 lazy a", "5 lazy b"],
     );
-    check("if __name__ == '__main__':\n  import a\nelse:\n  import b", &["2 lazy a", "4 runtime b"]);
+    check("if __name__ == '__main__':\n  import a\nelse:\n  import b", &["2 optional a", "4 runtime b"]);
     check("if x:\n  import a\nelif y:\n  import b\nelse:\n  import c", &["2 runtime a", "4 runtime b", "6 runtime c"]);
     check(
         "for x in y:\n  import a\nelse:\n  import b\nwhile x:\n  import c\nelse:\n  import d\nwith x:\n  import e",
