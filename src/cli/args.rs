@@ -227,7 +227,7 @@ pub struct EmitCommand {
 /// `warmset inspect`.
 #[derive(Debug, Args)]
 pub struct InspectCommand {
-    /// Locks, manifests and source files.
+    /// Locks, manifests and source files, or folders of them.
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
     /// Read the files as this kind, whatever their names suggest.

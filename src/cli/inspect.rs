@@ -1,7 +1,7 @@
 //! `warmset inspect`.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -54,8 +54,18 @@ pub fn run(command: &InspectCommand, talk: Talk) -> Result<Outcome, Failure> {
         None => None,
     };
     let mut all = Vec::new();
-    for file in &command.files {
-        all.push(inspect(file, command.kind.as_deref(), platform.as_ref())?);
+    let mut unwalked = Vec::new();
+    for path in &command.files {
+        if path.is_dir() {
+            for file in known_files(path, &mut unwalked) {
+                all.push(inspect(&file, command.kind.as_deref(), platform.as_ref())?);
+            }
+        } else {
+            all.push(inspect(path, command.kind.as_deref(), platform.as_ref())?);
+        }
+    }
+    if all.is_empty() && unwalked.is_empty() {
+        return Err(Failure::Message("there is no lock, manifest or source file in the folder".into()));
     }
     // A file that could not be read has no kind.
     if all.iter().all(|i| i.kind.is_empty()) {
@@ -70,9 +80,31 @@ pub fn run(command: &InspectCommand, talk: Talk) -> Result<Outcome, Failure> {
         };
         talk.result(&text)?;
     }
-    let diagnostics: Vec<Diagnostic> = all.into_iter().flat_map(|i| i.diagnostics).collect();
+    let diagnostics: Vec<Diagnostic> = all.into_iter().flat_map(|i| i.diagnostics).chain(unwalked).collect();
     talk.diagnostics(&diagnostics);
     Ok(Outcome::of(&diagnostics))
+}
+
+/// Every file in a folder whose name says that warmset reads it, in the order of their paths. A plain walk: whoever
+/// names a folder here means all of it, ignored files and installed packages too. Links are not followed.
+fn known_files(folder: &Path, unwalked: &mut Vec<Diagnostic>) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in walkdir::WalkDir::new(folder).sort_by_file_name() {
+        match entry {
+            Ok(entry) if entry.file_type().is_file() => {
+                let name = entry.file_name().to_string_lossy();
+                if Kind::of(&name).is_some() || lock::is_manifest(&name) || source::is_source(&name) {
+                    files.push(entry.into_path());
+                }
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let place = error.path().map(|p| p.display().to_string()).unwrap_or_default();
+                unwalked.push(Diagnostic::new(codes::FILE_UNREADABLE, Place::file(place), error.to_string()));
+            }
+        }
+    }
+    files
 }
 
 fn inspect(path: &Path, forced: Option<&str>, platform: Option<&Platform>) -> Result<Inspected, Failure> {
