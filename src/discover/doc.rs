@@ -137,19 +137,41 @@ pub fn parse(text: &str) -> Result<Node, DocError> {
             Err(json) => return parse_yaml(text).map_err(|_| json),
         }
     }
-    parse_yaml(text).or_else(|error| parse_yaml(&indent_closings(text)).map_err(|_| error))
+    parse_yaml(text).or_else(|error| parse_yaml(&indent_flow(text)).map_err(|_| error))
 }
 
-/// YAML 1.2 wants the bracket that closes a flow collection indented deeper than the block around it; the parsers that
-/// deployment tools use do not, and real templates rely on that. Inside a flow collection indentation means nothing, so
-/// moving such lines to the right changes no value (in block scalars, at most their spaces) and no line number.
-fn indent_closings(text: &str) -> String {
+/// YAML 1.2 wants what stands inside a flow collection, its closing bracket included, indented deeper than the block
+/// around it; the parsers that deployment tools use do not, and real templates rely on that. Inside a flow collection
+/// indentation means nothing, so moving its lines to the right changes no value (in block scalars, at most their
+/// spaces) and no line number.
+fn indent_flow(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 8);
+    // Open brackets; `false` for one inside a plain scalar, such as that of `${AWS::Region}`, which ends with its line.
+    let mut open: Vec<bool> = Vec::new();
     for line in text.split_inclusive('\n') {
-        if line.trim_start_matches(' ').starts_with([']', '}']) {
+        if !open.is_empty() || line.trim_start_matches(' ').starts_with([']', '}']) {
             out.push_str("                                        ");
         }
         out.push_str(line);
+        let mut quote = None;
+        let mut before = ' ';
+        for c in line.chars() {
+            match (quote, c) {
+                (Some(q), c) if c == q && before != '\\' => quote = None,
+                (Some(_), _) => {}
+                (None, '#') if before.is_whitespace() => break,
+                (None, '"' | '\'') if before.is_whitespace() || "[{,:".contains(before) => quote = Some(c),
+                (None, '[' | '{') => open.push(before.is_whitespace() || "[{,:".contains(before)),
+                (None, ']' | '}') => {
+                    open.pop();
+                }
+                _ => {}
+            }
+            before = c;
+        }
+        while open.last() == Some(&false) {
+            open.pop();
+        }
     }
     out
 }
@@ -364,6 +386,16 @@ mod tests {
         assert_eq!(node.at(&["a", "b"]).unwrap().items().len(), 1);
         let last = node.entry("g").unwrap();
         assert_eq!((last.line, last.value.text()), (9, Some("h")));
+    }
+
+    #[test]
+    fn what_stands_in_brackets_need_not_be_indented() {
+        let text =
+            "a:\n  Resource: [\n  !Sub \"arn:${X}\",\n  !Sub 'y-z', # ]\n  'its [',\n  ]\n  After: ${A}\nb: {c: d}\n";
+        let root = parse(text).unwrap();
+        assert_eq!(root.at(&["a", "Resource"]).unwrap().items().len(), 3);
+        assert_eq!(root.at(&["a", "After"]).and_then(Node::text), Some("${A}"));
+        assert_eq!(root.at(&["b", "c"]).and_then(Node::text), Some("d"));
     }
 
     #[test]

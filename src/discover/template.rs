@@ -67,13 +67,19 @@ fn read(tree: &Tree, defaults: &Defaults, path: &str) -> Discovery {
             }
         }
         // Chart templates and documents that only mention a function type are not templates that could be deployed.
-        Err(error) if text.contains("Resources") && !text.contains("{{") && !text.contains("{%") => {
+        Err(error) if text.contains("Resources") && !is_made_by_another(&text) => {
             let place = Place::at(path, error.line);
             found.diagnostics.push(Diagnostic::new(codes::TEMPLATE_INVALID, place, error.reason));
         }
         Err(_) => {}
     }
     found
+}
+
+/// Whether a text is itself a template of Helm, Jinja or the like. CloudFormation has braces of its own:
+/// `{{resolve:ssm:…}}` and the parameters of automation documents.
+fn is_made_by_another(text: &str) -> bool {
+    ["{{ .", "{{.", "{{-", "{{ if", "{{ range", "{%"].iter().any(|mark| text.contains(mark))
 }
 
 struct Template<'a> {

@@ -271,3 +271,14 @@ fn an_empty_fleet_says_so() {
     // That there is no function at all is said by the scan, which knows how many files it has seen.
     assert!(said(&run(&[("README.md", "")])).is_empty());
 }
+
+#[test]
+fn a_template_with_braces_of_its_own_is_not_passed_over() {
+    let broken =
+        "Resources:\n  F:\n    Type: AWS::Serverless::Function\n  Db: '{{resolve:secretsmanager:x}}'\n bad: [\n";
+    let chart = "Resources:\n  F: {{ .Values.type }}\n    Type: AWS::Serverless::Function\n bad: [\n";
+    let tree = Tree::in_memory(&[("template.yaml", broken.as_bytes()), ("chart.yaml", chart.as_bytes())]);
+    let found = discover(&tree, &Defaults::default());
+    let codes: Vec<(&str, &str)> = found.diagnostics.iter().map(|d| (d.code.as_str(), d.place.file.as_str())).collect();
+    assert_eq!(codes, [("template-invalid", "template.yaml")]);
+}
