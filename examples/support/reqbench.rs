@@ -73,9 +73,11 @@ pub fn fleet(
                 weight,
                 state: State::Locked,
                 lock: Some(LockRef { file: "functions.json".into(), kind: "requirements".into() }),
+                environment: Default::default(),
                 imports: Vec::new(),
                 declared: Vec::new(),
                 closure: ids(closure),
+                installed_only: Vec::new(),
                 unresolved: Vec::new(),
             });
         }
@@ -105,6 +107,7 @@ pub fn fleet(
             resident_mb: entry.resident_mb,
             disk_mb: None,
             source: CostSource::Measured,
+            how: None,
             basis: (entry.load_ms == 0.0).then(|| "the source's measurement failed, or found nothing".to_string()),
             samples: None,
             spread: None,

@@ -50,9 +50,11 @@ pub fn function(id: &str, platform: Platform, domain: &str, weight: f64, closure
         weight,
         state: State::Locked,
         lock: None,
+        environment: BTreeMap::new(),
         imports: Vec::new(),
         declared: Vec::new(),
         closure: closure.to_vec(),
+        installed_only: Vec::new(),
         unresolved: Vec::new(),
     }
 }
