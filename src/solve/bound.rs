@@ -41,7 +41,7 @@ const FIX_EVERY: usize = 100;
 /// Share of the known plan's prices to start from.
 const START: f64 = 0.7;
 /// Relative room for the rounding errors of one evaluation of L.
-const SLACK: f64 = 1e-9;
+pub(super) const SLACK: f64 = 1e-9;
 
 /// An upper bound and how it came about.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,32 +52,19 @@ pub struct Bound {
     pub steps: usize,
     /// Candidates that a plan better than the known one may hold: the others are excluded by the bound.
     pub open: Vec<bool>,
-}
-
-/// The relaxation in flat arrays.
-struct Relaxation {
-    /// For each image: demands and `w_f v_i`.
-    service: Vec<Vec<(u32, f64)>>,
-    /// For each image: children and what they add to it, MB.
-    children: Vec<Vec<(u32, f64)>>,
-    /// For each image: what it adds to the bare host, MB.
-    root: Vec<f64>,
-    /// Images not excluded yet.
-    open: Vec<bool>,
-    /// Images that every better plan holds.
-    forced: Vec<bool>,
-    budget: f64,
-    /// None when the number of images is not limited.
-    images: Option<f64>,
+    /// Candidates that every better plan holds.
+    pub forced: Vec<bool>,
+    /// The best prices that were found.
+    pub(super) prices: Prices,
 }
 
 /// Prices, or a direction in their space.
-#[derive(Clone)]
-struct Prices {
-    u: Vec<f64>,
-    t: Vec<f64>,
-    lambda: f64,
-    nu: f64,
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Prices {
+    pub u: Vec<f64>,
+    pub t: Vec<f64>,
+    pub lambda: f64,
+    pub nu: f64,
 }
 
 impl Prices {
@@ -94,199 +81,365 @@ impl Prices {
     }
 }
 
+/// For each image a list of what it concerns, one after the other in memory.
+struct Lists {
+    ends: Vec<usize>,
+    entries: Vec<(u32, f64)>,
+}
+
+impl Lists {
+    fn new(lists: impl Iterator<Item = Vec<(u32, f64)>>) -> Self {
+        let mut all = Self { ends: vec![0], entries: Vec::new() };
+        for list in lists {
+            all.entries.extend(list);
+            all.ends.push(all.entries.len());
+        }
+        all
+    }
+
+    fn of(&self, i: usize) -> &[(u32, f64)] {
+        &self.entries[self.ends[i]..self.ends[i + 1]]
+    }
+}
+
+/// The plans that are still looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Part {
+    /// Images that they may hold.
+    pub open: Vec<bool>,
+    /// Images that all of them hold.
+    pub forced: Vec<bool>,
+    /// Sets of images of which all of them hold at least one.
+    pub required: Vec<Vec<u32>>,
+}
+
+/// L at some prices.
+#[derive(Debug, Clone)]
+pub(super) struct Evaluation {
+    pub value: f64,
+    /// Which images the relaxed problem opens.
+    pub held: Vec<bool>,
+    /// What opening each image is worth; 0 for those that are not open.
+    pub worth: Vec<f64>,
+    /// What opening an image of a required set costs that would not be worth it: the set and a worth below 0. The sets
+    /// are disjoint.
+    pub penalties: Vec<(usize, f64)>,
+    gradient: Prices,
+}
+
+/// The relaxation in flat arrays.
+pub(super) struct Relaxation {
+    /// For each image: demands and `w_f v_i`.
+    service: Lists,
+    /// For each image: children and what they add to it, MB.
+    children: Lists,
+    /// For each image: what it adds to the bare host, MB.
+    root: Vec<f64>,
+    demands: usize,
+    budget: f64,
+    /// None when the number of images is not limited.
+    images: Option<f64>,
+}
+
 impl Relaxation {
-    fn new(instance: &Instance, limits: &Limits) -> Self {
+    pub fn new(instance: &Instance, limits: &Limits) -> Self {
         let n = instance.candidates.len();
         let limited = limits.max_images < n;
         Self {
-            service: instance
-                .candidates
-                .iter()
-                .map(|c| {
-                    let gain = |&d: &u32| (d, instance.weights[d as usize] * c.value);
-                    c.demands.iter().map(gain).filter(|&(_, gain)| gain > 0.0).collect()
-                })
-                .collect(),
-            children: (0..n)
-                .map(|i| {
-                    let children = &instance.candidates[i].children;
-                    children.iter().map(|&k| (k, instance.added_mb(k as usize, Some(i)))).collect()
-                })
-                .collect(),
+            service: Lists::new(instance.candidates.iter().map(|c| {
+                let gain = |&d: &u32| (d, instance.weights[d as usize] * c.value);
+                c.demands.iter().map(gain).filter(|&(_, gain)| gain > 0.0).collect()
+            })),
+            children: Lists::new((0..n).map(|i| {
+                let children = &instance.candidates[i].children;
+                children.iter().map(|&k| (k, instance.added_mb(k as usize, Some(i)))).collect()
+            })),
             root: (0..n).map(|i| instance.added_mb(i, None)).collect(),
-            // Whatever it is forked from, an image and its ancestors hold its packages at least once.
-            open: (0..n).map(|i| limits.max_images > 0 && limits.fits(instance.added_mb(i, None))).collect(),
-            forced: vec![false; n],
+            demands: instance.weights.len(),
             budget: limits.budget_mb,
             images: limited.then_some(limits.max_images as f64),
         }
     }
 
-    /// L at the prices, a subgradient there, and for each image what opening it is worth.
-    fn evaluate(&self, p: &Prices, gradient: &mut Prices, worth: &mut [f64]) -> f64 {
+    /// Terms that one evaluation adds up.
+    pub fn terms(&self) -> usize {
+        1 + self.root.len() + self.demands + self.service.entries.len() + self.children.entries.len()
+    }
+
+    /// All plans.
+    pub fn whole(&self, limits: &Limits) -> Part {
+        Part {
+            // Whatever it is forked from, an image and its ancestors hold its packages at least once.
+            open: self.root.iter().map(|&mb| limits.max_images > 0 && limits.fits(mb)).collect(),
+            forced: vec![false; self.root.len()],
+            required: Vec::new(),
+        }
+    }
+
+    fn blank(&self) -> Evaluation {
+        let n = self.root.len();
+        Evaluation {
+            value: f64::INFINITY,
+            held: vec![false; n],
+            worth: vec![0.0; n],
+            penalties: Vec::new(),
+            gradient: Prices { u: vec![0.0; self.demands], t: vec![0.0; n], lambda: 0.0, nu: 0.0 },
+        }
+    }
+
+    /// Takes from the prices what can only be too much in this part: prices of demands above the most that an open image
+    /// gains for them, and of images that are not open.
+    pub fn trim(&self, part: &Part, prices: &mut Prices) {
+        let mut most = vec![0.0f64; self.demands];
+        for i in (0..self.root.len()).filter(|&i| part.open[i]) {
+            for &(f, gain) in self.service.of(i) {
+                most[f as usize] = most[f as usize].max(gain);
+            }
+        }
+        prices.u.iter_mut().zip(&most).for_each(|(u, most)| *u = u.min(*most));
+        prices.t.iter_mut().zip(&part.open).filter(|(_, open)| !**open).for_each(|(t, _)| *t = 0.0);
+    }
+
+    /// L at the prices, which are 0 for images that are not open, with a subgradient.
+    fn evaluate(&self, part: &Part, p: &Prices, out: &mut Evaluation) {
+        let mut sum: f64 = p.u.iter().sum::<f64>() + p.lambda * self.budget + p.nu * self.images.unwrap_or(0.0);
+        let gradient = &mut out.gradient;
         gradient.u.fill(1.0);
         gradient.t.fill(0.0);
         gradient.lambda = self.budget;
         gradient.nu = self.images.unwrap_or(0.0);
-        let mut sum: f64 = p.u.iter().sum::<f64>() + p.lambda * self.budget + p.nu * self.images.unwrap_or(0.0);
-        for (k, &cost) in self.root.iter().enumerate() {
-            let surplus = p.t[k] - p.lambda * cost;
-            if self.open[k] && surplus > 0.0 {
+        for (i, &cost) in self.root.iter().enumerate() {
+            out.worth[i] = 0.0;
+            out.held[i] = false;
+            if !part.open[i] {
+                continue;
+            }
+            let surplus = p.t[i] - p.lambda * cost;
+            if surplus > 0.0 {
                 sum += surplus;
-                gradient.t[k] += 1.0;
+                gradient.t[i] += 1.0;
                 gradient.lambda -= cost;
             }
-        }
-        for (i, worth) in worth.iter_mut().enumerate() {
-            if !self.open[i] {
-                continue;
-            }
             let mut profit = -p.t[i] - p.nu;
-            for &(f, gain) in &self.service[i] {
+            for &(f, gain) in self.service.of(i) {
                 profit += (gain - p.u[f as usize]).max(0.0);
             }
-            for &(k, cost) in &self.children[i] {
+            for &(k, cost) in self.children.of(i) {
                 profit += (p.t[k as usize] - p.lambda * cost).max(0.0);
             }
-            *worth = profit;
-            if profit <= 0.0 && !self.forced[i] {
-                continue;
-            }
-            sum += profit;
+            out.worth[i] = profit;
+            out.held[i] = profit > 0.0 || part.forced[i];
+        }
+        self.require(part, out);
+        for i in (0..self.root.len()).filter(|&i| out.held[i]) {
+            sum += out.worth[i];
+            let gradient = &mut out.gradient;
             gradient.t[i] -= 1.0;
             gradient.nu -= 1.0;
-            for &(f, gain) in &self.service[i] {
+            for &(f, gain) in self.service.of(i) {
                 if gain > p.u[f as usize] {
                     gradient.u[f as usize] -= 1.0;
                 }
             }
-            for &(k, cost) in &self.children[i] {
+            for &(k, cost) in self.children.of(i) {
                 if p.t[k as usize] > p.lambda * cost {
                     gradient.t[k as usize] += 1.0;
                     gradient.lambda -= cost;
                 }
             }
         }
-        sum
+        out.value = sum;
     }
 
-    /// Fixes what the evaluation `sum`, `worth` proves of plans better than `known`. Says whether anything was fixed.
-    fn fix(&mut self, sum: f64, worth: &[f64], known: f64) -> bool {
-        let slack = SLACK * sum.abs();
-        let mut fixed = false;
-        for (i, &worth) in worth.iter().enumerate() {
-            if !self.open[i] || self.forced[i] {
-                continue;
-            }
-            if sum + worth.min(0.0) + slack < known {
-                self.open[i] = false;
-                fixed = true;
-            } else if sum - worth.max(0.0) + slack < known {
-                self.forced[i] = true;
-                fixed = true;
+    /// Opens the best image of each required set that holds none, for a disjoint choice of such sets: the dearest first.
+    /// Images that are in several sets make the rest too hard to weigh, and leaving a set out only weakens the bound.
+    fn require(&self, part: &Part, out: &mut Evaluation) {
+        out.penalties.clear();
+        let mut due: Vec<(f64, usize, u32)> = Vec::new();
+        for (r, set) in part.required.iter().enumerate() {
+            let open = set.iter().copied().filter(|&i| part.open[i as usize]);
+            let best = open.max_by(|&a, &b| out.worth[a as usize].total_cmp(&out.worth[b as usize]).then(b.cmp(&a)));
+            if let Some(best) = best.filter(|_| !set.iter().any(|&i| out.held[i as usize])) {
+                due.push((out.worth[best as usize], r, best));
             }
         }
-        if fixed {
-            let open = &self.open;
-            for i in 0..open.len() {
-                if open[i] {
-                    self.children[i].retain(|&(k, _)| open[k as usize]);
-                } else {
-                    self.children[i].clear();
-                    self.service[i].clear();
-                }
+        due.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        let mut seen: Vec<u32> = Vec::new();
+        for (worth, r, best) in due {
+            let set = &part.required[r];
+            if !set.iter().any(|i| seen.contains(i)) {
+                seen.extend(set);
+                out.held[best as usize] = true;
+                out.penalties.push((r, worth));
+            }
+        }
+    }
+
+    /// Fixes what an evaluation proves of the plans of this part that are better than `known`. Says whether anything was.
+    ///
+    /// With image i opened L is at most `L + min(0, worth_i) − Σ penalties of the required sets that i is of`, with i
+    /// closed at most `L − max(0, worth_i)`.
+    pub fn fix(&self, part: &mut Part, at: &Evaluation, known: f64) -> bool {
+        let slack = SLACK * at.value.abs();
+        let mut relief: Vec<(u32, f64)> = Vec::new();
+        for &(r, worth) in &at.penalties {
+            relief.extend(part.required[r].iter().map(|&i| (i, -worth)));
+        }
+        relief.sort_by_key(|&(i, _)| i);
+        let mut fixed = false;
+        for (i, &worth) in at.worth.iter().enumerate() {
+            if !part.open[i] || part.forced[i] {
+                continue;
+            }
+            let relief = relief.binary_search_by_key(&(i as u32), |&(i, _)| i).map_or(0.0, |k| relief[k].1);
+            if at.value + worth.min(0.0) + relief + slack < known {
+                part.open[i] = false;
+                fixed = true;
+            } else if at.value - worth.max(0.0) + slack < known {
+                part.forced[i] = true;
+                fixed = true;
             }
         }
         fixed
     }
 }
 
+/// How far to walk.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    /// Evaluations of L.
+    pub steps: usize,
+    /// Steps without a gain worth having after which no more are taken.
+    pub patience: usize,
+    /// Steps after which images are fixed.
+    pub fix_every: usize,
+    /// Factor of Polyak's step to begin with.
+    pub pace: f64,
+    /// Steps without any gain after which the factor shrinks.
+    pub shrink_after: usize,
+}
+
+/// Where a walk ended.
+pub(super) struct Walk {
+    /// The smallest L that was seen.
+    pub best: f64,
+    /// Its prices.
+    pub prices: Prices,
+    /// L there.
+    pub at: Evaluation,
+    /// How often each image was opened, late steps counting more: an estimate of the relaxation's solution.
+    pub share: Vec<f64>,
+    /// Evaluations of L.
+    pub steps: usize,
+}
+
+impl Relaxation {
+    /// Improves prices by the volume algorithm, and fixes on the way what can no longer beat `known`.
+    pub fn walk(&self, part: &mut Part, start: Prices, scale: &Prices, known: f64, how: Pace) -> Walk {
+        let mut centre = start;
+        self.trim(part, &mut centre);
+        let mut at = self.blank();
+        self.evaluate(part, &centre, &mut at);
+        let mut best = at.value;
+        let mut share: Vec<f64> = at.held.iter().map(|&held| f64::from(u8::from(held))).collect();
+        let mut direction = at.gradient.clone();
+        let (mut scaled, mut trial) = (direction.clone(), centre.clone());
+        let (mut pace, mut misses, mut smoothing) = (how.pace, 0, 0.1);
+        let (mut steps, mut gained) = (1, 1);
+        while steps < how.steps {
+            // The step in scaled prices that would reach the known plan if L were linear (Polyak's rule).
+            scaled.zip(&direction, |_, d| d);
+            scaled.zip(scale, |d, s| d * s);
+            let norm = scaled.dot(&scaled);
+            let target = known.min(best * (1.0 - 1e-4));
+            if norm <= 0.0 || best <= known * (1.0 + SLACK) {
+                break;
+            }
+            let step = pace * (best - target) / norm;
+            trial.zip(&scaled, |_, d| d);
+            trial.zip(scale, |d, s| d * s);
+            trial.zip(&centre, |d, c| (c - step * d).max(0.0));
+            if self.images.is_none() {
+                trial.nu = 0.0;
+            }
+            self.evaluate(part, &trial, &mut at);
+            steps += 1;
+            if at.value < best {
+                // How far the new subgradient points the same way as the last direction.
+                scaled.zip(&at.gradient, |_, g| g);
+                scaled.zip(scale, |g, s| g * s * s);
+                if scaled.dot(&direction) > 0.0 {
+                    pace *= 1.1;
+                }
+                if at.value < best * (1.0 - 1e-7) {
+                    gained = steps;
+                }
+                best = at.value;
+                std::mem::swap(&mut centre, &mut trial);
+                misses = 0;
+            } else {
+                misses += 1;
+                if misses >= how.shrink_after {
+                    pace *= 0.66;
+                    misses = 0;
+                }
+            }
+            if steps - gained > how.patience {
+                break;
+            }
+            pace = f64::clamp(pace, 1e-4, 2.0);
+            direction.zip(&at.gradient, |d, g| (1.0 - smoothing) * d + smoothing * g);
+            for (share, &held) in share.iter_mut().zip(&at.held) {
+                *share += smoothing * (f64::from(u8::from(held)) - *share);
+            }
+            if steps.is_multiple_of(how.fix_every) {
+                smoothing = (smoothing * 0.6_f64).max(0.01);
+                self.evaluate(part, &centre, &mut at);
+                if self.fix(part, &at, known) {
+                    self.trim(part, &mut centre);
+                    self.evaluate(part, &centre, &mut at);
+                    best = best.min(at.value);
+                }
+            }
+        }
+        self.evaluate(part, &centre, &mut at);
+        Walk { best: best.min(at.value), prices: centre, at, share, steps }
+    }
+}
+
 /// Bounds what plans made of the instance's candidates can save, starting from the prices that a known plan suggests.
 pub fn lagrangian(instance: &Instance, limits: &Limits, known: &State) -> Bound {
-    let mut relaxation = Relaxation::new(instance, limits);
-    let n = instance.candidates.len();
+    let relaxation = Relaxation::new(instance, limits);
+    let mut part = relaxation.whole(limits);
     let incumbent = known.objective();
     let scale = scale(instance, limits, known);
-    let mut gradient = scale.clone();
-    let mut worth = vec![0.0; n];
     // Free memory: every demand gets the best that there is for it. Hard to beat once nearly all are served.
-    let mut centre = scale.clone();
-    (centre.lambda, centre.nu) = (0.0, 0.0);
-    centre.t.fill(0.0);
-    let mut bound = relaxation.evaluate(&centre, &mut gradient, &mut worth);
+    let mut free = scale.clone();
+    (free.lambda, free.nu) = (0.0, 0.0);
+    free.t.fill(0.0);
+    relaxation.trim(&part, &mut free);
+    let mut at = relaxation.blank();
+    relaxation.evaluate(&part, &free, &mut at);
+    let bound = at.value;
     // What the known plan pays, less what competition would take off.
-    centre.lambda = scale.lambda;
-    centre.u.iter_mut().zip(&known.best).zip(&instance.weights).for_each(|((u, best), w)| *u = best * w * START);
-    centre.t.iter_mut().zip(&scale.t).for_each(|(t, root)| *t = root * START);
-    let mut best = relaxation.evaluate(&centre, &mut gradient, &mut worth);
-    bound = bound.min(best);
-    let mut direction = gradient.clone();
-    let (mut pace, mut misses, mut since, mut smoothing) = (0.5, 0, 0, 0.1);
-    // Large instances get fewer steps, but never too few to learn from.
-    let terms = 1 + n + instance.parent_pairs() + instance.service_pairs();
-    let allowed = (WORK / terms).clamp(200, STEPS);
-    let (mut steps, mut gained) = (2, 2);
-    while steps < allowed {
-        // The step in scaled prices that would reach the incumbent if L were linear (Polyak's rule).
-        let mut scaled = direction.clone();
-        scaled.zip(&scale, |d, s| d * s);
-        let norm = scaled.dot(&scaled);
-        let target = incumbent.min(best * (1.0 - 1e-4));
-        if norm <= 0.0 || best <= incumbent * (1.0 + SLACK) {
-            break;
-        }
-        let step = pace * (best - target) / norm;
-        let mut trial = scaled;
-        trial.zip(&scale, |d, s| d * s);
-        trial.zip(&centre, |d, c| (c - step * d).max(0.0));
-        if relaxation.images.is_none() {
-            trial.nu = 0.0;
-        }
-        let value = relaxation.evaluate(&trial, &mut gradient, &mut worth);
-        steps += 1;
-        // How far the new subgradient points the same way as the last direction.
-        let mut turned = gradient.clone();
-        turned.zip(&scale, |g, s| g * s * s);
-        let agrees = turned.dot(&direction);
-        if value < best {
-            if value < best * (1.0 - 1e-7) {
-                gained = steps;
-            }
-            best = value;
-            bound = bound.min(best);
-            centre = trial;
-            misses = 0;
-            if agrees > 0.0 {
-                pace *= 1.1;
-            }
-        } else {
-            misses += 1;
-            if misses >= 40 {
-                pace *= 0.66;
-                misses = 0;
-            }
-        }
-        if steps - gained > PATIENCE {
-            break;
-        }
-        pace = f64::clamp(pace, 1e-4, 2.0);
-        direction.zip(&gradient, |d, g| (1.0 - smoothing) * d + smoothing * g);
-        since += 1;
-        if since >= FIX_EVERY {
-            since = 0;
-            smoothing = (smoothing * 0.6_f64).max(0.01);
-            let value = relaxation.evaluate(&centre, &mut gradient, &mut worth);
-            if relaxation.fix(value, &worth, incumbent) {
-                best = relaxation.evaluate(&centre, &mut gradient, &mut worth);
-                bound = bound.min(best);
-            }
-        }
+    let mut start = free.clone();
+    (start.lambda, start.nu) = (scale.lambda, scale.nu);
+    if relaxation.images.is_none() {
+        start.nu = 0.0;
     }
-    Bound { value: bound.max(incumbent) * (1.0 + SLACK), steps, open: relaxation.open }
+    start.u.iter_mut().zip(&known.best).zip(&instance.weights).for_each(|((u, best), w)| *u = best * w * START);
+    start.t.iter_mut().zip(&scale.t).for_each(|(t, root)| *t = root * START);
+    // Large instances get fewer steps, but never too few to learn from.
+    let steps = (WORK / relaxation.terms()).clamp(200, STEPS);
+    let pace = Pace { steps, patience: PATIENCE, fix_every: FIX_EVERY, pace: 0.5, shrink_after: 40 };
+    let walk = relaxation.walk(&mut part, start, &scale, incumbent, pace);
+    relaxation.fix(&mut part, &walk.at, incumbent);
+    let value = bound.min(walk.best).max(incumbent) * (1.0 + SLACK);
+    Bound { value, steps: walk.steps + 1, open: part.open, forced: part.forced, prices: walk.prices }
 }
 
 /// The size that each price may have, from the known plan: steps are taken in these units.
-fn scale(instance: &Instance, limits: &Limits, known: &State) -> Prices {
+pub(super) fn scale(instance: &Instance, limits: &Limits, known: &State) -> Prices {
     let objective = known.objective().max(1e-6);
     // What the least worthy of the known images saves for each MB.
     let margin = known
