@@ -26,6 +26,8 @@
 //! Fixing: where opening (or closing) image i would take L below what a known plan saves, no better plan opens (closes)
 //! it. What remains is bounded by max(L over the remaining images, what the known plan saves).
 
+use std::collections::BTreeMap;
+
 use super::greedy::Limits;
 use super::instance::Instance;
 use super::state::State;
@@ -40,6 +42,8 @@ const PATIENCE: usize = 300;
 const FIX_EVERY: usize = 100;
 /// Share of the known plan's prices to start from.
 const START: f64 = 0.7;
+/// X.
+const KF: f64 = 0.5;
 /// Relative room for the rounding errors of one evaluation of L.
 pub(super) const SLACK: f64 = 1e-9;
 
@@ -63,7 +67,9 @@ pub struct Bound {
 pub(super) struct Prices {
     pub u: Vec<f64>,
     pub t: Vec<f64>,
+    pub m: Vec<f64>,
     pub lambda: f64,
+    pub kappa: f64,
     pub nu: f64,
 }
 
@@ -71,13 +77,20 @@ impl Prices {
     fn zip(&mut self, other: &Prices, f: impl Fn(f64, f64) -> f64) {
         self.u.iter_mut().zip(&other.u).for_each(|(a, b)| *a = f(*a, *b));
         self.t.iter_mut().zip(&other.t).for_each(|(a, b)| *a = f(*a, *b));
+        self.m.iter_mut().zip(&other.m).for_each(|(a, b)| *a = f(*a, *b));
         self.lambda = f(self.lambda, other.lambda);
+        self.kappa = f(self.kappa, other.kappa);
         self.nu = f(self.nu, other.nu);
     }
 
     fn dot(&self, other: &Prices) -> f64 {
         let sum = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-        sum(&self.u, &other.u) + sum(&self.t, &other.t) + self.lambda * other.lambda + self.nu * other.nu
+        sum(&self.u, &other.u)
+            + sum(&self.t, &other.t)
+            + sum(&self.m, &other.m)
+            + self.lambda * other.lambda
+            + self.kappa * other.kappa
+            + self.nu * other.nu
     }
 }
 
@@ -127,8 +140,94 @@ pub(super) struct Evaluation {
     gradient: Prices,
 }
 
+/// Which packages each demand loads with which image. Packages that are in the same candidates are one.
+pub(super) struct Loads {
+    /// Resident MB of each package.
+    mb: Vec<f64>,
+    /// For each price m: its package.
+    pub pairs: Vec<u32>,
+    /// Group and index of the items that each package stands for.
+    items: Vec<Vec<(usize, usize)>>,
+    /// The price m of a demand and a package.
+    index: BTreeMap<(u32, u32), u32>,
+    /// For each image: where its entries begin.
+    starts: Vec<usize>,
+    /// For each image: its number of packages.
+    counts: Vec<usize>,
+    /// For each image, each of its demands in turn: the prices m of its packages.
+    entries: Vec<u32>,
+}
+
+impl Loads {
+    pub fn new(instance: &Instance) -> Self {
+        let mut holders: BTreeMap<(usize, usize), Vec<u32>> = BTreeMap::new();
+        for (i, c) in instance.candidates.iter().enumerate() {
+            c.set.ones().for_each(|k| holders.entry((c.group, k)).or_default().push(i as u32));
+        }
+        let mut merged: BTreeMap<Vec<u32>, Vec<(usize, usize)>> = BTreeMap::new();
+        for ((g, k), holders) in holders {
+            if instance.items[g][k] > 0.0 {
+                merged.entry(holders).or_default().push((g, k));
+            }
+        }
+        let mut packages: Vec<Vec<u32>> = vec![Vec::new(); instance.candidates.len()];
+        for (package, holders) in merged.keys().enumerate() {
+            holders.iter().for_each(|&i| packages[i as usize].push(package as u32));
+        }
+        let mut loads = Self {
+            mb: merged.values().map(|items| items.iter().map(|&(g, k)| instance.items[g][k]).sum()).collect(),
+            items: merged.into_values().collect(),
+            pairs: Vec::new(),
+            index: BTreeMap::new(),
+            starts: Vec::new(),
+            counts: Vec::new(),
+            entries: Vec::new(),
+        };
+        for (c, packages) in instance.candidates.iter().zip(&packages) {
+            loads.starts.push(loads.entries.len());
+            loads.counts.push(packages.len());
+            for &f in c.demands.iter().filter(|&&d| instance.weights[d as usize] * c.value > 0.0) {
+                for &package in packages {
+                    let next = loads.pairs.len() as u32;
+                    let pair = *loads.index.entry((f, package)).or_insert(next);
+                    if pair == next {
+                        loads.pairs.push(package);
+                    }
+                    loads.entries.push(pair);
+                }
+            }
+        }
+        loads
+    }
+
+    /// The prices m of `other`, in the order of these loads.
+    fn translate(&self, other: &Loads, m: &[f64]) -> Vec<f64> {
+        let mut package = BTreeMap::new();
+        for (p, items) in self.items.iter().enumerate() {
+            items.iter().for_each(|&item| drop(package.insert(item, p as u32)));
+        }
+        let mut mine = vec![0.0; self.pairs.len()];
+        for (&(f, p), &pair) in &other.index {
+            let here = other.items[p as usize].first().and_then(|item| package.get(item));
+            if let Some(&here) = here.and_then(|&here| self.index.get(&(f, here))) {
+                mine[here as usize] += m[pair as usize];
+            }
+        }
+        mine
+    }
+
+    /// The prices m of the packages of image `i` for its demand number `d`.
+    fn of(&self, i: usize, d: usize) -> &[u32] {
+        let start = self.starts[i] + d * self.counts[i];
+        &self.entries[start..start + self.counts[i]]
+    }
+}
+
 /// The relaxation in flat arrays.
 pub(super) struct Relaxation {
+    loads: Loads,
+    /// For each image: MB of a host that holds nothing.
+    overhead: Vec<f64>,
     /// For each image: demands and `w_f v_i`.
     service: Lists,
     /// For each image: children and what they add to it, MB.
@@ -146,6 +245,8 @@ impl Relaxation {
         let n = instance.candidates.len();
         let limited = limits.max_images < n;
         Self {
+            loads: Loads::new(instance),
+            overhead: instance.candidates.iter().map(|c| c.overhead).collect(),
             service: Lists::new(instance.candidates.iter().map(|c| {
                 let gain = |&d: &u32| (d, instance.weights[d as usize] * c.value);
                 c.demands.iter().map(gain).filter(|&(_, gain)| gain > 0.0).collect()
@@ -161,9 +262,22 @@ impl Relaxation {
         }
     }
 
+    /// The prices of `other`, whose images `old` are those of this relaxation.
+    pub fn translate(&self, other: &Relaxation, prices: &Prices, old: &[usize]) -> Prices {
+        Prices {
+            t: old.iter().map(|&i| prices.t[i]).collect(),
+            m: self.loads.translate(&other.loads, &prices.m),
+            ..prices.clone()
+        }
+    }
+
     /// Terms that one evaluation adds up.
     pub fn terms(&self) -> usize {
-        1 + self.root.len() + self.demands + self.service.entries.len() + self.children.entries.len()
+        1 + self.root.len()
+            + self.demands
+            + self.service.entries.len()
+            + self.children.entries.len()
+            + self.loads.entries.len()
     }
 
     /// All plans.
@@ -183,7 +297,14 @@ impl Relaxation {
             held: vec![false; n],
             worth: vec![0.0; n],
             penalties: Vec::new(),
-            gradient: Prices { u: vec![0.0; self.demands], t: vec![0.0; n], lambda: 0.0, nu: 0.0 },
+            gradient: Prices {
+                u: vec![0.0; self.demands],
+                t: vec![0.0; n],
+                m: vec![0.0; self.loads.pairs.len()],
+                lambda: 0.0,
+                kappa: 0.0,
+                nu: 0.0,
+            },
         }
     }
 
@@ -202,11 +323,25 @@ impl Relaxation {
 
     /// L at the prices, which are 0 for images that are not open, with a subgradient.
     fn evaluate(&self, part: &Part, p: &Prices, out: &mut Evaluation) {
-        let mut sum: f64 = p.u.iter().sum::<f64>() + p.lambda * self.budget + p.nu * self.images.unwrap_or(0.0);
+        let mut sum: f64 =
+            p.u.iter().sum::<f64>() + (p.lambda + p.kappa) * self.budget + p.nu * self.images.unwrap_or(0.0);
         let gradient = &mut out.gradient;
         gradient.u.fill(1.0);
         gradient.t.fill(0.0);
         gradient.lambda = self.budget;
+        gradient.kappa = self.budget;
+        let mut paid = vec![0.0; self.loads.mb.len()];
+        self.loads.pairs.iter().zip(&p.m).for_each(|(&package, m)| paid[package as usize] += m);
+        for (paid, mb) in paid.iter_mut().zip(&self.loads.mb) {
+            *paid -= p.kappa * mb;
+            if *paid > 0.0 {
+                sum += *paid;
+                gradient.kappa -= mb;
+            }
+        }
+        for (m, &package) in gradient.m.iter_mut().zip(&self.loads.pairs) {
+            *m = if paid[package as usize] > 0.0 { 1.0 } else { 0.0 };
+        }
         gradient.nu = self.images.unwrap_or(0.0);
         for (i, &cost) in self.root.iter().enumerate() {
             out.worth[i] = 0.0;
@@ -220,9 +355,9 @@ impl Relaxation {
                 gradient.t[i] += 1.0;
                 gradient.lambda -= cost;
             }
-            let mut profit = -p.t[i] - p.nu;
-            for &(f, gain) in self.service.of(i) {
-                profit += (gain - p.u[f as usize]).max(0.0);
+            let mut profit = -p.t[i] - p.nu - p.kappa * self.overhead[i];
+            for (d, &(f, gain)) in self.service.of(i).iter().enumerate() {
+                profit += self.surplus(p, i, d, f, gain).max(0.0);
             }
             for &(k, cost) in self.children.of(i) {
                 profit += (p.t[k as usize] - p.lambda * cost).max(0.0);
@@ -236,9 +371,11 @@ impl Relaxation {
             let gradient = &mut out.gradient;
             gradient.t[i] -= 1.0;
             gradient.nu -= 1.0;
-            for &(f, gain) in self.service.of(i) {
-                if gain > p.u[f as usize] {
+            gradient.kappa -= self.overhead[i];
+            for (d, &(f, gain)) in self.service.of(i).iter().enumerate() {
+                if self.surplus(p, i, d, f, gain) > 0.0 {
                     gradient.u[f as usize] -= 1.0;
+                    self.loads.of(i, d).iter().for_each(|&pair| gradient.m[pair as usize] -= 1.0);
                 }
             }
             for &(k, cost) in self.children.of(i) {
@@ -249,6 +386,15 @@ impl Relaxation {
             }
         }
         out.value = sum;
+    }
+
+    /// What image `i` gains for its demand number `d`, which is `f`, beyond the prices.
+    fn surplus(&self, p: &Prices, i: usize, d: usize, f: u32, gain: f64) -> f64 {
+        let rest = gain - p.u[f as usize];
+        if rest <= 0.0 {
+            return rest;
+        }
+        rest - self.loads.of(i, d).iter().map(|&pair| p.m[pair as usize]).sum::<f64>()
     }
 
     /// Opens the best image of each required set that holds none, for a disjoint choice of such sets: the dearest first.
@@ -313,10 +459,19 @@ pub(super) struct Pace {
     pub patience: usize,
     /// Steps after which images are fixed.
     pub fix_every: usize,
-    /// Factor of Polyak's step to begin with.
-    pub pace: f64,
-    /// Steps without any gain after which the factor shrinks.
-    pub shrink_after: usize,
+    /// How long the steps are.
+    pub rule: Rule,
+}
+
+/// How long steps are.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Rule {
+    /// Each price moves by a share of its scale, less where its subgradient is often large (as Adam does: Kingma and Ba,
+    /// ICLR 2015): good from afar.
+    Adaptive { first: f64, last: f64 },
+    /// From the best prices, the volume algorithm's step: a share of what would reach the known plan if L were linear
+    /// (Polyak's rule), a smaller one after so many steps in vain. Good close by.
+    Volume { share: f64, patience: usize },
 }
 
 /// Where a walk ended.
@@ -344,56 +499,73 @@ impl Relaxation {
         let mut share: Vec<f64> = at.held.iter().map(|&held| f64::from(u8::from(held))).collect();
         let mut direction = at.gradient.clone();
         let (mut scaled, mut trial) = (direction.clone(), centre.clone());
-        let (mut pace, mut misses, mut smoothing) = (how.pace, 0, 0.1);
+        let smoothing = 0.1;
         let (mut steps, mut gained) = (1, 1);
+        let mut square = direction.clone();
+        square.zip(scale, |d, _| d * d);
+        trial.zip(&centre, |_, c| c);
+        let (mut rate, decay) = match how.rule {
+            Rule::Adaptive { first, last } => (first, (last / first).powf(1.0 / how.steps as f64)),
+            Rule::Volume { share, .. } => (share, 1.0),
+        };
+        let mut misses = 0;
         while steps < how.steps {
-            // The step in scaled prices that would reach the known plan if L were linear (Polyak's rule).
-            scaled.zip(&direction, |_, d| d);
-            scaled.zip(scale, |d, s| d * s);
-            let norm = scaled.dot(&scaled);
-            let target = known.min(best * (1.0 - 1e-4));
-            if norm <= 0.0 || best <= known * (1.0 + SLACK) {
+            if best <= known * (1.0 + SLACK) {
                 break;
             }
-            let step = pace * (best - target) / norm;
-            trial.zip(&scaled, |_, d| d);
-            trial.zip(scale, |d, s| d * s);
-            trial.zip(&centre, |d, c| (c - step * d).max(0.0));
+            scaled.zip(&direction, |_, d| d);
+            match how.rule {
+                Rule::Adaptive { .. } => {
+                    scaled.zip(&square, |d, v| if v > 0.0 { d / v.sqrt() } else { 0.0 });
+                    scaled.zip(scale, |d, s| d * s);
+                    trial.zip(&scaled, |p, d| (p - rate * d).max(0.0));
+                }
+                Rule::Volume { .. } => {
+                    scaled.zip(scale, |d, s| d * s);
+                    // Prices that are 0 and would fall cannot move: they must not shorten the step of the others.
+                    scaled.zip(&centre, |d, c| if c <= 0.0 && d > 0.0 { 0.0 } else { d });
+                    let norm = scaled.dot(&scaled);
+                    if norm <= 0.0 {
+                        break;
+                    }
+                    let step = rate * (best - known.min(best * (1.0 - 1e-4))) / norm;
+                    trial.zip(&scaled, |_, d| d);
+                    trial.zip(scale, |d, s| d * s);
+                    trial.zip(&centre, |d, c| (c - step * d).max(0.0));
+                }
+            }
             if self.images.is_none() {
                 trial.nu = 0.0;
             }
+            rate *= decay;
             self.evaluate(part, &trial, &mut at);
             steps += 1;
             if at.value < best {
-                // How far the new subgradient points the same way as the last direction.
-                scaled.zip(&at.gradient, |_, g| g);
-                scaled.zip(scale, |g, s| g * s * s);
-                if scaled.dot(&direction) > 0.0 {
-                    pace *= 1.1;
-                }
                 if at.value < best * (1.0 - 1e-7) {
                     gained = steps;
                 }
                 best = at.value;
-                std::mem::swap(&mut centre, &mut trial);
+                centre.zip(&trial, |_, t| t);
                 misses = 0;
-            } else {
+                if matches!(how.rule, Rule::Volume { .. }) {
+                    rate = (rate * 1.1).min(2.0);
+                }
+            } else if let Rule::Volume { patience, .. } = how.rule {
                 misses += 1;
-                if misses >= how.shrink_after {
-                    pace *= 0.66;
+                if misses >= patience {
+                    rate = (rate * 0.66).max(1e-4);
                     misses = 0;
                 }
             }
             if steps - gained > how.patience {
                 break;
             }
-            pace = f64::clamp(pace, 1e-4, 2.0);
+            square.zip(&at.gradient, |v, g| 0.98 * v + 0.02 * g * g);
             direction.zip(&at.gradient, |d, g| (1.0 - smoothing) * d + smoothing * g);
             for (share, &held) in share.iter_mut().zip(&at.held) {
                 *share += smoothing * (f64::from(u8::from(held)) - *share);
             }
             if steps.is_multiple_of(how.fix_every) {
-                smoothing = (smoothing * 0.6_f64).max(0.01);
                 self.evaluate(part, &centre, &mut at);
                 if self.fix(part, &at, known) {
                     self.trim(part, &mut centre);
@@ -412,18 +584,19 @@ pub fn lagrangian(instance: &Instance, limits: &Limits, known: &State) -> Bound 
     let relaxation = Relaxation::new(instance, limits);
     let mut part = relaxation.whole(limits);
     let incumbent = known.objective();
-    let scale = scale(instance, limits, known);
+    let scale = relaxation.scale(instance, limits, known);
     // Free memory: every demand gets the best that there is for it. Hard to beat once nearly all are served.
     let mut free = scale.clone();
-    (free.lambda, free.nu) = (0.0, 0.0);
+    (free.lambda, free.kappa, free.nu) = (0.0, 0.0, 0.0);
     free.t.fill(0.0);
+    free.m.fill(0.0);
     relaxation.trim(&part, &mut free);
     let mut at = relaxation.blank();
     relaxation.evaluate(&part, &free, &mut at);
     let bound = at.value;
     // What the known plan pays, less what competition would take off.
     let mut start = free.clone();
-    (start.lambda, start.nu) = (scale.lambda, scale.nu);
+    (start.lambda, start.kappa, start.nu) = (scale.lambda * KF, scale.lambda * (1.0 - KF), scale.nu);
     if relaxation.images.is_none() {
         start.nu = 0.0;
     }
@@ -431,31 +604,36 @@ pub fn lagrangian(instance: &Instance, limits: &Limits, known: &State) -> Bound 
     start.t.iter_mut().zip(&scale.t).for_each(|(t, root)| *t = root * START);
     // Large instances get fewer steps, but never too few to learn from.
     let steps = (WORK / relaxation.terms()).clamp(200, STEPS);
-    let pace = Pace { steps, patience: PATIENCE, fix_every: FIX_EVERY, pace: 0.5, shrink_after: 40 };
+    let pace =
+        Pace { steps, patience: PATIENCE, fix_every: FIX_EVERY, rule: Rule::Adaptive { first: 0.05, last: 0.0005 } };
     let walk = relaxation.walk(&mut part, start, &scale, incumbent, pace);
     relaxation.fix(&mut part, &walk.at, incumbent);
     let value = bound.min(walk.best).max(incumbent) * (1.0 + SLACK);
     Bound { value, steps: walk.steps + 1, open: part.open, forced: part.forced, prices: walk.prices }
 }
 
-/// The size that each price may have, from the known plan: steps are taken in these units.
-pub(super) fn scale(instance: &Instance, limits: &Limits, known: &State) -> Prices {
-    let objective = known.objective().max(1e-6);
-    // What the least worthy of the known images saves for each MB.
-    let margin = known
-        .members()
-        .map(|i| known.loss(i) / known.freed(i).max(1e-6))
-        .filter(|r| *r > 0.0)
-        .min_by(f64::total_cmp)
-        .unwrap_or(objective / limits.budget_mb.max(1e-6));
-    let lambda = margin.min(objective / limits.budget_mb.max(1e-6)).max(1e-9);
-    let best = |d: usize| {
-        instance.servers[d].first().map_or(0.0, |&i| instance.weights[d] * instance.candidates[i as usize].value)
-    };
-    Prices {
-        u: (0..instance.weights.len()).map(best).collect(),
-        t: (0..instance.candidates.len()).map(|i| lambda * instance.added_mb(i, None)).collect(),
-        lambda,
-        nu: objective / (limits.max_images.max(1) as f64).min(instance.candidates.len().max(1) as f64),
+impl Relaxation {
+    /// The size that each price may have, from the known plan: steps are taken in these units.
+    pub fn scale(&self, instance: &Instance, limits: &Limits, known: &State) -> Prices {
+        let objective = known.objective().max(1e-6);
+        // What the least worthy of the known images saves for each MB.
+        let margin = known
+            .members()
+            .map(|i| known.loss(i) / known.freed(i).max(1e-6))
+            .filter(|r| *r > 0.0)
+            .min_by(f64::total_cmp)
+            .unwrap_or(objective / limits.budget_mb.max(1e-6));
+        let lambda = margin.min(objective / limits.budget_mb.max(1e-6)).max(1e-9);
+        let best = |d: usize| {
+            instance.servers[d].first().map_or(0.0, |&i| instance.weights[d] * instance.candidates[i as usize].value)
+        };
+        Prices {
+            u: (0..instance.weights.len()).map(best).collect(),
+            t: (0..instance.candidates.len()).map(|i| lambda * instance.added_mb(i, None)).collect(),
+            m: self.loads.pairs.iter().map(|&package| lambda * self.loads.mb[package as usize]).collect(),
+            lambda,
+            kappa: lambda,
+            nu: objective / (limits.max_images.max(1) as f64).min(instance.candidates.len().max(1) as f64),
+        }
     }
 }

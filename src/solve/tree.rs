@@ -26,7 +26,7 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-use super::bound::{self, Bound, Pace, Part, Prices, Relaxation, SLACK, Walk};
+use super::bound::{Bound, Pace, Part, Prices, Relaxation, Rule, SLACK, Walk};
 use super::greedy::{Limits, Rank, Search};
 use super::instance::Instance;
 use super::local_search;
@@ -40,6 +40,8 @@ const TRIALS: usize = 3;
 /// Evaluations of L in a trial, and in all for a node that stays.
 const TRIAL_STEPS: usize = 15;
 const NODE_STEPS: usize = 60;
+/// Children start from their parent's prices, which are nearly right.
+const NODE_RULE: Rule = Rule::Volume { share: 0.3, patience: 5 };
 
 /// What the search found.
 #[derive(Debug, Clone, PartialEq)]
@@ -119,11 +121,12 @@ pub fn search(
     // Only what the root leaves open: the nodes are many, and each should be small.
     let (instance, old) = whole.restrict(&root.open);
     let start = State::with(&instance, (0..old.len()).filter(|&k| known.chosen[old[k]]));
+    let relaxation = Relaxation::new(&instance, limits);
     let mut tree = Tree {
         instance: &instance,
         limits,
-        relaxation: Relaxation::new(&instance, limits),
-        scale: bound::scale(&instance, limits, &start),
+        scale: relaxation.scale(&instance, limits, &start),
+        relaxation,
         empty: Search::new(&instance),
         known: objective,
         better: None,
@@ -132,7 +135,7 @@ pub fn search(
     };
     let mut part = tree.relaxation.whole(limits);
     old.iter().enumerate().for_each(|(k, &i)| part.forced[k] = root.forced[i]);
-    let prices = Prices { t: old.iter().map(|&i| root.prices.t[i]).collect(), ..root.prices.clone() };
+    let prices = tree.relaxation.translate(&Relaxation::new(whole, limits), &root.prices, &old);
 
     let mut heap: BinaryHeap<Node> = BinaryHeap::new();
     let mut highest = root.value;
@@ -173,7 +176,7 @@ impl Tree<'_> {
         if !self.settle(&mut part) {
             return None;
         }
-        let pace = Pace { steps, patience: steps, fix_every: 10, pace: 0.3, shrink_after: 5 };
+        let pace = Pace { steps, patience: steps, fix_every: 10, rule: NODE_RULE };
         let mut walk = self.relaxation.walk(&mut part, prices, &self.scale, self.known, pace);
         self.work += (walk.steps as u64 + 2) * self.relaxation.terms() as u64;
         walk.best = walk.best.min(above);
@@ -268,7 +271,11 @@ impl Tree<'_> {
             let own = (spread(walk.share[i]) + 1e-3) * (c.overhead + c.resident);
             questions.push(Question { image: i, family: false, score: own * 0.5 });
             let mut family = c.children.iter().filter(|&&k| part.open[k as usize]).peekable();
-            if family.peek().is_some() && !family.clone().any(|&k| part.forced[k as usize]) {
+            // Where every plan holds one of the family already, asking would change nothing.
+            let within = |k: u32| k as usize == i || c.children.binary_search(&k).is_ok();
+            let answered = family.clone().any(|&k| part.forced[k as usize])
+                || part.required.iter().any(|set| set.iter().all(|&k| within(k)));
+            if family.peek().is_some() && !answered {
                 let share = walk.share[i] + family.map(|&k| walk.share[k as usize]).sum::<f64>();
                 let score = spread(share) * (c.overhead + c.resident);
                 questions.push(Question { image: i, family: true, score });
