@@ -5,7 +5,7 @@ mod solver_support;
 use proptest::prelude::*;
 use solver_support::{Fleet, fleets, language};
 use warmset::model::plan::Status;
-use warmset::solve::{self, Exact, Limits, Options, bound, greedy, local_search, state::State};
+use warmset::solve::{self, Exact, Limits, Options, bound, greedy, local_search, state::State, tree};
 
 fn options(budget_mb: f64, max_images: Option<usize>, exact: Exact) -> Options {
     Options { budget_mb, max_images, exact, ..Options::default() }
@@ -37,6 +37,25 @@ proptest! {
         // A bound holds whatever plan it starts from; what a good plan saves must not hide a wrong one.
         let blind = bound::lagrangian(&instance, &limits, &State::new(&instance)).value;
         prop_assert!(best <= blind + 1e-9, "best {best}, bound {blind}");
+
+        // So does the tree, however early it ends.
+        for known in [&search.state, &State::new(&instance)] {
+            let root = bound::lagrangian(&instance, &limits, known);
+            for work in [0, 3_000, 1_000_000] {
+                let found = tree::search(&instance, &limits, &root, known, work, &|_, _| ());
+                prop_assert!(best <= found.value + 1e-9, "best {best}, tree {found:?}");
+                prop_assert!(found.value <= root.value + 1e-9, "root {}, tree {found:?}", root.value);
+                let reached = match &found.better {
+                    Some(better) => State::with(&instance, better.iter().copied()),
+                    None => (*known).clone(),
+                };
+                prop_assert!(reached.objective() <= best + 1e-6 && limits.fits(reached.memory()));
+                prop_assert!(reached.images <= limits.max_images);
+                if work == 1_000_000 {
+                    prop_assert!(close(found.value, best) && close(reached.objective(), best), "{best}, {found:?}");
+                }
+            }
+        }
 
         let (solution, plan) = fleet.plan(&wanted);
         prop_assert!(close(solution.objective, best), "exact {}, best {best}", solution.objective);
@@ -82,13 +101,14 @@ proptest! {
 
     #[test]
     fn the_order_of_functions_and_packages_does_not_matter(fleet in fleets(), budget in 1u32..80) {
-        let wanted = options(f64::from(budget), None, Exact::Auto);
-        let (_, plan) = fleet.plan(&wanted);
         let mut turned = fleet.clone();
         turned.inventory.functions.reverse();
         turned.inventory.packages.reverse();
         turned.inventory.functions.iter_mut().for_each(|f| f.closure.reverse());
-        prop_assert_eq!(turned.plan(&wanted).1, plan);
+        for exact in [Exact::Auto, Exact::Never] {
+            let wanted = options(f64::from(budget), None, exact);
+            prop_assert_eq!(turned.plan(&wanted).1, fleet.plan(&wanted).1);
+        }
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub struct Instance {
     pub weights: Vec<f64>,
     /// For each demand, the candidates that can serve it with a value above 0, the most valuable first.
     pub servers: Vec<Vec<u32>>,
+    /// For each group, the resident MB of each of its packages.
+    pub items: Vec<Vec<f64>>,
     /// Whether every group's family of candidates is whole.
     pub complete: bool,
 }
@@ -44,6 +46,7 @@ impl Instance {
             candidates: Vec::new(),
             weights: Vec::new(),
             servers: Vec::new(),
+            items: problem.groups.iter().map(|g| g.items.iter().map(|i| i.price.resident_mb).collect()).collect(),
             complete: families.iter().all(|f| f.complete),
         };
         for (g, (group, family)) in problem.groups.iter().zip(families).enumerate() {
@@ -118,7 +121,8 @@ impl Instance {
             })
             .collect();
         let servers = self.servers.iter().map(|s| map(s)).collect();
-        (Instance { candidates, weights: self.weights.clone(), servers, complete: self.complete }, old)
+        let (weights, items) = (self.weights.clone(), self.items.clone());
+        (Instance { candidates, weights, servers, items, complete: self.complete }, old)
     }
 
     /// Number of possible parent → child pairs.

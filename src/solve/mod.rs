@@ -14,6 +14,7 @@ pub mod model;
 pub mod problem;
 pub mod state;
 mod to_plan;
+pub mod tree;
 pub mod verify;
 
 use std::time::Duration;
@@ -53,11 +54,21 @@ pub struct Options {
     pub time_limit: Option<Duration>,
     /// Candidates for each platform and trust domain.
     pub max_candidates: usize,
+    /// How much is done to tighten the bound: terms of the relaxation that branch and bound may add up, in millions. The
+    /// result is the same on every machine. 0: the plain Lagrangian bound.
+    pub effort: u32,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { budget_mb: 1024.0, max_images: None, exact: Exact::Auto, time_limit: None, max_candidates: 5_000 }
+        Self {
+            budget_mb: 1024.0,
+            max_images: None,
+            exact: Exact::Auto,
+            time_limit: None,
+            max_candidates: 5_000,
+            effort: EFFORT,
+        }
     }
 }
 
@@ -102,6 +113,8 @@ const AUTO_COLUMNS: usize = 1_000;
 /// Branch-and-bound nodes that it may then take. A number of nodes and not of seconds: the plan must be the same on every
 /// machine.
 const AUTO_NODES: u32 = 5_000;
+/// [`Options::effort`] unless stated: about 0.2 s.
+pub const EFFORT: u32 = 100;
 /// Relative gap below which a plan counts as optimal.
 const OPTIMAL: f64 = 1e-6;
 
@@ -163,9 +176,29 @@ pub fn plan(problem: &Problem, options: &Options, progress: &dyn Fn(Progress)) -
     progress(Progress::Bound(bound));
     let mut method = Method { plan: "greedy+local-search".into(), bound: "lagrangian".into() };
 
+    let mut open = lagrangian.open.clone();
+    if is_open(best.objective(), bound) && options.effort > 0 {
+        let work = u64::from(options.effort) * 1_000_000;
+        let found = tree::search(&instance, &limits, &lagrangian, &best, work, &|known, bound| {
+            progress(Progress::Incumbent(known));
+            progress(Progress::Bound(bound));
+        });
+        if let Some(better) = found.better {
+            best = State::with(&instance, better);
+            method.plan = "greedy+local-search+branch-and-bound".into();
+            progress(Progress::Incumbent(best.objective()));
+        }
+        if found.value < bound {
+            bound = found.value;
+            method.bound = "lagrangian+branch-and-bound".into();
+            progress(Progress::Bound(bound));
+        }
+        open = found.open;
+    }
+
     if is_open(best.objective(), bound) && options.exact != Exact::Never {
         // What the bound excludes cannot be part of a better plan.
-        let (small, old) = instance.restrict(&lagrangian.open);
+        let (small, old) = instance.restrict(&open);
         let columns = model::columns(&small);
         if options.exact == Exact::Always || columns <= AUTO_COLUMNS {
             let start = restricted(&small, &old, &best);
