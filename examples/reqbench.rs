@@ -1,6 +1,6 @@
 //! Plans every split and budget of a folder of the ReqBench form, and prints what each plan saves.
 //!
-//! `cargo run --release --example reqbench -- DIR --out OUT [--split NAME]` writes `OUT/SPLIT-NODES/plan.json` for each
+//! `cargo run --release --example reqbench -- DIR --out OUT [--split NAME] [--effort MILLIONS]` writes `OUT/SPLIT-NODES/plan.json` for each
 //! row of `DIR/forklift_v3.json`, planned from the train half only.
 
 #[path = "support/reqbench.rs"]
@@ -24,15 +24,16 @@ struct Row {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
-    let (mut dir, mut out, mut only) = (None, None, None);
+    let (mut dir, mut out, mut only, mut effort) = (None, None, None, solve::EFFORT);
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--out" => out = args.next().map(PathBuf::from),
+            "--effort" => effort = args.next().unwrap_or_default().parse()?,
             "--split" => only = args.next(),
             _ => dir = Some(PathBuf::from(arg)),
         }
     }
-    let (dir, out) = dir.zip(out).ok_or("usage: reqbench DIR --out OUT [--split NAME]")?;
+    let (dir, out) = dir.zip(out).ok_or("usage: reqbench DIR --out OUT [--split NAME] [--effort MILLIONS]")?;
     let (data, splits) = reqbench::read(&dir)?;
     let rows: BTreeMap<String, Vec<Row>> =
         serde_json::from_str(&std::fs::read_to_string(dir.join("forklift_v3.json"))?)?;
@@ -46,7 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let start = Instant::now();
             let classes = classes(&inventory);
             let (problem, diagnostics) = solve::problem(&inventory, &classes, &price, &|_| language);
-            let options = Options { budget_mb: row.budget_mb, exact: Exact::Never, ..Options::default() };
+            let options = Options { budget_mb: row.budget_mb, exact: Exact::Never, effort, ..Options::default() };
             let incumbents = std::cell::RefCell::new(Vec::new());
             let solution = solve::plan(&problem, &options, &|progress| {
                 if let Progress::Incumbent(value) = progress {

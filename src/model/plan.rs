@@ -86,9 +86,9 @@ pub enum Status {
 /// How plan and bound were found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Method {
-    /// `greedy`, `greedy+local-search`, `milp (microlp)`, `milp (highs)`.
+    /// `greedy`, `greedy+local-search`, `greedy+local-search+branch-and-bound`, `milp (microlp)`, `milp (highs)`.
     pub plan: String,
-    /// `lagrangian`, `milp (microlp)`, `milp (highs)`.
+    /// `lagrangian`, `lagrangian+branch-and-bound`, `milp (microlp)`, `milp (highs)`.
     pub bound: String,
 }
 

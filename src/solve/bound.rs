@@ -1,27 +1,34 @@
 //! An upper bound on what any plan made of the candidates can save, by Lagrangian relaxation.
 //!
 //! With S_i the demands that image i can serve, v_i what it saves, c_ji the memory that it adds to its parent j (0: the
-//! bare host), budget B and at most N images, the problem is
+//! bare host), o_i the memory of its host, r_g that of package g, budget B and at most N images, the problem is
 //!
 //! ```text
 //! max Σ_f w_f Σ_i v_i y_fi
-//!     Σ_i y_fi ≤ 1              for each demand f      price u_f ≥ 0
-//!     Σ_j z_ji ≥ x_i            for each image i       price t_i ≥ 0
-//!     Σ_ji c_ji z_ji ≤ B                               price λ ≥ 0
-//!     Σ_i x_i ≤ N                                      price ν ≥ 0
-//!     y_fi ≤ x_i,  z_ij ≤ x_i,  x, y, z ∈ {0, 1}
+//!     Σ_i y_fi ≤ 1                    for each demand f                 price u_f ≥ 0
+//!     Σ_j z_ji ≥ x_i                  for each image i                  price t_i ≥ 0
+//!     Σ_{i ∋ g} y_fi ≤ p_g            for each demand f and package g   price m_fg ≥ 0
+//!     Σ_ji c_ji z_ji ≤ B                                                price λ ≥ 0
+//!     Σ_g r_g p_g + Σ_i o_i x_i ≤ B                                     price κ ≥ 0
+//!     Σ_i x_i ≤ N                                                       price ν ≥ 0
+//!     y_fi ≤ x_i,  z_ij ≤ x_i,  p, x, y, z ∈ {0, 1}
 //! ```
+//!
+//! The rows with p (package g is loaded anywhere) follow from the others when all is whole. The relaxation needs them: in
+//! it, half of an image may be the parent of any number of halves that together serve a demand wholly, and what they
+//! share would be paid for by half.
 //!
 //! Paying the prices instead of keeping the priced constraints leaves one question for each image, whether to open it:
 //!
 //! ```text
-//! L(u, t, λ, ν) = Σ_f u_f + λB + νN + Σ_k (t_k − λ c_0k)⁺
-//!               + Σ_i max(0, Σ_{f ∈ S_i} (w_f v_i − u_f)⁺ + Σ_{k ⊃ i} (t_k − λ c_ik)⁺ − t_i − ν)
+//! L = Σ_f u_f + (λ + κ) B + ν N + Σ_k (t_k − λ c_0k)⁺ + Σ_g (Σ_f m_fg − κ r_g)⁺
+//!   + Σ_i max(0, Σ_{f ∈ S_i} (w_f v_i − u_f − Σ_{g ∈ i} m_fg)⁺ + Σ_{k ⊃ i} (t_k − λ c_ik)⁺ − t_i − κ o_i − ν)
 //! ```
 //!
-//! which no feasible plan exceeds, whatever the prices. They are improved by the volume algorithm (Barahona and Anbil,
-//! Mathematical Programming 87, 2000); its result is only as tight as the prices are good, never wrong. The question for
-//! an image has an integral answer, so the best L is the bound of the linear relaxation.
+//! which no feasible plan exceeds, whatever the prices. They are improved by subgradient steps: with a rate of its own
+//! for each price from afar (Adam: Kingma and Ba, ICLR 2015), by the volume algorithm (Barahona and Anbil, Mathematical
+//! Programming 87, 2000) close by. The result is only as tight as the prices are good, never wrong. The question for an
+//! image has an integral answer, so the best L is the bound of the linear relaxation.
 //!
 //! Fixing: where opening (or closing) image i would take L below what a known plan saves, no better plan opens (closes)
 //! it. What remains is bounded by max(L over the remaining images, what the known plan saves).
@@ -42,8 +49,8 @@ const PATIENCE: usize = 300;
 const FIX_EVERY: usize = 100;
 /// Share of the known plan's prices to start from.
 const START: f64 = 0.7;
-/// X.
-const KF: f64 = 0.5;
+/// Share of the price of memory that the forks bear at first; what the demands load bears the rest.
+const FORKS: f64 = 0.5;
 /// Relative room for the rounding errors of one evaluation of L.
 pub(super) const SLACK: f64 = 1e-9;
 
@@ -596,7 +603,7 @@ pub fn lagrangian(instance: &Instance, limits: &Limits, known: &State) -> Bound 
     let bound = at.value;
     // What the known plan pays, less what competition would take off.
     let mut start = free.clone();
-    (start.lambda, start.kappa, start.nu) = (scale.lambda * KF, scale.lambda * (1.0 - KF), scale.nu);
+    (start.lambda, start.kappa, start.nu) = (scale.lambda * FORKS, scale.lambda * (1.0 - FORKS), scale.nu);
     if relaxation.images.is_none() {
         start.nu = 0.0;
     }

@@ -113,8 +113,8 @@ const AUTO_COLUMNS: usize = 1_000;
 /// Branch-and-bound nodes that it may then take. A number of nodes and not of seconds: the plan must be the same on every
 /// machine.
 const AUTO_NODES: u32 = 5_000;
-/// [`Options::effort`] unless stated: about 0.2 s.
-pub const EFFORT: u32 = 100;
+/// [`Options::effort`] unless stated: 0.15 to 0.25 s.
+pub const EFFORT: u32 = 250;
 /// Relative gap below which a plan counts as optimal.
 const OPTIMAL: f64 = 1e-6;
 
