@@ -9,8 +9,9 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, ValueEnum};
 use warmset::cli::args::Cli;
 
-/// The command that `plans/fleet` is the output of; the README shows the same one.
-const PLAN: &[&str] = &["plan", "fixtures/fleet", "--budget", "256MiB", "--name", "fleet"];
+/// The command that `plans/fleet` is the output of. The budget is so large that every kind of image is among them: parents
+/// and children, Python and Node.
+const PLAN: &[&str] = &["plan", "fixtures/fleet", "--budget", "1GiB", "--name", "fleet"];
 
 fn main() -> ExitCode {
     let check = std::env::args().any(|a| a == "--check");
