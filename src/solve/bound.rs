@@ -211,7 +211,7 @@ impl Loads {
     fn translate(&self, other: &Loads, m: &[f64]) -> Vec<f64> {
         let mut package = BTreeMap::new();
         for (p, items) in self.items.iter().enumerate() {
-            items.iter().for_each(|&item| drop(package.insert(item, p as u32)));
+            package.extend(items.iter().map(|&item| (item, p as u32)));
         }
         let mut mine = vec![0.0; self.pairs.len()];
         for (&(f, p), &pair) in &other.index {
