@@ -15,6 +15,10 @@ fn close(a: f64, b: f64) -> bool {
     (a - b).abs() <= 1e-6 * a.abs().max(b.abs()).max(1.0)
 }
 
+/// Terms that suffice to ask every question about the dozen images of these fleets: about one fleet in a thousand takes
+/// more than a million.
+const ENOUGH: u64 = 200_000_000;
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -41,7 +45,7 @@ proptest! {
         // So does the tree, however early it ends.
         for known in [&search.state, &State::new(&instance)] {
             let root = bound::lagrangian(&instance, &limits, known);
-            for work in [0, 3_000, 1_000_000] {
+            for work in [0, 3_000, ENOUGH] {
                 let found = tree::search(&instance, &limits, &root, known, work, &|_, _| ());
                 prop_assert!(best <= found.value + 1e-9, "best {best}, tree {found:?}");
                 prop_assert!(found.value <= root.value + 1e-9, "root {}, tree {found:?}", root.value);
@@ -51,7 +55,7 @@ proptest! {
                 };
                 prop_assert!(reached.objective() <= best + 1e-6 && limits.fits(reached.memory()));
                 prop_assert!(reached.images <= limits.max_images);
-                if work == 1_000_000 {
+                if work == ENOUGH {
                     prop_assert!(close(found.value, best) && close(reached.objective(), best), "{best}, {found:?}");
                 }
             }
