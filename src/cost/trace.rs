@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use csv::StringRecord;
 
 use crate::model::codes;
+use crate::model::units::round;
 use crate::model::{Diagnostic, Inventory, Place};
 
 /// How long an idle instance is kept, and how long the trace is.
@@ -106,7 +107,8 @@ fn cold_by_count(calls: f64, keep: KeepAlive) -> f64 {
     if calls <= 0.0 {
         return 0.0;
     }
-    let chance = (-calls * keep.idle_s / keep.period_s).exp();
+    // Rounded, as the last digits of `exp` differ between systems.
+    let chance = round((-calls * keep.idle_s / keep.period_s).exp(), 9);
     calls.min(1.0) + (calls - 1.0).max(0.0) * chance
 }
 

@@ -495,6 +495,29 @@ pub(super) struct Walk {
     pub steps: usize,
 }
 
+/// The factor that, applied `steps` times, comes to `ratio` (between 0 and 1). By bisection with nothing but products:
+/// the last digits of library powers differ between builds and systems, and a walk of many steps would carry them into
+/// the plan.
+fn decay_over(steps: usize, ratio: f64) -> f64 {
+    let power = |factor: f64| {
+        let (mut result, mut square, mut left) = (1.0, factor, steps);
+        while left > 0 {
+            if left % 2 == 1 {
+                result *= square;
+            }
+            square *= square;
+            left /= 2;
+        }
+        result
+    };
+    let (mut low, mut high) = (0.0, 1.0);
+    for _ in 0..60 {
+        let middle = (low + high) / 2.0;
+        if power(middle) < ratio { low = middle } else { high = middle }
+    }
+    high
+}
+
 impl Relaxation {
     /// Improves prices by the volume algorithm, and fixes on the way what can no longer beat `known`.
     pub fn walk(&self, part: &mut Part, start: Prices, scale: &Prices, known: f64, how: Pace) -> Walk {
@@ -512,7 +535,7 @@ impl Relaxation {
         square.zip(scale, |d, _| d * d);
         trial.zip(&centre, |_, c| c);
         let (mut rate, decay) = match how.rule {
-            Rule::Adaptive { first, last } => (first, (last / first).powf(1.0 / how.steps as f64)),
+            Rule::Adaptive { first, last } => (first, decay_over(how.steps, last / first)),
             Rule::Volume { share, .. } => (share, 1.0),
         };
         let mut misses = 0;
@@ -642,5 +665,17 @@ impl Relaxation {
             kappa: lambda,
             nu: objective / (limits.max_images.max(1) as f64).min(instance.candidates.len().max(1) as f64),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decay_over;
+
+    #[test]
+    fn a_decay_comes_to_its_ratio() {
+        // 0.5² = 0.25; 0.1³ = 0.001
+        assert!((decay_over(2, 0.25) - 0.5).abs() < 1e-12);
+        assert!((decay_over(3, 0.001) - 0.1).abs() < 1e-12);
     }
 }
