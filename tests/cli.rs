@@ -279,6 +279,29 @@ fn check_says_what_changed_and_ends_with_its_status() {
 }
 
 /// What code scanning asks of SARIF 2.1.0: version, driver, rules that results name, levels, relative places from line 1.
+#[test]
+fn check_tells_new_errors_of_the_fleet_from_those_that_were_planned_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let (fleet, plan) = (dir.path().join("fleet"), dir.path().join("plan"));
+    small_fleet(&fleet);
+    let template = |name: &str| {
+        format!(
+            "Resources:\n  {name}:\n    Type: AWS::Serverless::Function\n    Properties:\n      Runtime: python3.11\n      \
+             Handler: app.handler\n      CodeUri: nowhere/{name}\n"
+        )
+    };
+    write(&fleet.join("old/template.yaml"), &template("Old"));
+    assert_eq!(status(&plan_small(&fleet, &plan)), 1, "the plan itself reports it");
+    let check = || warmset_in(dir.path(), &["check", "fleet", "--plan", "plan", "--format", "json"]);
+    let known = check();
+    assert_eq!(status(&known), 0, "{}", stdout(&known));
+    write(&fleet.join("new/template.yaml"), &template("New"));
+    let news = check();
+    assert_eq!(status(&news), 1);
+    assert_eq!(parsed(&news)["findings"][0]["code"], "template-points-nowhere");
+    assert_eq!(parsed(&news)["findings"].as_array().map(Vec::len), Some(1));
+}
+
 fn sarif(output: &Output, uri: &str) {
     let log = parsed(output);
     assert_eq!(log["version"], "2.1.0");

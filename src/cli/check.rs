@@ -56,9 +56,13 @@ pub fn run(command: &CheckCommand, talk: Talk) -> Result<Outcome, Failure> {
         &|id, platform| prices.get(id, platform).map(|p| p.load_ms),
         command.min_saved,
     );
-    // What is wrong with the fleet itself is part of the answer: a function that cannot be read cannot be served.
+    // What has gone wrong with the fleet since is part of the answer: a function that cannot be read cannot be served.
+    // What was wrong already when the plan was made is no news, wherever in its file it stands now.
+    let same =
+        |a: &Diagnostic, b: &Diagnostic| (&a.code, &a.place.file, &a.reason) == (&b.code, &b.place.file, &b.reason);
+    let known = |d: &Diagnostic| before.iter().flat_map(|i| &i.diagnostics).any(|old| same(old, d));
     let mut all = checked.findings.clone();
-    all.extend(now.diagnostics.iter().filter(|d| d.severity == Severity::Error).cloned());
+    all.extend(now.diagnostics.iter().filter(|d| d.severity == Severity::Error && !known(d)).cloned());
     all.sort();
     let text = match command.format {
         CheckFormat::Human => {
