@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use warmset::lock::closure::closure;
-use warmset::lock::{Lock, When, package_lock, pnpm};
+use warmset::lock::npm::{package_lock, pnpm};
+use warmset::lock::{Lock, When};
 use warmset::model::{Language, PackageId, Platform};
 
 fn cases() -> Option<PathBuf> {

@@ -8,8 +8,9 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
-use warmset::lock::npm_layout::{LayoutPackage, layout, write};
-use warmset::lock::{Edge, Lock, Scope, package_lock};
+use warmset::lock::npm::npm_layout::{LayoutPackage, layout, write};
+use warmset::lock::npm::package_lock;
+use warmset::lock::{Edge, Lock, Scope};
 use warmset::model::PackageId;
 
 /// Runs a command; `None` (and a word why) where there is no npm or no network.

@@ -3,14 +3,13 @@
 //!
 //! [`discover`] is pure: it reads a [`Tree`] and returns sites and diagnostics, sorted, the same on every machine.
 
+mod declared;
 pub mod doc;
 mod folder;
 mod handler;
 pub mod paths;
 mod programs;
 pub mod runtime;
-mod serverless;
-mod template;
 pub mod tree;
 mod values;
 pub mod version;
@@ -116,8 +115,8 @@ pub struct Discovery {
 /// Finds the functions of a fleet.
 pub fn discover(tree: &Tree, defaults: &Defaults) -> Discovery {
     let mut found = Discovery::default();
-    template::find(tree, defaults, &mut found);
-    serverless::find(tree, defaults, &mut found);
+    declared::template::find(tree, defaults, &mut found);
+    declared::serverless::find(tree, defaults, &mut found);
     merge(&mut found);
     folder::find(tree, defaults, &mut found);
     name_apart(&mut found);

@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::lock::npm_layout::Layout;
+use crate::lock::npm::npm_layout::Layout;
 use crate::model::manifest::SwapManifest;
 use crate::model::{Costs, Diagnostic, Inventory, Language, Package, PackageId, Place, Plan, Platform, codes};
 

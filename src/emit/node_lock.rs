@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::view::View;
-use crate::lock::npm_layout::{Layout, LayoutPackage, layout, write};
+use crate::lock::npm::npm_layout::{Layout, LayoutPackage, layout, write};
 use crate::model::{Diagnostic, Package, PackageId, Place, codes};
 
 /// The locks of a Node image.

@@ -12,9 +12,10 @@ use pep440_rs::Version;
 use pep508_rs::{ExtraName, MarkerEnvironment};
 
 use super::environment::marker_environment;
+use super::npm::npm_range;
+use super::pypi::pep508;
 use super::{
     Closure, Edge, Entry, Kind, Lock, Manifest, ManifestRequirement, Reached, Scope, When, candidates, indices_by_name,
-    npm_range, pep508,
 };
 use crate::model::{Diagnostic, Ecosystem, PackageId, Place, Platform, codes, normalise_pypi};
 
@@ -308,7 +309,7 @@ pub fn roots_from_manifest(lock: &Lock, manifest: &Manifest) -> Vec<Edge> {
 /// outside the declared range.
 ///
 /// `satisfies` says whether a version is in a range of the ecosystem, `None` when it cannot tell:
-/// [`super::pep508::satisfies`] for Python. Requirements under a marker may be rightly absent, and a requirements file
+/// [`super::pypi::pep508::satisfies`] for Python. Requirements under a marker may be rightly absent, and a requirements file
 /// that does not promise to be complete contradicts nothing.
 pub fn contradictions(
     lock: &Lock,

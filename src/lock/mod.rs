@@ -6,26 +6,18 @@
 pub mod closure;
 pub mod environment;
 pub mod manifest;
-pub mod npm_json;
-pub mod npm_layout;
-pub mod npm_range;
-pub mod package_json;
-pub mod package_lock;
-pub mod pep508;
-pub mod pnpm;
-pub mod poetry;
+pub mod npm;
 pub mod positions;
-pub mod pyproject;
-mod requirement_lines;
-pub mod requirements;
-pub mod toml_doc;
-pub mod uv;
+pub mod pypi;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use pep508_rs::MarkerTree;
 
 pub use manifest::{Manifest, ManifestRequirement};
+
+use npm::{package_json, package_lock, pnpm};
+use pypi::{pep508, poetry, pyproject, requirements, uv};
 
 use crate::discover::paths;
 use crate::model::{Diagnostic, Ecosystem, Language, PackageId, Place, codes};

@@ -14,6 +14,7 @@ pub mod platform;
 pub mod read;
 pub mod schema;
 pub mod severity;
+pub mod support;
 pub mod units;
 
 pub use codes::Code;
@@ -26,6 +27,7 @@ pub use plan::{Assignment, Image, Plan};
 pub use platform::{Language, Platform};
 pub use schema::check_schema;
 pub use severity::Severity;
+pub use support::{Area, Extent, Support};
 
 /// What wrote an artefact, for its `generator` field.
 pub const GENERATOR: &str = concat!("warmset ", env!("CARGO_PKG_VERSION"));

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::Scope;
-use super::manifest::{Manifest, ManifestRequirement};
 use super::npm_json::{Value, parse_object, source_of};
 use super::npm_range;
-use super::positions::Slices;
+use crate::lock::Scope;
+use crate::lock::positions::Slices;
+use crate::lock::{Manifest, ManifestRequirement};
 use crate::model::{Diagnostic, Place, codes};
 
 /// The `kind` of its manifests.

@@ -1,7 +1,7 @@
 //! SAM and CloudFormation templates.
 //!
 //! Supported: `AWS::Serverless::Function` and `AWS::Lambda::Function` in YAML and JSON, `Globals.Function`, intrinsic
-//! functions as far as the template decides them ([`super::values`]), container images with a local Dockerfile, CDK
+//! functions as far as the template decides them ([`crate::discover::values`]), container images with a local Dockerfile, CDK
 //! assets (`aws:asset:path`). Not followed: nested stacks that live elsewhere, macros, `AWS::Include`.
 //! <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-resource-function.html>
 
@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-use super::doc::{self, Entry, Node};
-use super::runtime::{self, Runtime};
-use super::tree::Tree;
-use super::values::{self, Unknown};
-use super::{Defaults, Discovery, Layer, Site, handler, paths, platform_from_folder, version};
+use crate::discover::doc::{self, Entry, Node};
+use crate::discover::runtime::{self, Runtime};
+use crate::discover::tree::Tree;
+use crate::discover::values::{self, Unknown};
+use crate::discover::{Defaults, Discovery, Layer, Site, handler, paths, platform_from_folder, version};
 use crate::model::codes;
 use crate::model::inventory::PlatformSource;
 use crate::model::{Diagnostic, Language, Place};

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// Any JSON value. Strings without escapes borrow from the text, so that [`super::positions::Slices`] can place them.
+/// Any JSON value. Strings without escapes borrow from the text, so that [`crate::lock::positions::Slices`] can place them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub enum Value<'a> {
     /// Absent, or `null`.

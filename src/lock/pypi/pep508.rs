@@ -412,7 +412,7 @@ mod tests {
     #[test]
     fn python_ranges_become_markers() {
         let holds = |range: &str, python: &str| {
-            let environment = super::super::environment::marker_environment(&python.parse().unwrap());
+            let environment = crate::lock::environment::marker_environment(&python.parse().unwrap());
             python_marker(range).is_none_or(|m| m.evaluate(&environment, &[]))
         };
         let (old, new) = ("python3.8-linux-x86_64-glibc", "python3.13-linux-x86_64-glibc");

@@ -7,10 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use super::doc::{self, Entry, Node, Value};
-use super::runtime::{self, Runtime};
-use super::tree::Tree;
-use super::{Defaults, Discovery, Layer, Site, handler, paths, platform_from_folder, version};
+use crate::discover::doc::{self, Entry, Node, Value};
+use crate::discover::runtime::{self, Runtime};
+use crate::discover::tree::Tree;
+use crate::discover::{Defaults, Discovery, Layer, Site, handler, paths, platform_from_folder, version};
 use crate::model::codes;
 use crate::model::inventory::PlatformSource;
 use crate::model::{Diagnostic, Language, Place, Severity};
@@ -354,7 +354,7 @@ impl Service<'_> {
     }
 
     fn layer(&self, item: &Node) -> Layer {
-        let Some(logical) = super::values::referred(item) else {
+        let Some(logical) = crate::discover::values::referred(item) else {
             let text = item.text().map(|t| self.text(t).unwrap_or_else(|| t.to_string()));
             return Layer { text: text.unwrap_or_else(|| "a layer".into()), folder: None };
         };

@@ -10,9 +10,10 @@ use std::collections::BTreeMap;
 
 use toml::de::DeTable;
 
+use super::pep508;
 use super::toml_doc as doc;
-use super::{Edge, Entry, Kind, Lock, Scope, UNKNOWN_VERSION, When, pep508, python_index};
 use crate::discover::paths;
+use crate::lock::{Edge, Entry, Kind, Lock, Scope, UNKNOWN_VERSION, When, python_index};
 use crate::model::{Diagnostic, Lines, PackageId, Place, codes, normalise_pypi};
 
 /// Reads a uv.lock.

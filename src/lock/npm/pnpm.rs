@@ -17,8 +17,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
 use super::npm_json::{Key, Pairs, source_of};
-use super::positions::Slices;
-use super::{Edge, Entry, Kind, Lock, Scope, When};
+use crate::lock::positions::Slices;
+use crate::lock::{Edge, Entry, Kind, Lock, Scope, When};
 use crate::model::{Diagnostic, PackageId, Place, codes};
 
 #[derive(Deserialize, Default)]

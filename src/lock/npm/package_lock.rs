@@ -19,8 +19,8 @@ use serde::Deserialize;
 
 use super::npm_json::{Pairs, Value, parse_object, source_of};
 use super::npm_range;
-use super::positions::Slices;
-use super::{Edge, Entry, Kind, Lock, Scope, When};
+use crate::lock::positions::Slices;
+use crate::lock::{Edge, Entry, Kind, Lock, Scope, When};
 use crate::model::{Diagnostic, PackageId, Place, codes};
 
 const FOLDER: &str = "node_modules/";

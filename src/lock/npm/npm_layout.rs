@@ -398,7 +398,7 @@ mod tests {
         assert_eq!(lock["packages"]["node_modules/n"]["os"], json!(["linux"]));
         assert_eq!(lock["packages"]["node_modules/n"]["integrity"], "sha512-n@1.0.0");
         // Our own reader understands it.
-        let read = super::super::package_lock::read("package-lock.json", &lock.to_string());
+        let read = crate::lock::npm::package_lock::read("package-lock.json", &lock.to_string());
         assert_eq!(read.entries.len(), 2);
     }
 

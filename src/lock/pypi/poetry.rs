@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 
 use toml::de::{DeTable, DeValue};
 
+use super::pep508;
 use super::toml_doc as doc;
-use super::{Edge, Entry, Kind, Lock, Scope, UNKNOWN_VERSION, When, candidates, pep508, python_index};
+use crate::lock::{Edge, Entry, Kind, Lock, Scope, UNKNOWN_VERSION, When, candidates, python_index};
 use crate::model::{Diagnostic, Lines, PackageId, Place, codes, normalise_pypi};
 
 /// Reads a poetry.lock.
@@ -331,7 +332,7 @@ python-dotenv = ["cc"]
     fn markers_of_the_main_group_count_and_python_ranges_tell_versions_apart() {
         let lock = read("poetry.lock", LOCK);
         let holds = |i: usize, python: &str| {
-            let environment = super::super::environment::marker_environment(
+            let environment = crate::lock::environment::marker_environment(
                 &format!("python{python}-linux-x86_64-glibc").parse().unwrap(),
             );
             lock.entries[i].when.marker.as_ref().is_none_or(|m| m.evaluate(&environment, &[]))

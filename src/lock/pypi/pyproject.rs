@@ -11,8 +11,9 @@ use std::str::FromStr;
 
 use toml::de::{DeTable, DeValue};
 
+use super::pep508;
 use super::toml_doc as doc;
-use super::{Manifest, ManifestRequirement, Scope, pep508};
+use crate::lock::{Manifest, ManifestRequirement, Scope};
 use crate::model::{Diagnostic, Lines, Place, codes, normalise_pypi};
 
 /// Reads a pyproject.toml.

@@ -21,9 +21,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pep508_rs::MarkerTree;
 
+use super::pep508;
 use super::requirement_lines::{is_location, logical_lines, option, redact, split_options, variable};
-use super::{Edge, Entry, Kind, Lock, MAX_VERSIONS, Scope, When, pep508};
 use crate::discover::paths;
+use crate::lock::{Edge, Entry, Kind, Lock, MAX_VERSIONS, Scope, When};
 use crate::model::{Code, Diagnostic, PackageId, Place, Severity, codes, normalise_pypi};
 
 /// Files that include files that include files: no fleet nests deeper, and the reader recurses.
