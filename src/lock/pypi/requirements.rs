@@ -24,8 +24,17 @@ use pep508_rs::MarkerTree;
 use super::pep508;
 use super::requirement_lines::{is_location, logical_lines, option, redact, split_options, variable};
 use crate::discover::paths;
-use crate::lock::{Edge, Entry, Kind, Lock, MAX_VERSIONS, Scope, When};
-use crate::model::{Code, Diagnostic, PackageId, Place, Severity, codes, normalise_pypi};
+use crate::lock::{Edge, Entry, Kind, Lock, MAX_VERSIONS, Manifest, ManifestRequirement, Scope, When};
+use crate::model::{Area, Code, Diagnostic, Extent, PackageId, Place, Severity, Support, codes, normalise_pypi};
+
+/// What is read of it.
+pub const SUPPORT: Support = Support {
+    area: Area::Lock,
+    what: "requirements file",
+    files: "requirements*.txt, requirements/*.txt; requirements.in as a manifest",
+    extent: Extent::Partly,
+    note: "all of pip's format; environment variables and includes by URL are named, not followed",
+};
 
 /// Files that include files that include files: no fleet nests deeper, and the reader recurses.
 const MAX_DEPTH: usize = 32;
@@ -84,6 +93,34 @@ pub fn read(file: &str, text: &str, include: &mut dyn FnMut(&str) -> Result<Stri
     };
     reader.file(file, text, None, false);
     reader.finish(file, text)
+}
+
+/// Reads the input of pip-compile (`requirements.in`): what is asked for, not what is locked.
+pub fn read_input(file: &str, text: &str, include: &mut dyn FnMut(&str) -> Result<String, Diagnostic>) -> Manifest {
+    let lock = read(file, text, include);
+    let diagnostics = lock.diagnostics.iter().filter(|d| d.code != codes::LOCK_INCOMPLETE.id).cloned().collect();
+    let partial = lock.diagnostics.iter().any(|d| d.is_finding() && d.code != codes::LOCK_INCOMPLETE.id);
+    let requires = declared(&lock);
+    Manifest { kind: "requirements-in", file: file.into(), requires, partial, diagnostics, ..Manifest::default() }
+}
+
+/// What a requirements file asks for, as a manifest would: for files that serve as one, and for the parts of others.
+pub(super) fn declared(lock: &Lock) -> Vec<ManifestRequirement> {
+    let of = |edge: &Edge| {
+        let source = edge.to.iter().find_map(|&at| lock.entries.get(at)?.source.clone());
+        let source = source.or_else(|| edge.text.strip_prefix("@ ").map(|url| pep508::url_kind(url).to_string()));
+        ManifestRequirement {
+            name: edge.name.clone(),
+            text: edge.text.clone(),
+            line: edge.line,
+            extras: edge.extras.clone(),
+            marker: edge.marker.clone(),
+            scope: edge.scope.clone(),
+            exact: pep508::exact(&edge.text),
+            source,
+        }
+    };
+    lock.importers.values().flatten().map(of).collect()
 }
 
 /// One requirement.
@@ -395,14 +432,8 @@ impl Reader<'_> {
         }
 
         let (entries, pinned) = self.entries(file);
-        let mut lock = Lock {
-            kind: Kind::Requirements,
-            file: file.to_string(),
-            entries,
-            importers: BTreeMap::new(),
-            complete,
-            diagnostics: self.diagnostics,
-        };
+        let mut lock =
+            Lock { entries, complete, diagnostics: self.diagnostics, ..Lock::empty(Kind::Requirements, file) };
         let roots = roots(&mut lock.entries, &self.lines, &pinned, &annotated);
         lock.importers.insert(".".into(), roots);
         lock
