@@ -84,6 +84,21 @@ fn uv() {
 }
 
 #[test]
+fn pdm() {
+    check(Kind::Pdm, |lock, expect| packages(lock) == strings(&expect["packages"]));
+}
+
+#[test]
+fn pipfile() {
+    check(Kind::Pipfile, |lock, expect| packages(lock) == strings(&expect["packages"]));
+}
+
+#[test]
+fn pylock() {
+    check(Kind::Pylock, |lock, expect| packages(lock) == strings(&expect["packages"]));
+}
+
+#[test]
 fn uv_closures_are_what_uv_exports() {
     let platform = "python3.12-linux-x86_64-glibc".parse().unwrap();
     let (mut exact, mut total, mut wrong) = (0, 0, Vec::new());

@@ -304,6 +304,14 @@ mod tests {
             found(&[("Pipfile", b"[requires]\npython_version = \"3.8\"\n")], "."),
             Some(("3.8".into(), "Pipfile:2".into()))
         );
+        for (spec, version) in
+            [("python=3.9", "3.9"), ("conda-forge::python==3.10.4=h_1", "3.10"), ("python >=3.12", "3.12")]
+        {
+            let text = format!("name: x\ndependencies:\n  - pip\n  - {spec}\n  - pip: [flask]\n");
+            let want = Some((version.into(), "environment.yml:4".into()));
+            assert_eq!(found(&[("environment.yml", text.as_bytes())], "."), want, "{spec}");
+        }
+        assert_eq!(python(&[("environment.yml", b"dependencies: [python-dateutil=2]\n")], "."), None);
         assert_eq!(
             found(&[(".tool-versions", b"nodejs 18.1.0\npython 3.10.2\n")], "."),
             Some(("3.10".into(), ".tool-versions:2".into()))

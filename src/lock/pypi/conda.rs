@@ -113,3 +113,58 @@ fn package(spec: &str) -> Option<(String, String)> {
     let name = normalise_pypi(name);
     (!name.is_empty()).then(|| (name, version.trim().to_string()))
 }
+
+#[cfg(test)]
+#[allow(clippy::result_large_err)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "name: x
+channels: [conda-forge]
+dependencies:
+  - python=3.9
+  - numpy=1.21=py39_0
+  - conda-forge::pytorch >=2
+  - pip
+  - pip:
+    - flask==2.0.0
+    - requests[socks]>=2 ; python_version < '3.12'  # note
+    - -r more.txt
+    - --index-url https://registry.example
+    - git+https://host/x.git#egg=lib
+";
+
+    #[test]
+    fn the_pip_part_is_a_requirements_file_and_conda_packages_keep_their_name() {
+        let manifest = read("fn/environment.yml", TEXT, &mut |path| {
+            assert_eq!(path, "fn/more.txt");
+            Ok("idna==3.4\n".into())
+        });
+        let of = |r: &ManifestRequirement| format!("{}:{} {} {:?} {:?}", r.line, r.name, r.text, r.exact, r.source);
+        assert_eq!(
+            manifest.requires.iter().map(of).collect::<Vec<_>>(),
+            [
+                r#"5:numpy conda =1.21=py39_0 None Some("conda")"#,
+                r#"6:pytorch conda >=2 None Some("conda")"#,
+                r#"9:flask ==2.0.0 Some("2.0.0") None"#,
+                "10:requests >=2 None None",
+                r#"11:idna ==3.4 Some("3.4") None"#,
+                r#"13:lib @ git+https://host/x.git#egg=lib None Some("git")"#,
+            ]
+        );
+        let said: Vec<_> = manifest.diagnostics.iter().map(|d| (d.code.as_str(), d.place.line)).collect();
+        assert_eq!(said, [("requirement-unsupported", 5), ("requirement-unsupported", 13)]);
+        assert_eq!(manifest.runtime.as_deref(), Some("3.9"));
+    }
+
+    #[test]
+    fn other_yaml_says_nothing_and_hostile_yaml_is_refused() {
+        let read = |text: &str| read("environment.yml", text, &mut |_| unreachable!());
+        let other = read("dev:\n  KEY: value\n");
+        assert_eq!((other.requires.len(), other.diagnostics.len()), (0, 0));
+        let deep = format!("dependencies: {}", "[".repeat(100_000));
+        assert_eq!(read(&deep).diagnostics[0].code, "manifest-invalid");
+        assert!(is_environment("environment-dev.yaml") && is_environment("conda.yml"));
+        assert!(!is_environment("environments.yml") && !is_environment("environment.json"));
+    }
+}

@@ -13,6 +13,8 @@ pub mod requirements;
 pub mod setup_cfg;
 pub mod setup_py;
 mod setuptools;
+#[cfg(test)]
+mod tests;
 pub mod toml_doc;
 pub mod uv;
 pub mod wheel;

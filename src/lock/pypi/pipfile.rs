@@ -84,3 +84,52 @@ fn requirement(name: &str, value: &toml::de::DeValue, line: u32, scope: &Scope) 
         source,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#"[[source]]
+url = 'https://registry.example'
+[packages]
+requests = {extras = ['socks'], version = '>=2'}
+six = '==1.16.0'
+any = '*'
+win = {version = '*', sys_platform = "== 'win32'"}
+git = {git = 'https://host/x', ref = 'v1'}
+lib = {path = '.', editable = true}
+bad = 3
+[dev-packages]
+pytest = '~=8.0'
+[docs]
+sphinx = '*'
+[requires]
+python_version = '3.9'
+[scripts]
+x = 'y'
+"#;
+
+    #[test]
+    fn versions_tables_sources_and_categories() {
+        let manifest = read("Pipfile", TEXT);
+        let of = |r: &ManifestRequirement| {
+            let marker = if r.marker.is_some() { ";" } else { "" };
+            format!("{}:{}{:?} {}{marker} {:?} {:?} {:?}", r.line, r.name, r.extras, r.text, r.exact, r.source, r.scope)
+        };
+        assert_eq!(
+            manifest.requires.iter().map(of).collect::<Vec<_>>(),
+            [
+                r#"4:requests["socks"] >=2 None None Production"#,
+                r#"5:six[] ==1.16.0 Some("1.16.0") None Production"#,
+                "6:any[]  None None Production",
+                "7:win[] ; None None Production",
+                r#"8:git[]  None Some("git") Production"#,
+                r#"9:lib[]  None Some("path") Production"#,
+                "12:pytest[] ~=8.0 None None Dev",
+                r#"14:sphinx[]  None None Extra("docs")"#,
+            ]
+        );
+        let said: Vec<_> = manifest.diagnostics.iter().map(|d| (d.code.as_str(), d.place.line)).collect();
+        assert_eq!((said, manifest.runtime.as_deref()), (vec![("requirement-invalid", 10)], Some("3.9")));
+    }
+}

@@ -188,3 +188,64 @@ fn source(package: &Value) -> Option<String> {
         None => has(&"path").then(|| "path".to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lock::closure::closure;
+
+    const LOCK: &str = r#"{
+  "_meta": {"pipfile-spec": 6, "requires": {"python_version": "3.11"}},
+  "default": {
+    "Requests": {"hashes": ["sha256:aa"], "index": "pypi", "version": "==2.31.0", "extras": ["Socks"], "markers": "python_version >= '3.7'"},
+    "colorama": {"version": "==0.4.6", "sys_platform": "== 'win32'"},
+    "tomli": {"version": "==2.0.1", "markers": "python_version < '3.11'"},
+    "six": {"git": "https://host/six", "ref": "abc", "editable": true},
+    "lib": {"path": "./lib", "editable": true},
+    "wheel": {"file": "https://host/wheel-1.whl"},
+    "open": {"version": "*"},
+    "arm": {"version": "==1", "markers": "platform_machine == 'aarch64'"}
+  },
+  "develop": {"pytest": {"version": "==8.0"}, "requests": {"version": "==2.31.0"}},
+  "docs": {"sphinx": {"version": "==7.0"}}
+}"#;
+
+    #[test]
+    fn sections_markers_and_sources() {
+        let lock = read("Pipfile.lock", LOCK);
+        let said: Vec<_> = lock.diagnostics.iter().map(|d| (d.code.as_str(), d.place.line)).collect();
+        assert_eq!(said, [("lock-invalid", 10)]);
+        let on = |platform: &str, extras: &[String]| {
+            let found = closure(&lock, &lock.importers["."], extras, &platform.parse().unwrap());
+            found.packages.keys().map(PackageId::spec).collect::<Vec<_>>()
+        };
+        let own = ["lib==unknown", "requests==2.31.0", "six==unknown", "wheel==unknown"];
+        assert_eq!(on("python3.11-linux-x86_64-glibc", &[]), own);
+        assert!(on("python3.10-linux-x86_64-glibc", &[]).contains(&"tomli==2.0.1".to_string()));
+        assert!(on("python3.11-linux-aarch64-glibc", &[]).contains(&"arm==1".to_string()));
+        assert!(on("python3.11-windows-x86_64-none", &[]).contains(&"colorama==0.4.6".to_string()));
+        assert!(on("python3.11-linux-x86_64-glibc", &["docs".into()]).contains(&"sphinx==7.0".to_string()));
+        let requests = lock.entries.iter().find(|e| e.id.name == "requests").unwrap();
+        assert_eq!((requests.hashes.as_slice(), requests.line), (&["sha256:aa".to_string()][..], 4));
+        assert_eq!(lock.importers["."][0].extras, ["socks"]);
+        let sources: Vec<_> = lock.entries.iter().filter_map(|e| e.source.as_deref()).collect();
+        assert_eq!(sources, ["git", "path", "url"]);
+        assert_eq!(lock.made_for.as_ref().unwrap().text, "Python 3.11");
+    }
+
+    #[test]
+    fn broken_locks_are_told() {
+        let deep = format!("{{\"default\": {}1", "[".repeat(100_000));
+        for (text, code) in [
+            ("{", "lock-invalid"),
+            ("[]", "lock-invalid"),
+            ("3", "lock-invalid"),
+            (r#"{"_meta": {"pipfile-spec": 7}}"#, "lock-unsupported"),
+            (r#"{"default": {"a": 1}}"#, "lock-invalid"),
+            (r#"{"default": {"a": {"version": "==1", "markers": "x"}}}"#, "lock-invalid"),
+            (deep.as_str(), "lock-invalid"),
+        ] {
+            assert_eq!(read("Pipfile.lock", text).diagnostics[0].code, code, "{}", &text[..text.len().min(40)]);
+        }
+    }
+}

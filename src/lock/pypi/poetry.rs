@@ -343,9 +343,9 @@ python-dotenv = ["cc"]
         assert_eq!(lock.entries[2].hashes, ["sha256:bb"]);
         assert_eq!(lock.entries[4].hashes, ["sha256:cc"]);
         assert_eq!((lock.entries[1].source.as_deref(), lock.entries[4].source.as_deref()), (None, Some("git")));
-        // Only jinja2 says that it is of the main group.
+        // By category and by group; the others say neither, or another.
         let roots: Vec<_> = lock.importers["."].iter().map(|e| e.name.as_str()).collect();
-        assert_eq!((roots, lock.complete), (vec!["jinja2"], true));
+        assert_eq!((roots, lock.complete), (vec!["flask-login", "jinja2"], true));
     }
 
     #[test]

@@ -259,3 +259,123 @@ fn size(package: &DeTable) -> Option<u64> {
         find(&["-none-any.whl"]).or_else(|| find(&["manylinux", "x86_64"])).or_else(|| find(&["manylinux"]))?;
     doc::number(file, "size")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lock::closure::{closure, incompatible};
+
+    const LOCK: &str = r#"lock-version = "1.0"
+requires-python = ">=3.9"
+environments = ["sys_platform == 'linux'", "sys_platform == 'darwin'"]
+extras = ["Web_UI"]
+dependency-groups = ["default", "dev"]
+default-groups = ["default"]
+created-by = "x"
+
+[[packages]]
+name = "Attrs"
+version = "25.1"
+wheels = [{ name = "attrs-25.1-py3-none-any.whl", size = 7, hashes = { sha256 = "aa", sha512 = "bb" } }]
+
+[[packages]]
+name = "numpy"
+version = "1.26.4"
+marker = "python_version < '3.12' and 'default' in dependency_groups"
+dependencies = [{ name = "attrs" }, { name = "gone" }]
+[[packages.wheels]]
+url = "https://registry.example/numpy-1.26.4-cp311-cp311-manylinux_2_17_x86_64.whl"
+hashes = { sha256 = "cc" }
+
+[[packages]]
+name = "numpy"
+version = "2.0"
+marker = "python_version >= '3.12'"
+sdist = { name = "numpy-2.0.tar.gz", hashes = { sha256 = "dd" } }
+
+[[packages]]
+name = "pytest"
+version = "8"
+marker = "'dev' in dependency_groups"
+
+[[packages]]
+name = "flask"
+version = "2"
+marker = '"web-ui" in extras and "dev" not in dependency_groups'
+
+[[packages]]
+name = "tool"
+vcs = { type = "git", url = "https://host/tool", commit-id = "abc" }
+
+[[packages]]
+name = "app"
+directory = { path = ".", editable = true }
+
+[[packages]]
+name = "zip"
+archive = { url = "https://host/zip-1.zip", hashes = { sha256 = "ee" } }
+"#;
+
+    fn on(lock: &Lock, platform: &str, extras: &[&str]) -> Vec<String> {
+        let extras: Vec<String> = extras.iter().map(|e| (*e).to_string()).collect();
+        let found = closure(lock, &lock.importers["."], &extras, &platform.parse().unwrap());
+        found.packages.keys().map(PackageId::spec).collect()
+    }
+
+    #[test]
+    fn markers_groups_and_extras_choose() {
+        let lock = read("pylock.toml", LOCK);
+        let old = on(&lock, "python3.11-linux-x86_64-glibc", &[]);
+        assert_eq!(old, ["attrs==25.1", "numpy==1.26.4", "tool==unknown", "zip==unknown"]);
+        let new = on(&lock, "python3.13-linux-x86_64-glibc", &["Web-UI"]);
+        assert_eq!(new, ["attrs==25.1", "flask==2", "numpy==2.0", "tool==unknown", "zip==unknown"]);
+        let said: Vec<_> = lock.diagnostics.iter().map(|d| (d.code.as_str(), d.place.line)).collect();
+        assert_eq!(said, [("lock-incomplete", 18)]);
+    }
+
+    #[test]
+    fn sources_hashes_sizes_and_edges() {
+        let lock = read("pylock.toml", LOCK);
+        let sources: Vec<_> = lock.entries.iter().map(|e| e.source.as_deref()).collect();
+        assert_eq!(sources, [None, None, None, None, None, Some("git"), Some("workspace"), Some("url")]);
+        assert_eq!(lock.entries[0].hashes, ["sha256:aa", "sha512:bb"]);
+        assert_eq!((lock.entries[0].size, lock.entries[0].requires.is_none()), (Some(7), true));
+        assert_eq!(lock.entries[1].requires.as_ref().unwrap()[0].to, [0]);
+    }
+
+    #[test]
+    fn wheels_and_environments_say_where_it_cannot_be_installed() {
+        let lock = read("pylock.toml", LOCK);
+        let said = |platform: &str| {
+            let platform = platform.parse().unwrap();
+            let found = closure(&lock, &lock.importers["."], &[], &platform);
+            incompatible(&lock, &found, &platform).into_iter().map(|d| (d.place.line, d.reason)).collect::<Vec<_>>()
+        };
+        assert_eq!(said("python3.11-linux-x86_64-glibc"), []);
+        let want = "numpy==1.26.4: the lock has no wheel for musllinux on x86_64, and no source archive";
+        assert_eq!(said("python3.11-linux-x86_64-musl"), [(14, want.to_string())]);
+        assert!(said("python3.11-linux-aarch64-glibc")[0].1.contains("no wheel for aarch64"));
+        // A source archive can be built.
+        assert_eq!(said("python3.12-linux-aarch64-musl"), []);
+        assert_eq!(said("python3.8-linux-x86_64-glibc")[0].0, 2);
+        assert_eq!(said("python3.12-windows-x86_64-none").len(), 1);
+    }
+
+    #[test]
+    fn what_is_no_such_lock_is_told() {
+        let said = |text: &str| {
+            read("pylock.toml", text).diagnostics.into_iter().map(|d| (d.code, d.place.line)).collect::<Vec<_>>()
+        };
+        let head = "lock-version = '1.0'\n[[packages]]\n";
+        for (text, code, line) in [
+            ("[".to_string(), "lock-invalid", 1),
+            (String::new(), "lock-unsupported", 0),
+            ("x = 1\nlock-version = '2.0'\n".into(), "lock-unsupported", 2),
+            (format!("{head}version = '1'\n"), "lock-invalid", 2),
+            (format!("{head}name = 'a'\n"), "lock-invalid", 2),
+            (format!("{head}name = 'a'\nversion = '1'\nmarker = \"'x\"\n"), "lock-invalid", 2),
+        ] {
+            assert_eq!(said(&text), [(code.to_string(), line)], "{text}");
+        }
+    }
+}

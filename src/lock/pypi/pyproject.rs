@@ -571,6 +571,50 @@ odd = "latest"
     }
 
     #[test]
+    fn groups_that_include_nothing_or_themselves_are_told() {
+        let text = "[dependency-groups]\na = [{include-group = 'b'}]\nb = [{include-group = 'A'}]\nc = [{include-group = 'gone'}, 'six']\n";
+        let manifest = read("pyproject.toml", text);
+        let said: Vec<_> = manifest.diagnostics.iter().map(|d| (d.place.line, d.reason.as_str())).collect();
+        assert_eq!(said, [(4, "there is no dependency group `gone`"), (2, "dependency group `a` includes itself")]);
+        assert_eq!(shown(&manifest), ["4:six  Dev"]);
+    }
+
+    #[test]
+    fn overrides_constraints_and_excludes() {
+        let text = "[project]\ndependencies = ['a>=1', 'b>=1', 'c', 'd', 'e>=1']\n[tool.uv]\noverride-dependencies = [\"a==2 ; sys_platform == 'linux'\", 'e==3']\nconstraint-dependencies = ['b<3', 'c==1.5', 'zzz==1']\nexclude-dependencies = ['D']\n";
+        let want = ["2:a ==2 =2 ;", "2:a >=1 ;", "2:b >=1,<3", "2:c ==1.5 =1.5", "2:e ==3 =3"];
+        assert_eq!(shown(&read("pyproject.toml", text)), want);
+        let text = "[project]\ndependencies = ['a>=1', 'b', 'c', 'd']\n[tool.pdm.dev-dependencies]\ntest = ['pytest', '-e file:///x/lib#egg=lib']\n[tool.pdm.resolution]\nexcludes = ['d']\n[tool.pdm.resolution.overrides]\na = '1.5'\nb = '>=2'\nc = 'https://host/c-1.0.tar.gz'\n";
+        assert_eq!(
+            shown(&read("pyproject.toml", text)),
+            [
+                "2:a ==1.5 =1.5",
+                "2:b >=2",
+                "2:c @ https://host/c-1.0.tar.gz =1.0 from url",
+                "4:pytest  Dev",
+                "4:lib @ file:///x/lib from path Dev"
+            ]
+        );
+    }
+
+    #[test]
+    fn files_that_setuptools_or_hatch_read() {
+        for tool in [
+            "[tool.setuptools.dynamic]\ndependencies = {file = ['requirements.txt']}\n",
+            "[tool.hatch.metadata.hooks.requirements_txt]\nfiles = ['requirements.txt']\n",
+        ] {
+            let manifest = read("pyproject.toml", &format!("[project]\ndynamic = ['dependencies']\n{tool}"));
+            let want = vec!["2:idna ==3.4 =3.4".to_string(), "2:six ".into()];
+            assert_eq!((shown(&manifest), manifest.partial), (want, false));
+        }
+        let gone = "[project]\ndynamic = ['optional-dependencies']\n[tool.setuptools.dynamic.optional-dependencies]\nx = {file = 'gone.txt'}\n";
+        assert_eq!(read("pyproject.toml", gone).diagnostics[0].code, "include-missing");
+        // Poetry 2: what is dynamic is in its own table.
+        let poetry = "[project]\ndynamic = ['dependencies']\n[project.optional-dependencies]\nx = ['six']\n[tool.poetry.dependencies]\nidna = '^3'\n";
+        assert_eq!(shown(&read("pyproject.toml", poetry)), [r#"4:six  Extra("x")"#, "6:idna ^3"]);
+    }
+
+    #[test]
     fn what_only_a_build_tells_is_said() {
         let manifest = read("pyproject.toml", "[project]\nname = 'x'\ndynamic = ['dependencies']\n");
         assert_eq!(

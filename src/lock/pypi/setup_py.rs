@@ -138,3 +138,119 @@ fn lower_first(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map(|c| c.to_lowercase().chain(chars).collect()).unwrap_or_default()
 }
+
+#[cfg(test)]
+#[allow(clippy::result_large_err)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> (Vec<String>, Vec<(String, u32)>, bool) {
+        let manifest = read("fn/setup.py", text, &mut |path| match path {
+            "fn/requirements.txt" => Ok("idna==3.4\n# note\n-i https://registry.example\nsix>=1\n".into()),
+            path => Err(Diagnostic::new(codes::FILE_UNREADABLE, Place::file(path), "no such file")),
+        });
+        let scope = |s: &Scope| if *s == Scope::Production { String::new() } else { format!(" {s:?}") };
+        let marker = |some: bool| if some { " ;" } else { "" };
+        let of = |r: &crate::lock::ManifestRequirement| {
+            format!("{}:{}{}{}{}", r.line, r.name, r.text, marker(r.marker.is_some()), scope(&r.scope))
+        };
+        (
+            manifest.requires.iter().map(of).collect(),
+            manifest.diagnostics.iter().map(|d| (d.code.clone(), d.place.line)).collect(),
+            manifest.partial,
+        )
+    }
+
+    /// What it requires is all that requirements.txt holds.
+    fn whole(text: &str) {
+        let (requires, said, partial) = shown(text);
+        let names: Vec<&str> = requires.iter().filter_map(|r| Some(r.split_once(':')?.1)).collect();
+        assert_eq!((names, said, partial), (vec!["idna==3.4", "six>=1"], vec![], false), "{text}");
+    }
+
+    #[test]
+    fn literals_constants_and_sums() {
+        let (requires, said, partial) = shown(
+            r#"from setuptools import setup
+BASE = ['a==1', 'b>=2']
+BASE += ['c']
+BASE.append('d')
+BASE.extend(('e',))
+extras = {'x': ['f'], 'y': BASE + ['g']}
+extras['all'] = extras['x']
+extras[':python_version < "3"'] = ['h']
+if __name__ == '__main__':
+    setup(name='My_App', install_requires=BASE, extras_require=extras, python_requires='>=3.8')
+"#,
+        );
+        assert_eq!((said, partial), (vec![], false));
+        let base: Vec<_> = requires.iter().filter(|r| !r.contains("Extra") && !r.contains(';')).collect();
+        assert_eq!(base, ["2:a==1", "2:b>=2", "3:c", "4:d", "5:e"]);
+        for extra in ["6:f Extra(\"all\")", "6:g Extra(\"y\")", "8:h ;"] {
+            assert!(requires.contains(&extra.to_string()), "{extra}: {requires:?}");
+        }
+    }
+
+    #[test]
+    fn keywords_from_a_dict_and_one_string_of_lines() {
+        let (requires, said, _) = shown(
+            "import setuptools\nargs = dict(install_requires='''\na==1\n# no\nb\n''')\nsetuptools.setup(**args)\n",
+        );
+        assert_eq!((requires, said), (vec!["3:a==1".to_string(), "5:b".to_string()], vec![]));
+    }
+
+    #[test]
+    fn files_at_a_literal_path() {
+        for expression in [
+            "open('requirements.txt').read().splitlines()",
+            "open('requirements.txt').readlines()",
+            "[l.strip() for l in open('requirements.txt') if l.strip() and not l.startswith('#')]",
+            r"open(os.path.join(os.path.dirname(__file__), 'requirements.txt')).read().strip().split('\n')",
+            "(Path(__file__).parent / 'requirements.txt').read_text().splitlines()",
+            "list(filter(None, map(str.strip, io.open('requirements.txt', encoding='utf-8'))))",
+            "[str(r.req) for r in parse_requirements('requirements.txt', session=False)]",
+        ] {
+            whole(&format!("from x import *\nimport io, os\nsetup(install_requires={expression})\n"));
+        }
+        whole(
+            "import os\nHERE = os.path.abspath(os.path.dirname(__file__))\ndef read(*parts):\n    with open(os.path.join(HERE, *parts)) as f:\n        return f.read()\nsetup(install_requires=read('requirements.txt').splitlines())\n",
+        );
+        whole(
+            "def load(name='requirements.txt'):\n    out = []\n    for line in open(name):\n        if line:\n            out.append(line.strip())\n    return out\nsetup(install_requires=load())\n",
+        );
+        whole(
+            "with open('requirements.txt') as f:\n    required = f.read().splitlines()\ndef main():\n    setup(install_requires=required)\nmain()\n",
+        );
+        let (requires, said, _) = shown("setup(install_requires=open('gone.txt').readlines())\n");
+        assert_eq!((requires, said), (vec![], vec![("include-missing".to_string(), 1)]));
+    }
+
+    #[test]
+    fn what_would_have_to_run_is_told_and_the_rest_kept() {
+        for (text, kept, line) in [
+            ("setup(install_requires=get())\n", vec![], 1),
+            ("r = ['a']\nif x:\n    r.append('b')\nsetup(install_requires=r)\n", vec!["1:a"], 3),
+            ("r = ['a', 'b%s' % v]\nsetup(install_requires=r)\n", vec!["1:a"], 1),
+            ("setup(**read_config())\n", vec![], 1),
+            ("r = [x for x in ['a'] if x in y]\nsetup(install_requires=r)\n", vec![], 1),
+            ("def f(x):\n    return f(x)\nsetup(install_requires=f(1))\n", vec![], 2),
+            ("r = ['a']\nfor i in range(9):\n    r = r + r\nsetup(install_requires=r)\n", vec!["1:a"], 3),
+        ] {
+            let kept: Vec<String> = kept.iter().map(|k| (*k).to_string()).collect();
+            let want = (kept, vec![("requirement-invalid".to_string(), line)], true);
+            assert_eq!(shown(text), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn files_that_do_not_parse_and_files_without_a_call() {
+        assert_eq!(shown("print 'x'\n").1, [("manifest-invalid".to_string(), 1)]);
+        assert_eq!(shown("x = 1\n"), (vec![], vec![], false));
+        assert_eq!(shown("setup()\n"), (vec![], vec![], false));
+        assert_eq!(shown(&format!("setup(install_requires={})\n", "[".repeat(100_000))).1.len(), 1);
+        let doubling: String = (0..60).map(|_| "x = x + x\n").collect();
+        assert!(shown(&format!("x = ['a']\n{doubling}setup(install_requires=x)\n")).2);
+        let calls: String = (0..40).map(|i| format!("def f{}(): return f{i}() + f{i}()\n", i + 1)).collect();
+        assert!(shown(&format!("def f0(): return ['a']\n{calls}setup(install_requires=f40())\n")).2);
+    }
+}

@@ -508,10 +508,10 @@ impl<'a> Eval<'a> {
                 Some(path) => self.opened(path, FilePart::Requirements, line, names),
                 None => self.unknown(call, "it is the result of a call"),
             },
-            ("join", Some(_)) if module => {
-                let parts = args.iter().map(|a| self.value(a, names)).collect();
-                self.joined(parts, call)
-            }
+            ("join", Some(_)) if module => match self.list(args, names) {
+                Literal::List(parts) => self.joined(parts, call),
+                other => other,
+            },
             ("dirname", _) => match args.first().map(|a| self.value(a, names)) {
                 Some(Literal::Path(path)) => Literal::Path(paths::parent(&path).to_string()),
                 _ => self.unknown(call, "it is the result of a call"),
@@ -562,11 +562,10 @@ impl<'a> Eval<'a> {
             (Literal::Path(path), "open") => Literal::File { path, part: FilePart::Open, line },
             (Literal::Path(path), "read_text") => Literal::File { path, part: FilePart::Text, line },
             (path @ Literal::Path(_), "resolve" | "absolute" | "expanduser") => path,
-            (path @ Literal::Path(_), "joinpath") => {
-                let mut parts = vec![path];
-                parts.extend(call.arguments.args.iter().map(|a| self.value(a, names)));
-                self.joined(parts, call)
-            }
+            (path @ Literal::Path(_), "joinpath") => match self.list(&call.arguments.args, names) {
+                Literal::List(parts) => self.joined([vec![path], parts].concat(), call),
+                other => other,
+            },
             (Literal::File { path, part: FilePart::Open, line }, "read") => {
                 Literal::File { path, part: FilePart::Text, line }
             }
