@@ -125,8 +125,11 @@ impl Reader<'_, '_> {
         let extras = package.get("extras").map(Value::texts).unwrap_or_default();
         let extras = pep508::extras(extras.iter().map(String::as_str)).unwrap_or_default();
         let to = match (exact, &source) {
+            // pipenv locks no version of what its own platform does not need; where it is needed, it is missing.
             (None, None) => {
-                self.say(codes::LOCK_INVALID, line, format!("{} has no exact version", pep508::shorten(name)));
+                if marker.is_none() {
+                    self.say(codes::LOCK_INCOMPLETE, line, format!("{} has no exact version", pep508::shorten(name)));
+                }
                 Vec::new()
             }
             (version, source) => {
@@ -204,6 +207,7 @@ mod tests {
     "lib": {"path": "./lib", "editable": true},
     "wheel": {"file": "https://host/wheel-1.whl"},
     "open": {"version": "*"},
+    "backport": {"version": "*", "markers": "python_version < '3.10'"},
     "arm": {"version": "==1", "markers": "platform_machine == 'aarch64'"}
   },
   "develop": {"pytest": {"version": "==8.0"}, "requests": {"version": "==2.31.0"}},
@@ -214,7 +218,7 @@ mod tests {
     fn sections_markers_and_sources() {
         let lock = read("Pipfile.lock", LOCK);
         let said: Vec<_> = lock.diagnostics.iter().map(|d| (d.code.as_str(), d.place.line)).collect();
-        assert_eq!(said, [("lock-invalid", 10)]);
+        assert_eq!(said, [("lock-incomplete", 10)]);
         let on = |platform: &str, extras: &[String]| {
             let found = closure(&lock, &lock.importers["."], extras, &platform.parse().unwrap());
             found.packages.keys().map(PackageId::spec).collect::<Vec<_>>()
@@ -225,6 +229,9 @@ mod tests {
         assert!(on("python3.11-linux-aarch64-glibc", &[]).contains(&"arm==1".to_string()));
         assert!(on("python3.11-windows-x86_64-none", &[]).contains(&"colorama==0.4.6".to_string()));
         assert!(on("python3.11-linux-x86_64-glibc", &["docs".into()]).contains(&"sphinx==7.0".to_string()));
+        let old = closure(&lock, &lock.importers["."], &[], &"python3.9-linux-x86_64-glibc".parse().unwrap());
+        let missing: Vec<_> = old.missing.iter().map(|(_, name, _)| name.as_str()).collect();
+        assert_eq!(missing, ["backport", "open"]);
         let requests = lock.entries.iter().find(|e| e.id.name == "requests").unwrap();
         assert_eq!((requests.hashes.as_slice(), requests.line), (&["sha256:aa".to_string()][..], 4));
         assert_eq!(lock.importers["."][0].extras, ["socks"]);
