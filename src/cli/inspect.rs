@@ -260,7 +260,10 @@ fn show_lock(lock: &Lock, platform: Option<&Platform>, out: &mut Inspected) {
         }
     } else {
         for entry in &lock.entries {
-            packages.insert(at(&entry.id));
+            // Members of a workspace are code of the fleet, here as in a closure.
+            if entry.source.as_deref() != Some("workspace") {
+                packages.insert(at(&entry.id));
+            }
             for to in entry.requires.iter().flatten().flat_map(|e| &e.to).filter_map(|&i| lock.entries.get(i)) {
                 edges.insert(format!("{} -> {}", at(&entry.id), at(&to.id)));
             }

@@ -4,7 +4,7 @@
 //! runtime. A conda package is no PyPI distribution: it is listed under its own name with source `conda`, and is never
 //! given a PyPI version. A file without `dependencies` is no conda environment, and says nothing.
 
-use super::requirements;
+use super::{requirement_edges, requirements};
 use crate::discover::doc::{self, Value};
 use crate::lock::{Manifest, ManifestRequirement, Scope};
 use crate::model::{Area, Diagnostic, Extent, Place, Support, codes, normalise_pypi};
@@ -99,7 +99,7 @@ pub fn read(file: &str, text: &str, include: &mut dyn FnMut(&str) -> Result<Stri
     }
     let lock = requirements::read(file, &pip, include);
     out.diagnostics.extend(lock.diagnostics.iter().filter(|d| d.code != codes::LOCK_INCOMPLETE.id).cloned());
-    out.requires.extend(requirements::declared(&lock));
+    out.requires.extend(requirement_edges::declared(&lock));
     out.requires.sort_by_key(|r| r.line);
     out
 }

@@ -8,6 +8,7 @@ pub mod pipfile_lock;
 pub mod poetry;
 pub mod pylock;
 pub mod pyproject;
+mod requirement_edges;
 mod requirement_lines;
 pub mod requirements;
 pub mod setup_cfg;

@@ -64,7 +64,7 @@ fn requirement(name: &str, value: &toml::de::DeValue, line: u32, scope: &Scope) 
     let text = doc::as_string(value).or(doc::string(table, "version")).unwrap_or_default().trim();
     let text = if text == "*" { "" } else { text };
     let has = |key: &&str| doc::string(table, key).is_some();
-    let source = if ["git", "hg", "svn", "bzr"].iter().any(|key| has(key)) {
+    let source = if ["git", "hg", "svn", "bzr"].iter().any(has) {
         Some("git".to_string())
     } else if let Some(file) = doc::string(table, "file") {
         Some(pep508::url_kind(file).to_string())

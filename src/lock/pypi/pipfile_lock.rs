@@ -182,7 +182,7 @@ fn marker(package: &Value) -> Result<Option<MarkerTree>, String> {
 
 fn source(package: &Value) -> Option<String> {
     let has = |key: &&str| package.get(key).and_then(Value::text).is_some();
-    if ["git", "hg", "svn", "bzr"].iter().any(|key| has(key)) {
+    if ["git", "hg", "svn", "bzr"].iter().any(has) {
         return Some("git".into());
     }
     let file = package.get("file").and_then(Value::text);

@@ -129,7 +129,8 @@ mod tests {
 
     const TEXT: &str = "[metadata]\nname = My_App\n\n[options]\npython_requires = >=3.8\ninstall_requires =\n    Requests[socks] >=2.31 ; python_version < '3.12'\n    # a comment\n    six==1.16.0\n\n    bad requirement\npackages = find:\ntests-require = pytest; mock\n\n[options.extras_require]\nWeb_UI =\n  flask\nall: file: a.txt, sub/b.txt\n[flake8]\ninstall_requires = no\n";
 
-    /// What `setuptools.config.setupcfg.read_configuration` gives for the same text.
+    /// setuptools' own `read_configuration` gives the same names for these lists and files; `tests_require` is what its
+    /// older releases read, and it refuses the file for the two bad lines that are told here.
     #[test]
     fn lists_extras_and_files() {
         let manifest = read("fn/setup.cfg", TEXT, &mut |path| match path {

@@ -1,6 +1,6 @@
 //! What setup.cfg, setup.py and `[tool.setuptools.dynamic]` have in common: requirements as text, or in files beside.
 
-use super::{pep508, requirements};
+use super::{pep508, requirement_edges, requirements};
 use crate::discover::paths;
 use crate::lock::{Manifest, ManifestRequirement, Scope};
 use crate::model::{Diagnostic, Place, codes};
@@ -77,6 +77,6 @@ pub(super) fn from_requirements(
     let Some((full, text)) = text_of(out, path, line, include) else { return };
     let lock = requirements::read(&full, &text, include);
     out.diagnostics.extend(lock.diagnostics.iter().filter(|d| d.code != codes::LOCK_INCOMPLETE.id).cloned());
-    let declared = requirements::declared(&lock);
+    let declared = requirement_edges::declared(&lock);
     out.requires.extend(declared.into_iter().map(|r| ManifestRequirement { line, scope: scope.clone(), ..r }));
 }

@@ -20,6 +20,7 @@ mod lower_rustpython;
 #[cfg(test)]
 mod oracle;
 pub mod setup;
+mod setup_idioms;
 
 use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
 use rustpython_parser::Parse;
