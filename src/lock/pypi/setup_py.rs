@@ -233,6 +233,12 @@ if __name__ == '__main__':
             ("r = ['a', 'b%s' % v]\nsetup(install_requires=r)\n", vec!["1:a"], 1),
             ("setup(**read_config())\n", vec![], 1),
             ("r = [x for x in ['a'] if x in y]\nsetup(install_requires=r)\n", vec![], 1),
+            // It drops what is a requirement, unlike a test for comments.
+            (
+                "r = [l for l in open('requirements.txt') if not l.startswith('idna')]\nsetup(install_requires=r)\n",
+                vec![],
+                1,
+            ),
             ("def f(x):\n    return f(x)\nsetup(install_requires=f(1))\n", vec![], 2),
             ("r = ['a']\nfor i in range(9):\n    r = r + r\nsetup(install_requires=r)\n", vec!["1:a"], 3),
         ] {
