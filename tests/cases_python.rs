@@ -84,6 +84,57 @@ fn uv() {
 }
 
 #[test]
+fn pdm() {
+    check(Kind::Pdm, |lock, expect| packages(lock) == strings(&expect["packages"]));
+}
+
+#[test]
+fn pipfile() {
+    check(Kind::Pipfile, |lock, expect| packages(lock) == strings(&expect["packages"]));
+}
+
+#[test]
+fn pylock() {
+    check(Kind::Pylock, |lock, expect| packages(lock) == strings(&expect["packages"]));
+}
+
+/// The command itself, since what people see is what it prints: agreed cases exact, broken files told, never a crash.
+#[test]
+fn inspect_prints_what_two_readers_agree_on() {
+    let (mut exact, mut total, mut wrong) = (0, 0, Vec::new());
+    for kind in ["pdm", "pipfile", "poetry", "pylock", "requirements", "uv"] {
+        for (folder, case) in cases("locks.jsonl", kind) {
+            let path = folder.join(case["path"].as_str().unwrap());
+            let out = std::process::Command::new(env!("CARGO_BIN_EXE_warmset"))
+                .args(["inspect", "--format", "json", "--as", kind])
+                .arg(path)
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&out.stderr);
+            let broken = case["expect"]["error"] == true;
+            if !broken && case["consensus"] != true {
+                // Contested: whatever it answers, it answers.
+                assert!(matches!(out.status.code(), Some(0 | 1)), "{}: {said}", case["case"]);
+                continue;
+            }
+            total += 1;
+            let shown: Value = serde_json::from_slice(&out.stdout).unwrap_or_default();
+            let key = if kind == "requirements" { "pinned" } else { "packages" };
+            let ok = match broken {
+                true => out.status.code() == Some(1) && said.contains("lock-"),
+                false => strings(&shown["packages"]) == strings(&case["expect"][key]),
+            };
+            exact += u32::from(ok);
+            if !ok {
+                wrong.push(format!("{}: {:?} {shown} {said}", case["case"], out.status.code()));
+            }
+        }
+    }
+    println!("inspect: {exact}/{total}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
 fn uv_closures_are_what_uv_exports() {
     let platform = "python3.12-linux-x86_64-glibc".parse().unwrap();
     let (mut exact, mut total, mut wrong) = (0, 0, Vec::new());

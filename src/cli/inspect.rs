@@ -158,7 +158,9 @@ fn inspect(path: &Path, forced: Option<&str>, platform: Option<&Platform>) -> Re
         }
     } else if forced.is_none_or(|f| matches!(f, "pyproject" | "package-json")) && lock::is_manifest(&name) {
         if let Some(text) = text_of(&mut out)
-            && let Some(manifest) = lock::read_manifest(&name, &text)
+            && let Some(manifest) = lock::read_manifest_with(&name, &text, &mut |relative| {
+                included(path.parent().unwrap_or(Path::new("")), relative)
+            })
         {
             out.kind = manifest.kind.into();
             out.diagnostics.extend(manifest.diagnostics);
@@ -167,6 +169,10 @@ fn inspect(path: &Path, forced: Option<&str>, platform: Option<&Platform>) -> Re
                 .iter()
                 .map(|r| Declared { name: r.name.clone(), text: r.text.clone(), line: r.line, scope: scope(&r.scope) })
                 .collect();
+        }
+        // A setup.py is a program too.
+        if source::is_source(&name) {
+            show_imports(&name, &bytes, &mut out);
         }
     } else if source::is_source(&name) || matches!(forced, Some("python" | "javascript")) {
         let as_name = match forced {
@@ -180,13 +186,7 @@ fn inspect(path: &Path, forced: Option<&str>, platform: Option<&Platform>) -> Re
                 crate::model::Language::Node => "javascript",
             })
             .into();
-        let found = source::imports(&as_name, &bytes);
-        out.diagnostics = found.diagnostics;
-        out.imports = found
-            .imports
-            .into_iter()
-            .map(|i| Imported { module: i.module, names: i.names, kind: i.kind, line: i.line })
-            .collect();
+        show_imports(&as_name, &bytes, &mut out);
     } else {
         let kinds: Vec<&str> = Kind::ALL.iter().map(|k| k.as_str()).collect();
         return Err(Failure::Message(match forced {
@@ -208,6 +208,16 @@ fn inspect(path: &Path, forced: Option<&str>, platform: Option<&Platform>) -> Re
     out.diagnostics.sort();
     out.diagnostics.dedup();
     Ok(out)
+}
+
+fn show_imports(name: &str, bytes: &[u8], out: &mut Inspected) {
+    let found = source::imports(name, bytes);
+    out.diagnostics.extend(found.diagnostics);
+    out.imports = found
+        .imports
+        .into_iter()
+        .map(|i| Imported { module: i.module, names: i.names, kind: i.kind, line: i.line })
+        .collect();
 }
 
 fn included(folder: &Path, relative: &str) -> Result<String, Diagnostic> {
@@ -242,6 +252,7 @@ fn show_lock(lock: &Lock, platform: Option<&Platform>, out: &mut Inspected) {
     if let Some(platform) = platform {
         for roots in lock.importers.values() {
             let closure = lock::closure::closure(lock, roots, &[], platform);
+            out.diagnostics.extend(lock::closure::incompatible(lock, &closure, platform));
             for (id, reached) in &closure.packages {
                 packages.insert(at(id));
                 edges.extend(reached.requires.iter().flatten().map(|to| format!("{} -> {}", at(id), at(to))));
@@ -249,7 +260,10 @@ fn show_lock(lock: &Lock, platform: Option<&Platform>, out: &mut Inspected) {
         }
     } else {
         for entry in &lock.entries {
-            packages.insert(at(&entry.id));
+            // Members of a workspace are code of the fleet, here as in a closure.
+            if entry.source.as_deref() != Some("workspace") {
+                packages.insert(at(&entry.id));
+            }
             for to in entry.requires.iter().flatten().flat_map(|e| &e.to).filter_map(|&i| lock.entries.get(i)) {
                 edges.insert(format!("{} -> {}", at(&entry.id), at(&to.id)));
             }
@@ -257,7 +271,8 @@ fn show_lock(lock: &Lock, platform: Option<&Platform>, out: &mut Inspected) {
     }
     out.packages = packages.into_iter().collect();
     out.edges = edges.into_iter().collect();
-    for edge in lock.importers.values().flatten() {
+    // A lock that does not say what is direct lists all as roots.
+    for edge in lock.importers.values().flatten().filter(|_| lock.kind.records_roots()) {
         out.declared.push(Declared {
             name: edge.name.clone(),
             text: edge.text.clone(),

@@ -43,7 +43,7 @@ const NO_FUNCTIONS_IN: [&str; 17] = [
     "coverage",
     "public",
 ];
-const MANIFESTS: [&str; 13] = [
+const MANIFESTS: [&str; 20] = [
     "requirements.txt",
     "pyproject.toml",
     "Pipfile",
@@ -51,7 +51,14 @@ const MANIFESTS: [&str; 13] = [
     "poetry.lock",
     "uv.lock",
     "pdm.lock",
+    "pylock.toml",
     "setup.py",
+    "setup.cfg",
+    "requirements.in",
+    "environment.yml",
+    "environment.yaml",
+    "conda.yml",
+    "conda.yaml",
     "package.json",
     "package-lock.json",
     "pnpm-lock.yaml",

@@ -367,10 +367,26 @@ fn plain_text(mut bytes: Vec<u8>) -> Result<String, (crate::model::Code, u32, St
     if let Some(at) = bytes.iter().position(|&b| b == 0) {
         return Err((codes::FILE_BINARY, line_of(&bytes, at), "it holds a NUL byte, so it is not text".into()));
     }
+    if std::str::from_utf8(&bytes).is_err() && says_one_byte(&bytes) {
+        return Ok(bytes.iter().map(|&b| char::from(b)).collect());
+    }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let bad = error.as_bytes().get(at).copied().unwrap_or_default();
         (codes::FILE_ENCODING, line_of(error.as_bytes(), at), format!("byte 0x{bad:02x} is not valid UTF-8"))
+    })
+}
+
+/// Whether one of the first two lines is a coding cookie (PEP 263, which pip honours in requirements files) for an encoding
+/// of one byte a character that extends ASCII. Letters outside ASCII may come out as others; names and versions have none.
+fn says_one_byte(bytes: &[u8]) -> bool {
+    bytes.split(|&b| b == b'\n').take(2).filter(|line| line.trim_ascii_start().starts_with(b"#")).any(|line| {
+        let line = String::from_utf8_lossy(line).to_ascii_lowercase().replace('_', "-");
+        let Some((_, after)) = line.split_once("coding") else { return false };
+        let Some(name) = after.strip_prefix([':', '=']).map(str::trim_start) else { return false };
+        ["latin", "iso-8859", "iso8859", "l1", "cp125", "windows-125", "cp437", "cp850"]
+            .iter()
+            .any(|n| name.starts_with(n))
     })
 }
 
@@ -519,6 +535,15 @@ mod tests {
         let tree = Tree::open(dir.path(), limits).unwrap();
         assert_eq!(codes_of(&tree), [("tree-too-deep".to_string(), "a/b/c".to_string())]);
         assert!(tree.has_dir("a/b"));
+    }
+
+    #[test]
+    fn a_coding_cookie_says_which_letters_are_meant() {
+        let latin = b"# -*- coding: latin-1 -*-\n# caf\xe9\na==1\n".to_vec();
+        assert_eq!(decode("r.txt", latin).unwrap(), "# -*- coding: latin-1 -*-\n# caf\u{e9}\na==1\n");
+        for other in [&b"# caf\xe9\n"[..], b"a==1\n\n# coding: latin-1\n\xe9", b"# coding: utf-8\n\xe9"] {
+            assert_eq!(decode("r.txt", other.to_vec()).unwrap_err().code, "file-encoding");
+        }
     }
 
     #[test]

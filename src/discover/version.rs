@@ -31,6 +31,10 @@ pub fn wanted(tree: &Tree, dir: &str, language: Language, default: &str) -> Opti
             (".tool-versions", tool_versions),
             ("pyproject.toml", pyproject),
             ("Pipfile", pipfile),
+            ("environment.yml", conda),
+            ("environment.yaml", conda),
+            ("conda.yml", conda),
+            ("conda.yaml", conda),
         ],
         Language::Node => &[
             (".nvmrc", version_file),
@@ -122,6 +126,25 @@ fn pipfile(text: &str, language: Language, _: &str) -> Option<(String, u32, Opti
         return None;
     }
     Some((value.to_string(), line_with(text, key), runtime::version(language, value)))
+}
+
+/// `python=3.9`, `python==3.9.*` or `python >=3.9` among the dependencies of a conda environment.
+fn conda(text: &str, language: Language, default: &str) -> Option<(String, u32, Option<String>)> {
+    let environment = doc::parse(text).ok()?;
+    environment.get("dependencies")?.items().iter().find_map(|item| {
+        let spec = item.text()?.trim();
+        let spec = spec.rsplit_once("::").map_or(spec, |(_, spec)| spec);
+        let range = spec.strip_prefix("python").filter(|r| r.starts_with(['=', '<', '>', '~', '!', ' ']))?.trim();
+        let bare = range.trim_start_matches('=');
+        // `=3.9=build`: the build does not matter.
+        let exact = bare.split('=').next().unwrap_or(bare).trim_end_matches(".*");
+        let version = if bare.starts_with(|c: char| c.is_ascii_digit()) && !bare.contains([',', '|']) {
+            runtime::version(language, exact)
+        } else {
+            python_in_range(range, default)
+        };
+        Some((range.to_string(), item.line, version))
+    })
 }
 
 /// Poetry's `^3.9`, `~3.9` and bare `3.9` in the words of PEP 440; its other operators are the same there.
@@ -281,6 +304,14 @@ mod tests {
             found(&[("Pipfile", b"[requires]\npython_version = \"3.8\"\n")], "."),
             Some(("3.8".into(), "Pipfile:2".into()))
         );
+        for (spec, version) in
+            [("python=3.9", "3.9"), ("conda-forge::python==3.10.4=h_1", "3.10"), ("python >=3.12", "3.12")]
+        {
+            let text = format!("name: x\ndependencies:\n  - pip\n  - {spec}\n  - pip: [flask]\n");
+            let want = Some((version.into(), "environment.yml:4".into()));
+            assert_eq!(found(&[("environment.yml", text.as_bytes())], "."), want, "{spec}");
+        }
+        assert_eq!(python(&[("environment.yml", b"dependencies: [python-dateutil=2]\n")], "."), None);
         assert_eq!(
             found(&[(".tool-versions", b"nodejs 18.1.0\npython 3.10.2\n")], "."),
             Some(("3.10".into(), ".tool-versions:2".into()))

@@ -13,7 +13,7 @@ use pep508_rs::{ExtraName, MarkerEnvironment};
 
 use super::environment::marker_environment;
 use super::npm::npm_range;
-use super::pypi::pep508;
+use super::pypi::{pep508, wheel};
 use super::{
     Closure, Edge, Entry, Kind, Lock, Manifest, ManifestRequirement, Reached, Scope, When, candidates, indices_by_name,
 };
@@ -45,6 +45,29 @@ pub fn closure(lock: &Lock, roots: &[Edge], extras: &[String], platform: &Platfo
     walk.edges(None, roots, &asked);
     walk.run();
     walk.finish()
+}
+
+/// Why a closure cannot be installed on a platform although the lock holds it: the lock is made for others, or has neither
+/// a wheel that fits nor a source archive.
+pub fn incompatible(lock: &Lock, closure: &Closure, platform: &Platform) -> Vec<Diagnostic> {
+    let mut out = Vec::new();
+    if lock.kind.ecosystem() != Ecosystem::Pypi {
+        return out;
+    }
+    if let Some(made_for) = &lock.made_for
+        && !made_for.marker.evaluate(&marker_environment(platform), &[])
+    {
+        let reason = format!("the lock is made for {}, and the function runs on {platform}", made_for.text);
+        out.push(Diagnostic::new(codes::PLATFORM_INCOMPATIBLE, Place::at(&lock.file, made_for.line), reason));
+    }
+    for (id, reached) in &closure.packages {
+        if let Some(lack) = lock.wheels.get(&reached.entry).and_then(|tags| wheel::lack(tags, platform)) {
+            let line = lock.entries.get(reached.entry).map_or(0, |e| e.line);
+            let reason = format!("{}: {lack}", id.spec());
+            out.push(Diagnostic::new(codes::PLATFORM_INCOMPATIBLE, Place::at(&lock.file, line), reason));
+        }
+    }
+    out
 }
 
 /// Whether an importer asks for an edge's target in production on a platform: its scope counts and its marker holds.
@@ -358,7 +381,13 @@ pub fn contradictions(
 #[allow(clippy::result_large_err)]
 mod tests {
     use super::*;
-    use crate::lock::{pep508, poetry, pyproject, requirements, uv};
+    use crate::lock::{Manifest, pep508, poetry, requirements, uv};
+
+    mod pyproject {
+        pub fn read(file: &str, text: &str) -> super::Manifest {
+            crate::lock::pypi::pyproject::read(file, text, &mut |_| unreachable!())
+        }
+    }
 
     fn python(version: &str) -> Platform {
         format!("python{version}-linux-x86_64-glibc").parse().unwrap()

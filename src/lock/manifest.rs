@@ -8,7 +8,7 @@ use crate::model::{Diagnostic, Severity};
 /// A manifest in neutral form.
 #[derive(Debug, Clone, Default)]
 pub struct Manifest {
-    /// `pyproject` or `package-json`.
+    /// `pyproject`, `setup-cfg`, `setup-py`, `pipfile`, `conda`, `requirements-in` or `package-json`.
     pub kind: &'static str,
     /// Path relative to the fleet's root.
     pub file: String,
@@ -20,6 +20,8 @@ pub struct Manifest {
     pub runtime: Option<String>,
     /// Globs of the folders of workspace members.
     pub workspaces: Vec<String>,
+    /// Whether it requires more in production than `requires` holds: something in it would have to run, or is lost.
+    pub partial: bool,
     /// What could not be read.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -41,7 +43,7 @@ pub struct ManifestRequirement {
     pub scope: Scope,
     /// The one version that the range allows, as written.
     pub exact: Option<String>,
-    /// `None` = registry; else `git`, `url`, `path`, `workspace`.
+    /// `None` = registry; else `git`, `url`, `path`, `workspace`, `conda`.
     pub source: Option<String>,
 }
 

@@ -17,7 +17,9 @@ use pep508_rs::MarkerTree;
 pub use manifest::{Manifest, ManifestRequirement};
 
 use npm::{package_json, package_lock, pnpm};
-use pypi::{pep508, poetry, pyproject, requirements, uv};
+use pypi::{
+    conda, pdm, pep508, pipfile, pipfile_lock, poetry, pylock, pyproject, requirements, setup_cfg, setup_py, uv,
+};
 
 use crate::discover::paths;
 use crate::model::{Diagnostic, Ecosystem, Language, PackageId, Place, codes};
@@ -34,6 +36,9 @@ pub fn read(kind: Kind, file: &str, text: &str, include: &mut dyn FnMut(&str) ->
         Kind::Requirements => requirements::read(file, text, include),
         Kind::Poetry => poetry::read(file, text),
         Kind::Uv => uv::read(file, text),
+        Kind::Pdm => pdm::read(file, text),
+        Kind::Pipfile => pipfile_lock::read(file, text),
+        Kind::Pylock => pylock::read(file, text),
         Kind::PackageLock => package_lock::read(file, text),
         Kind::Pnpm => pnpm::read(file, text),
     }
@@ -41,14 +46,35 @@ pub fn read(kind: Kind, file: &str, text: &str, include: &mut dyn FnMut(&str) ->
 
 /// Whether [`read_manifest`] knows a file of this name.
 pub fn is_manifest(file: &str) -> bool {
-    matches!(paths::file_name(file), "pyproject.toml" | "package.json")
+    let name = paths::file_name(file);
+    matches!(name, "pyproject.toml" | "package.json" | "setup.cfg" | "setup.py" | "Pipfile" | "requirements.in")
+        || conda::is_environment(name)
 }
 
-/// Reads a manifest by its file's name: `pyproject.toml` or `package.json`; `None` for any other name.
+/// Reads a manifest by its file's name, without what it includes; `None` for a name that [`is_manifest`] does not know.
 pub fn read_manifest(file: &str, text: &str) -> Option<Manifest> {
+    read_manifest_with(file, text, &mut |path| {
+        Err(Diagnostic::new(codes::INCLUDE_MISSING, Place::file(path), "only this one file is read"))
+    })
+}
+
+/// Reads a manifest by its file's name: `pyproject.toml`, `setup.cfg`, `setup.py` (which is not run), `Pipfile`, a conda
+/// environment or `package.json`; `None` for any other name.
+///
+/// `include` gives the text of another file by its path relative to the fleet's root: setuptools' `file:`, pip's `-r`.
+pub fn read_manifest_with(
+    file: &str,
+    text: &str,
+    include: &mut dyn FnMut(&str) -> Result<String, Diagnostic>,
+) -> Option<Manifest> {
     match paths::file_name(file) {
-        "pyproject.toml" => Some(pyproject::read(file, text)),
+        "pyproject.toml" => Some(pyproject::read(file, text, include)),
+        "setup.cfg" => Some(setup_cfg::read(file, text, include)),
+        "setup.py" => Some(setup_py::read(file, text, include)),
+        "Pipfile" => Some(pipfile::read(file, text)),
+        "requirements.in" => Some(requirements::read_input(file, text, include)),
         "package.json" => Some(package_json::read(file, text)),
+        name if conda::is_environment(name) => Some(conda::read(file, text, include)),
         _ => None,
     }
 }
@@ -62,6 +88,12 @@ pub enum Kind {
     Poetry,
     /// uv.lock.
     Uv,
+    /// pdm.lock.
+    Pdm,
+    /// Pipfile.lock.
+    Pipfile,
+    /// pylock.toml and pylock.NAME.toml (PEP 751).
+    Pylock,
     /// package-lock.json and npm-shrinkwrap.json.
     PackageLock,
     /// pnpm-lock.yaml.
@@ -70,7 +102,16 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of the documentation.
-    pub const ALL: &'static [Kind] = &[Kind::Requirements, Kind::Poetry, Kind::Uv, Kind::PackageLock, Kind::Pnpm];
+    pub const ALL: &'static [Kind] = &[
+        Kind::Requirements,
+        Kind::Poetry,
+        Kind::Uv,
+        Kind::Pdm,
+        Kind::Pipfile,
+        Kind::Pylock,
+        Kind::PackageLock,
+        Kind::Pnpm,
+    ];
 
     /// The name in artefacts and options.
     pub fn as_str(self) -> &'static str {
@@ -78,6 +119,9 @@ impl Kind {
             Kind::Requirements => "requirements",
             Kind::Poetry => "poetry",
             Kind::Uv => "uv",
+            Kind::Pdm => "pdm",
+            Kind::Pipfile => "pipfile",
+            Kind::Pylock => "pylock",
             Kind::PackageLock => "package-lock",
             Kind::Pnpm => "pnpm",
         }
@@ -107,6 +151,9 @@ impl Kind {
         match name.as_str() {
             "poetry.lock" => Some(Kind::Poetry),
             "uv.lock" => Some(Kind::Uv),
+            "pdm.lock" => Some(Kind::Pdm),
+            "pipfile.lock" => Some(Kind::Pipfile),
+            name if pylock::is_name(name) => Some(Kind::Pylock),
             "package-lock.json" | "npm-shrinkwrap.json" => Some(Kind::PackageLock),
             "pnpm-lock.yaml" => Some(Kind::Pnpm),
             name => {
@@ -119,9 +166,15 @@ impl Kind {
     /// Where its packages are published.
     pub fn ecosystem(self) -> Ecosystem {
         match self {
-            Kind::Requirements | Kind::Poetry | Kind::Uv => Ecosystem::Pypi,
+            Kind::Requirements | Kind::Poetry | Kind::Uv | Kind::Pdm | Kind::Pipfile | Kind::Pylock => Ecosystem::Pypi,
             Kind::PackageLock | Kind::Pnpm => Ecosystem::Npm,
         }
+    }
+
+    /// Whether the format says what the project itself asks for. Where it does not, its importer holds all that production
+    /// installs by the lock's own groups, and the manifest beside it knows better which of that is direct.
+    pub fn records_roots(self) -> bool {
+        !matches!(self, Kind::Poetry | Kind::Pdm | Kind::Pipfile | Kind::Pylock)
     }
 }
 
@@ -135,19 +188,52 @@ pub struct Lock {
     /// Every package that the file names, in file order.
     pub entries: Vec<Entry>,
     /// Direct dependencies by importer: folder relative to the lock's own, `.` for the lock's folder itself.
-    /// Empty where the format does not record them (poetry): the manifest's requirements are the roots then.
+    /// Where the format does not record them ([`Kind::records_roots`]), all that production installs by the lock's own word;
+    /// empty where that is not said either (Poetry 1.5 to 1.8).
     pub importers: BTreeMap<String, Vec<Edge>>,
     /// Whether the file promises to hold every package that is needed (a hashed requirements file, a real lock).
     pub complete: bool,
+    /// The platforms that it is made for; `None` = it does not say.
+    pub made_for: Option<MadeFor>,
+    /// By index of the entry: the tags (PEP 425) of the wheels that are all there is of it. Entries that have a source
+    /// archive too, or a wheel for any platform, are not listed, nor are those whose files the lock does not name.
+    pub wheels: BTreeMap<usize, Vec<String>>,
     /// What could not be read.
     pub diagnostics: Vec<Diagnostic>,
+}
+
+/// The platforms that a lock is made for.
+#[derive(Debug, Clone)]
+pub struct MadeFor {
+    /// Holds on all of them.
+    pub marker: MarkerTree,
+    /// As the lock writes it: `>=3.9`.
+    pub text: String,
+    /// Line where it says so.
+    pub line: u32,
 }
 
 impl Lock {
     /// A lock that holds nothing and promises nothing.
     pub fn empty(kind: Kind, file: &str) -> Self {
         let file = file.to_string();
-        Self { kind, file, entries: Vec::new(), importers: BTreeMap::new(), complete: false, diagnostics: Vec::new() }
+        Self {
+            kind,
+            file,
+            entries: Vec::new(),
+            importers: BTreeMap::new(),
+            complete: false,
+            made_for: None,
+            wheels: BTreeMap::new(),
+            diagnostics: Vec::new(),
+        }
+    }
+}
+
+impl Lock {
+    /// Whether it records what any of its packages requires.
+    pub fn has_edges(&self) -> bool {
+        self.entries.is_empty() || self.entries.iter().any(|e| e.requires.is_some())
     }
 }
 
@@ -295,6 +381,13 @@ mod tests {
             ("notes.txt", None),
             ("a/poetry.lock", Some(Kind::Poetry)),
             ("uv.lock", Some(Kind::Uv)),
+            ("a/pdm.lock", Some(Kind::Pdm)),
+            ("Pipfile.lock", Some(Kind::Pipfile)),
+            ("pylock.toml", Some(Kind::Pylock)),
+            ("a/pylock.prod-1.toml", Some(Kind::Pylock)),
+            ("pylock.a.b.toml", None),
+            ("pylock..toml", None),
+            ("Pipfile", None),
             ("npm-shrinkwrap.json", Some(Kind::PackageLock)),
             ("pnpm-lock.yaml", Some(Kind::Pnpm)),
             ("Cargo.lock", None),

@@ -14,16 +14,24 @@ use super::pins::Pins;
 
 /// Locks by language, the one that a deployment would follow first. A requirements file without hashes is no lock; it
 /// comes last.
-const PYTHON_LOCKS: &[&str] = &["uv.lock", "poetry.lock", "requirements.txt"];
+const PYTHON_LOCKS: &[&str] =
+    &["uv.lock", "poetry.lock", "pdm.lock", "pylock.toml", "Pipfile.lock", "requirements.txt"];
 const NODE_LOCKS: &[&str] = &["npm-shrinkwrap.json", "package-lock.json", "pnpm-lock.yaml"];
 /// Locks that exist but are not read yet: named, so that nobody believes that the function has none.
-const OTHER_LOCKS: &[(&str, Language)] = &[
-    ("Pipfile.lock", Language::Python),
-    ("pdm.lock", Language::Python),
-    ("pylock.toml", Language::Python),
-    ("yarn.lock", Language::Node),
-    ("bun.lock", Language::Node),
-    ("bun.lockb", Language::Node),
+const OTHER_LOCKS: &[(&str, Language)] =
+    &[("yarn.lock", Language::Node), ("bun.lock", Language::Node), ("bun.lockb", Language::Node)];
+
+/// Manifests of Python projects, the one that counts first: the first that declares something.
+const PYTHON_MANIFESTS: &[&str] = &[
+    "pyproject.toml",
+    "Pipfile",
+    "setup.cfg",
+    "setup.py",
+    "requirements.in",
+    "environment.yml",
+    "environment.yaml",
+    "conda.yml",
+    "conda.yaml",
 ];
 
 /// What a function depends on.
@@ -170,7 +178,7 @@ impl<'a> Shelf<'a> {
 
     fn manifest(&self, file: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<Arc<Manifest>> {
         let made = self.manifests.get(&file.to_string(), || match self.tree.text(file) {
-            Ok(text) => lock::read_manifest(file, &text).map(Arc::new),
+            Ok(text) => lock::read_manifest_with(file, &text, &mut |path| self.tree.text(path)).map(Arc::new),
             Err(diagnostic) => Some(Arc::new(Manifest::unreadable(file, diagnostic))),
         });
         let manifest = made.as_ref().as_ref().map(Arc::clone)?;
@@ -238,10 +246,15 @@ impl<'a> Shelf<'a> {
         let lock = lock.filter(|_| !unread);
         let manifest = found.manifest.as_deref().and_then(|file| self.manifest(file, &mut out.diagnostics));
         let roots = match (&lock, &manifest) {
-            (Some(lock), manifest) => match lock.importers.get(&found.importer) {
-                Some(roots) => roots.clone(),
-                None => manifest.as_ref().map(|m| lock::closure::roots_from_manifest(lock, m)).unwrap_or_default(),
-            },
+            (Some(lock), manifest) => {
+                let recorded = lock.importers.get(&found.importer);
+                let asked = || manifest.as_ref().map(|m| lock::closure::roots_from_manifest(lock, m));
+                // Without edges nothing is reached from what is direct: then all that is listed is a root.
+                match recorded.filter(|_| lock.kind.records_roots() || !lock.has_edges() || manifest.is_none()) {
+                    Some(roots) => roots.clone(),
+                    None => asked().unwrap_or_default(),
+                }
+            }
             (None, _) => Vec::new(),
         };
 
@@ -253,8 +266,12 @@ impl<'a> Shelf<'a> {
                         |range: &str, version: &str| lock::closure::satisfies(lock.kind.ecosystem(), range, version);
                     out.diagnostics.extend(lock::closure::contradictions(lock, manifest, &satisfies));
                 }
+                out.diagnostics.extend(lock::closure::incompatible(lock, &closure, platform));
                 out.declared = declared_by_edges(lock, &roots, &closure, platform);
                 out.unresolved = missing(lock, &roots, &closure, &out.declared);
+                if let (false, Some(manifest)) = (lock.kind.records_roots() || lock.has_edges(), manifest) {
+                    out.declared = declared_in_list(lock, manifest, &closure, platform);
+                }
                 out.lock = Some(LockRef { file: lock.file.clone(), kind: lock.kind.as_str().into() });
                 if lock.complete {
                     out.state = if out.unresolved.is_empty() { State::Locked } else { State::Partial };
@@ -269,6 +286,15 @@ impl<'a> Shelf<'a> {
                     if lock_is_broken(lock) {
                         out.state = State::Unresolved;
                     }
+                    if roots.is_empty() && !lock.entries.is_empty() && manifest.is_none() {
+                        out.state = State::Unresolved;
+                        let reason = "nothing beside it says which of its packages production asks for";
+                        out.diagnostics.push(
+                            Diagnostic::new(codes::LOCK_INCOMPLETE, Place::file(&lock.file), reason)
+                                .next("keep the manifest that it was made from beside it")
+                                .for_function(&site.id),
+                        );
+                    }
                 } else {
                     out.state = state_of(&out.declared);
                 }
@@ -279,6 +305,13 @@ impl<'a> Shelf<'a> {
                 out.declared = declared_by_manifest(manifest, platform);
                 out.unresolved = out.declared.iter().filter(|r| r.package.is_none()).cloned().collect();
                 out.state = state_of(&out.declared);
+                if manifest.partial {
+                    out.state = if out.declared.iter().any(|r| r.package.is_some()) {
+                        State::Partial
+                    } else {
+                        State::Unresolved
+                    };
+                }
                 if manifest.is_broken() {
                     out.state = State::Unresolved;
                 }
@@ -351,12 +384,18 @@ impl<'a> Shelf<'a> {
     /// What lies directly in a folder.
     fn in_folder(&self, dir: &str, language: Language, diagnostics: &mut Vec<Diagnostic>) -> Option<Found> {
         let (locks, manifests): (&[&str], &[&str]) = match language {
-            Language::Python => (PYTHON_LOCKS, &["pyproject.toml"]),
+            Language::Python => (PYTHON_LOCKS, PYTHON_MANIFESTS),
             Language::Node => (NODE_LOCKS, &["package.json"]),
         };
         let has = |name: &str| paths::join(dir, name).filter(|path| self.tree.contains(path));
-        let manifest = manifests.iter().find_map(|n| has(n));
-        let lock = self.choose_lock(locks.iter().filter_map(|n| has(n)).collect());
+        let manifest = self.choose_manifest(manifests.iter().filter_map(|n| has(n)).collect());
+        let mut present: Vec<String> = locks.iter().filter_map(|n| has(n)).collect();
+        if language == Language::Python {
+            self.add_named_pylock(dir, &mut present, diagnostics);
+        }
+        let competing = present.clone();
+        let lock = self.choose_lock(present);
+        self.tell_competing(lock.as_deref(), &competing, diagnostics);
         let unread = OTHER_LOCKS.iter().filter(|(_, l)| *l == language).find_map(|(n, _)| has(n));
         let found = Found { importer: ".".into(), folder: Some(dir.to_string()), ..Found::default() };
         if lock.is_some() {
@@ -368,6 +407,61 @@ impl<'a> Shelf<'a> {
             return Some(Found { manifest, unread: unread.filter(|_| lock.is_none()), lock, importer, ..found });
         }
         unread.map(|unread| Found { unread: Some(unread), ..found })
+    }
+
+    /// Of several manifests, the first that declares something; a file that declares nothing does not count beside others.
+    fn choose_manifest(&self, mut found: Vec<String>) -> Option<String> {
+        let mut quiet = Vec::new();
+        let mut says = |file: &String| {
+            let manifest = self.manifest(file, &mut quiet);
+            manifest.is_some_and(|m| !m.requires.is_empty() || (m.partial && m.kind != "pyproject"))
+        };
+        if found.len() > 1
+            && let Some(at) = found.iter().position(&mut says)
+        {
+            return Some(found.swap_remove(at));
+        }
+        // A YAML file of that name may be no conda environment at all.
+        found.retain(|file| !file.ends_with("ml") || file.ends_with(".toml") || says(file));
+        found.into_iter().next()
+    }
+
+    /// `pylock.NAME.toml` where there is no `pylock.toml`: the only one, as nothing says which of several is deployed.
+    fn add_named_pylock(&self, dir: &str, present: &mut Vec<String>, diagnostics: &mut Vec<Diagnostic>) {
+        let is_pylock = |file: &str| lock_kind(file) == Some(Kind::Pylock);
+        if present.iter().any(|file| is_pylock(file)) {
+            return;
+        }
+        let mut named = self.tree.files_in(dir).filter(|file| is_pylock(file));
+        match (named.next(), named.next()) {
+            (Some(one), None) => {
+                let at = present
+                    .iter()
+                    .position(|f| lock_kind(f) > Some(Kind::Pylock) || lock_kind(f) == Some(Kind::Requirements));
+                present.insert(at.unwrap_or(present.len()), one.to_string());
+            }
+            (Some(one), Some(other)) => {
+                let reason =
+                    format!("{} lies beside it, and no pylock.toml says which is deployed", paths::file_name(other));
+                diagnostics.push(Diagnostic::new(codes::LOCKS_COMPETE, Place::file(one), reason));
+            }
+            _ => {}
+        }
+    }
+
+    /// Says which of several locks of a folder counts. A requirements file that promises nothing is no lock.
+    fn tell_competing(&self, chosen: Option<&str>, found: &[String], diagnostics: &mut Vec<Diagnostic>) {
+        let Some(chosen) = chosen.filter(|_| found.len() > 1) else { return };
+        let real = |file: &&String| {
+            file.as_str() != chosen
+                && (lock_kind(file) != Some(Kind::Requirements)
+                    || self.lock(file, &mut Vec::new()).is_some_and(|l| l.complete && !l.entries.is_empty()))
+        };
+        let others: Vec<&str> = found.iter().filter(real).map(|f| paths::file_name(f)).collect();
+        if !others.is_empty() && lock_kind(chosen).is_some_and(|k| k.language() == Language::Python) {
+            let reason = format!("it counts, and {} beside it does not", others.join(", "));
+            diagnostics.push(Diagnostic::new(codes::LOCKS_COMPETE, Place::file(chosen), reason));
+        }
     }
 
     /// A complete requirements file is what is deployed even beside another lock; an open one is not.
@@ -502,6 +596,17 @@ fn declared_by_edges(lock: &Lock, roots: &[Edge], closure: &Closure, platform: &
             }
         })
         .collect()
+}
+
+/// Direct dependencies where the lock is a list without edges: what the manifest asks for, with what the list holds of it.
+fn declared_in_list(lock: &Lock, manifest: &Manifest, closure: &Closure, platform: &Platform) -> Vec<Requirement> {
+    let mut out = declared_by_manifest(manifest, platform);
+    let by_name: BTreeMap<&str, &PackageId> = closure.packages.keys().map(|id| (id.name.as_str(), id)).collect();
+    for requirement in &mut out {
+        requirement.package = by_name.get(requirement.name.as_str()).map(|id| (*id).clone());
+    }
+    debug_assert!(!lock.has_edges());
+    out
 }
 
 /// What is asked for and has no version: direct requirements, and those of entries.

@@ -159,3 +159,101 @@ functions:
     assert_eq!(findings(&found), Vec::<String>::new());
     assert!(found.functions[0].imports.iter().any(|i| i.file == "layer/nodejs/util.js"));
 }
+
+/// `name@version` of a function's closure.
+fn closures(inventory: &Inventory) -> BTreeMap<&str, Vec<String>> {
+    inventory.functions.iter().map(|f| (f.id.as_str(), f.closure.iter().map(|id| id.spec()).collect())).collect()
+}
+
+#[test]
+fn any_manifest_of_python_gives_what_it_declares() {
+    let found = inventory(&[
+        ("cfg/setup.cfg", "[options]\ninstall_requires =\n    six==1.16.0\n    idna>=3\n"),
+        ("cfg/setup.py", "from setuptools import setup\nsetup()\n"),
+        ("cfg/pyproject.toml", "[build-system]\nrequires = ['setuptools']\n"),
+        ("cfg/lambda_function.py", HANDLER),
+        ("conda/environment.yml", "dependencies: [python=3.9, numpy=1.21, {pip: [six==1.16.0]}]\n"),
+        ("conda/lambda_function.py", HANDLER),
+        ("pip/Pipfile", "[packages]\nsix = '==1.16.0'\n"),
+        ("pip/lambda_function.py", HANDLER),
+        ("py/setup.py", "from setuptools import setup\nsetup(install_requires=open('deps.txt').readlines())\n"),
+        ("py/deps.txt", "six==1.16.0\n"),
+        ("py/lambda_function.py", HANDLER),
+        ("run/setup.py", "from setuptools import setup\nsetup(install_requires=['six==1.16.0'] + load())\n"),
+        ("run/lambda_function.py", HANDLER),
+        ("yaml/environment.yml", "dev: {KEY: value}\n"),
+        ("yaml/requirements.in", "six==1.16.0\n"),
+        ("yaml/lambda_function.py", HANDLER),
+    ]);
+    let expected = BTreeMap::from([
+        ("cfg", (State::Partial, vec!["idna", "six"])),
+        ("conda", (State::Partial, vec!["numpy", "six"])),
+        ("pip", (State::Pinned, vec!["six"])),
+        ("py", (State::Pinned, vec!["six"])),
+        // More is required than anybody can tell.
+        ("run", (State::Partial, vec!["six"])),
+        ("yaml", (State::Pinned, vec!["six"])),
+    ]);
+    assert_eq!(states(&found), expected);
+    assert!(closures(&found).values().all(|packages| packages == &["six==1.16.0"]), "{:?}", closures(&found));
+    assert_eq!(found.functions[1].platform.as_ref().unwrap().version, "3.9");
+}
+
+#[test]
+fn of_several_locks_one_counts_and_the_others_are_named() {
+    let pylock = "lock-version = '1.0'\ncreated-by = 'x'\n[[packages]]\nname = 'six'\nversion = '1.16.0'\n";
+    let pdm = "[metadata]\nlock_version = '4.5.0'\nstrategy = ['inherit_metadata']\n[[package]]\nname = 'six'\nversion = '1.16.0'\ngroups = ['default']\n[[package]]\nname = 'idna'\nversion = '3.4'\ngroups = ['default']\n";
+    let found = inventory(&[
+        ("both/pdm.lock", pdm),
+        ("both/pylock.toml", pylock),
+        ("both/requirements.txt", "six\n"),
+        ("both/lambda_function.py", HANDLER),
+        ("named/pylock.prod.toml", pylock),
+        ("named/lambda_function.py", HANDLER),
+        ("names/pylock.a.toml", pylock),
+        ("names/pylock.b.toml", pylock),
+        ("names/pyproject.toml", "[project]\nname = 'x'\ndependencies = ['six']\n"),
+        ("names/lambda_function.py", HANDLER),
+        ("pip/Pipfile", "[packages]\nsix = '*'\n"),
+        ("pip/Pipfile.lock", r#"{"default": {"six": {"version": "==1.16.0"}, "idna": {"version": "==3.4"}}}"#),
+        ("pip/lambda_function.py", HANDLER),
+        ("poetry/poetry.lock", "[[package]]\nname = 'six'\nversion = '1.16.0'\n[metadata]\nlock-version = '2.0'\n"),
+        ("poetry/lambda_function.py", HANDLER),
+        // With its manifest, what it does not ask for is not loaded.
+        ("roots/pdm.lock", pdm),
+        ("roots/pyproject.toml", "[project]\nname = 'x'\ndependencies = ['six']\n"),
+        ("roots/lambda_function.py", HANDLER),
+    ]);
+    let both = vec!["idna==3.4".to_string(), "six==1.16.0".to_string()];
+    let six = vec!["six==1.16.0".to_string()];
+    assert_eq!(
+        closures(&found),
+        BTreeMap::from([
+            ("both", both.clone()),
+            ("named", six.clone()),
+            ("names", vec![]),
+            ("pip", both),
+            ("poetry", vec![]),
+            ("roots", six),
+        ])
+    );
+    let states = states(&found);
+    assert_eq!(states["pip"], (State::Locked, vec!["six"]));
+    assert_eq!(
+        (states["poetry"].0, states["named"].0, states["names"].0),
+        (State::Unresolved, State::Locked, State::Unresolved)
+    );
+    let competing: Vec<String> = found
+        .diagnostics
+        .iter()
+        .filter(|d| d.code == "locks-compete")
+        .map(|d| format!("{}: {}", d.place, d.reason))
+        .collect();
+    assert_eq!(
+        competing,
+        [
+            "both/pdm.lock: it counts, and pylock.toml beside it does not",
+            "names/pylock.a.toml: pylock.b.toml lies beside it, and no pylock.toml says which is deployed"
+        ]
+    );
+}

@@ -35,15 +35,7 @@ struct File<'a> {
 /// Requirements are in file order, section by section: production, optional, peer, development.
 pub fn read(file: &str, text: &str) -> Manifest {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut manifest = Manifest {
-        kind: KIND,
-        file: file.to_string(),
-        name: None,
-        requires: Vec::new(),
-        runtime: None,
-        workspaces: Vec::new(),
-        diagnostics: Vec::new(),
-    };
+    let mut manifest = Manifest { kind: KIND, file: file.to_string(), ..Manifest::default() };
     let parsed: File<'_> = match parse_object(text) {
         Ok(parsed) => parsed,
         Err((line, error)) => {

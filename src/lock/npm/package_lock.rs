@@ -75,14 +75,7 @@ struct Old<'a> {
 /// read is in its diagnostics.
 pub fn read(file: &str, text: &str) -> Lock {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut lock = Lock {
-        kind: Kind::PackageLock,
-        file: file.to_string(),
-        entries: Vec::new(),
-        importers: BTreeMap::new(),
-        complete: true,
-        diagnostics: Vec::new(),
-    };
+    let mut lock = Lock { complete: true, ..Lock::empty(Kind::PackageLock, file) };
     let parsed: File<'_> = match parse_object(text) {
         Ok(parsed) => parsed,
         Err((line, error)) => {

@@ -122,14 +122,7 @@ fn options(text: &str) -> serde_saphyr::Options {
 /// Reads a pnpm-lock.yaml. Whatever the text is, the result is a lock: what could not be read is in its diagnostics.
 pub fn read(file: &str, text: &str) -> Lock {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut lock = Lock {
-        kind: Kind::Pnpm,
-        file: file.to_string(),
-        entries: Vec::new(),
-        importers: BTreeMap::new(),
-        complete: true,
-        diagnostics: Vec::new(),
-    };
+    let mut lock = Lock { complete: true, ..Lock::empty(Kind::Pnpm, file) };
     let documents: Vec<Option<File<'_>>> = match serde_saphyr::from_multiple_with_options(text, options(text)) {
         Ok(documents) => documents,
         Err(error) => {

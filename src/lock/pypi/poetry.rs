@@ -2,7 +2,8 @@
 //!
 //! Supported: `[[package]]` with category or groups, optional, markers (one, or one by group), dependencies as a range, a
 //! table or several alternatives, extras, sources; hashes in `files`, `[metadata.files]` or `[metadata.hashes]`.
-//! The format does not say what the project itself asks for: `importers` is empty, and the roots are the manifest's.
+//! The format does not say what the project itself asks for: the roots are the manifest's. Where packages say their group,
+//! the importer holds those of `main`, for who has no manifest.
 //! It keeps dependencies that its Python range rules out, without locking them: only an unconditional one that is absent
 //! makes the lock incomplete.
 
@@ -10,10 +11,19 @@ use std::collections::BTreeMap;
 
 use toml::de::{DeTable, DeValue};
 
-use super::pep508;
 use super::toml_doc as doc;
-use crate::lock::{Edge, Entry, Kind, Lock, Scope, UNKNOWN_VERSION, When, candidates, python_index};
-use crate::model::{Diagnostic, Lines, PackageId, Place, codes, normalise_pypi};
+use super::{pep508, wheel};
+use crate::lock::{Edge, Entry, Kind, Lock, MadeFor, Scope, UNKNOWN_VERSION, When, candidates, python_index};
+use crate::model::{Area, Diagnostic, Extent, Lines, PackageId, Place, Support, codes, normalise_pypi};
+
+/// What is read of it.
+pub const SUPPORT: Support = Support {
+    area: Area::Lock,
+    what: "Poetry",
+    files: "poetry.lock",
+    extent: Extent::Full,
+    note: "lock versions 1.0 to 2.1; direct dependencies from pyproject.toml",
+};
 
 /// Reads a poetry.lock.
 pub fn read(file: &str, text: &str) -> Lock {
@@ -35,7 +45,15 @@ pub fn read(file: &str, text: &str) -> Lock {
         return lock;
     }
     lock.complete = true;
+    if let Some(value) = metadata.and_then(|m| m.get("python-versions"))
+        && let Some(range) = doc::as_string(value.get_ref())
+    {
+        let line = lines.of(value.span().start);
+        let made_for = |marker| MadeFor { marker, text: format!("Python {range}"), line };
+        lock.made_for = pep508::python_marker(range).map(made_for);
+    }
     let mut packages: Vec<&DeTable> = Vec::new();
+    let mut main = Vec::new();
     for (at, value) in doc::array(&table, "package") {
         let line = lines.of(at);
         let package = doc::as_table(value);
@@ -50,16 +68,31 @@ pub fn read(file: &str, text: &str) -> Lock {
             lock.diagnostics.push(Diagnostic::new(codes::LOCK_INVALID, Place::at(file, line), reason));
             None
         });
-        lock.entries.push(Entry {
-            id: PackageId::pypi(name, version),
-            line,
-            hashes: hashes(package, metadata, name),
-            source: source(package),
-            size: None,
-            requires: None,
-            when: When { marker, ..When::default() },
-        });
+        let (names, hashes) = files(package, metadata, name);
+        let source = source(package);
+        let wheels = wheel::only_wheels(names);
+        if !wheels.is_empty() && source.is_none() {
+            lock.wheels.insert(lock.entries.len(), wheels);
+        }
+        if is_main(package) {
+            main.push(lock.entries.len());
+        }
+        let when = When { marker, ..When::default() };
+        lock.entries.push(Entry { hashes, source, when, ..Entry::pin(PackageId::pypi(name, version), line) });
         packages.push(package);
+    }
+    let root = |&at: &usize| Edge {
+        name: lock.entries[at].id.name.clone(),
+        text: format!("=={}", lock.entries[at].id.version),
+        line: lock.entries[at].line,
+        to: vec![at],
+        extras: Vec::new(),
+        marker: lock.entries[at].when.marker.clone(),
+        scope: Scope::Production,
+    };
+    if !main.is_empty() {
+        let roots = main.iter().map(root).collect();
+        lock.importers.insert(".".into(), roots);
     }
     let index = python_index(&mut lock);
     // Two versions of one package: what Python each is for tells them apart where nothing else does.
@@ -195,23 +228,33 @@ fn source(package: &DeTable) -> Option<String> {
     }
 }
 
-fn hashes(package: &DeTable, metadata: Option<&DeTable>, name: &str) -> Vec<String> {
-    let of_files = |table: &DeTable, key: &str| -> Vec<String> {
-        let files = doc::array(table, key).filter_map(|(_, v)| doc::string(doc::as_table(v)?, "hash"));
-        files.map(str::to_string).collect()
-    };
-    let own = of_files(package, "files");
-    if !own.is_empty() {
+/// Whether production installs a package by the lock's own word: its category or one of its groups is `main`, and it
+/// belongs to no extra.
+fn is_main(package: &DeTable) -> bool {
+    let main =
+        doc::string(package, "category") == Some("main") || doc::strings(package, "groups").iter().any(|g| g == "main");
+    main && doc::boolean(package, "optional") != Some(true)
+}
+
+/// Names and hashes of a package's files.
+fn files<'a>(package: &'a DeTable, metadata: Option<&'a DeTable>, name: &str) -> (Vec<&'a str>, Vec<String>) {
+    fn of<'a>(table: &'a DeTable, key: &str) -> (Vec<&'a str>, Vec<String>) {
+        let files = || doc::array(table, key).filter_map(|(_, v)| doc::as_table(v));
+        let names = files().filter_map(|f| doc::string(f, "file")).collect();
+        (names, files().filter_map(|f| doc::string(f, "hash")).map(str::to_string).collect())
+    }
+    let own = of(package, "files");
+    if !own.1.is_empty() {
         return own;
     }
-    let Some(metadata) = metadata else { return Vec::new() };
-    let by_file = doc::table(metadata, "files").map(|files| of_files(files, name)).unwrap_or_default();
-    if !by_file.is_empty() {
+    let Some(metadata) = metadata else { return own };
+    let by_file = doc::table(metadata, "files").map(|files| of(files, name)).unwrap_or_default();
+    if !by_file.1.is_empty() {
         return by_file;
     }
     // Poetry before 1.0 wrote bare SHA-256 digests.
     let bare = doc::table(metadata, "hashes").map(|hashes| doc::strings(hashes, name)).unwrap_or_default();
-    bare.into_iter().map(|digest| format!("sha256:{digest}")).collect()
+    (Vec::new(), bare.into_iter().map(|digest| format!("sha256:{digest}")).collect())
 }
 
 #[cfg(test)]
@@ -300,7 +343,9 @@ python-dotenv = ["cc"]
         assert_eq!(lock.entries[2].hashes, ["sha256:bb"]);
         assert_eq!(lock.entries[4].hashes, ["sha256:cc"]);
         assert_eq!((lock.entries[1].source.as_deref(), lock.entries[4].source.as_deref()), (None, Some("git")));
-        assert!(lock.importers.is_empty() && lock.complete);
+        // By category and by group; the others say neither, or another.
+        let roots: Vec<_> = lock.importers["."].iter().map(|e| e.name.as_str()).collect();
+        assert_eq!((roots, lock.complete), (vec!["flask-login", "jinja2"], true));
     }
 
     #[test]

@@ -1,26 +1,37 @@
-//! pyproject.toml: PEP 621 metadata, PEP 735 dependency groups, Poetry's tables, uv's sources and workspaces.
+//! pyproject.toml: PEP 621 metadata, PEP 735 dependency groups, the tables of Poetry, PDM, uv, setuptools and flit.
 //!
 //! Supported: `[project]` name, requires-python, dependencies, optional-dependencies (an extra that asks for the project's
-//! own extras is expanded); `[dependency-groups]`; `[tool.poetry]` dependencies with caret and tilde ranges kept as
-//! written, alternatives by Python version, extras, groups, dev-dependencies; `[tool.uv]` dev-dependencies, sources,
-//! workspace members. Groups are development: no tool installs them into production unasked.
-//! Unsupported, with a note: dependencies that are `dynamic`, which only a build can tell.
+//! own extras is expanded); `[dependency-groups]` with `include-group`; `[tool.poetry]` dependencies with caret and tilde
+//! ranges kept as written, alternatives by Python version, extras, groups, dev-dependencies, and beside PEP 621 what it adds;
+//! `[tool.pdm]` dev-dependencies, overrides, excludes; `[tool.uv]` dev-dependencies, sources, workspace members, overrides,
+//! constraints, excludes; `[tool.setuptools.dynamic]` files; `[tool.flit.metadata]`. Groups are development: no tool
+//! installs them into production unasked.
+//! Unsupported, with a note: dependencies that are `dynamic` in any other way, which only a build can tell.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use toml::de::{DeTable, DeValue};
 
-use super::pep508;
 use super::toml_doc as doc;
+use super::{pep508, setuptools};
 use crate::lock::{Manifest, ManifestRequirement, Scope};
-use crate::model::{Diagnostic, Lines, Place, codes, normalise_pypi};
+use crate::model::{Area, Diagnostic, Extent, Lines, Place, Support, codes, normalise_pypi};
 
-/// Reads a pyproject.toml.
-pub fn read(file: &str, text: &str) -> Manifest {
+/// What is read of it.
+pub const SUPPORT: Support = Support {
+    area: Area::Manifest,
+    what: "pyproject.toml",
+    files: "pyproject.toml",
+    extent: Extent::Partly,
+    note: "PEP 621, PEP 735, Poetry 1 and 2, PDM, uv, setuptools files, flit; dynamic dependencies only from files",
+};
+
+/// Reads a pyproject.toml; `include` is asked for the files of `[tool.setuptools.dynamic]`.
+pub fn read(file: &str, text: &str, include: &mut dyn FnMut(&str) -> Result<String, Diagnostic>) -> Manifest {
     let mut out = Manifest { kind: "pyproject", file: file.into(), ..Manifest::default() };
     match doc::parse(codes::MANIFEST_INVALID, file, text) {
-        Ok((table, lines)) => Reader { out: &mut out, lines: &lines }.manifest(&table),
+        Ok((table, lines)) => Reader { out: &mut out, lines: &lines, include }.manifest(&table),
         Err(diagnostic) => out.diagnostics.push(*diagnostic),
     }
     out.requires.sort_by_key(|r| r.line);
@@ -30,6 +41,7 @@ pub fn read(file: &str, text: &str) -> Manifest {
 struct Reader<'a> {
     out: &'a mut Manifest,
     lines: &'a Lines,
+    include: &'a mut dyn FnMut(&str) -> Result<String, Diagnostic>,
 }
 
 impl Reader<'_> {
@@ -48,12 +60,18 @@ impl Reader<'_> {
                 self.list(extras, extra, &Scope::Extra(normalise_pypi(extra)));
             }
         }
-        // Poetry: its own table adds to PEP 621's fields only what those cannot say (sources).
+        // Poetry: its own table adds to PEP 621's fields only what those cannot say (sources), unless they are dynamic.
         let declared = project.get("dependencies").is_some() || project.get("optional-dependencies").is_some();
-        if !declared {
+        let dynamic = |field: &str| doc::strings(project, "dynamic").iter().any(|f| f == field);
+        if !declared || dynamic("dependencies") {
             self.poetry_table(poetry, "dependencies", &Scope::Production);
-            self.dynamic(project, poetry);
         }
+        let flit = doc::table_at(table, &["tool", "flit", "metadata"]).unwrap_or(&empty);
+        self.list(flit, "requires", &Scope::Production);
+        if dynamic("dependencies") && poetry.get("dependencies").is_none() {
+            self.dynamic(project, table);
+        }
+        self.optional_from_files(table);
         self.poetry_table(poetry, "dev-dependencies", &Scope::Dev);
         for (_, _, group) in doc::table(poetry, "group").map(doc::fields).unwrap_or_default() {
             if let Some(group) = doc::as_table(group) {
@@ -61,13 +79,19 @@ impl Reader<'_> {
             }
         }
         if let Some(groups) = doc::table(table, "dependency-groups") {
+            self.groups(groups);
+        }
+        self.list(uv, "dev-dependencies", &Scope::Dev);
+        let pdm = doc::table_at(table, &["tool", "pdm"]).unwrap_or(&empty);
+        if let Some(groups) = doc::table(pdm, "dev-dependencies") {
             for (_, group, _) in doc::fields(groups) {
                 self.list(groups, group, &Scope::Dev);
             }
         }
-        self.list(uv, "dev-dependencies", &Scope::Dev);
         self.sources(uv, if declared { Some(poetry) } else { None });
         self.expand_own_extras();
+        self.uv_resolution(uv);
+        self.pdm_resolution(doc::table(pdm, "resolution").unwrap_or(&empty));
         if let Some(workspace) = doc::table(uv, "workspace") {
             self.out.workspaces = doc::strings(workspace, "members");
         }
@@ -89,8 +113,13 @@ impl Reader<'_> {
             if doc::as_table(value).is_some_and(|t| t.get("include-group").is_some()) {
                 continue;
             }
-            let parsed = doc::as_string(value).ok_or_else(|| "a requirement is not a string".to_string());
-            match parsed.and_then(pep508::parse) {
+            let written = doc::as_string(value).ok_or_else(|| "a requirement is not a string".to_string());
+            // PDM's own way: `-e file:///…/lib#egg=name`.
+            let editable = written.as_ref().ok().and_then(|t| t.strip_prefix("-e ")).and_then(|location| {
+                let (url, name) = location.trim().split_once("#egg=")?;
+                Some(format!("{name} @ {url}"))
+            });
+            match written.and_then(|text| pep508::parse(editable.as_deref().unwrap_or(text))) {
                 Ok(spec) => self.out.requires.push(ManifestRequirement {
                     name: spec.name,
                     text: spec.text,
@@ -106,16 +135,154 @@ impl Reader<'_> {
         }
     }
 
-    fn dynamic(&mut self, project: &DeTable, poetry: &DeTable) {
-        if !doc::strings(project, "dynamic").iter().any(|f| f == "dependencies") || poetry.get("dependencies").is_some()
-        {
-            return;
+    /// Dependency groups (PEP 735): each is development by itself, so what one includes of another is listed there. An
+    /// include of nothing, or in a circle, is an error of the file.
+    fn groups(&mut self, groups: &DeTable) {
+        let mut includes: BTreeMap<String, Vec<(usize, String)>> = BTreeMap::new();
+        for (_, group, _) in doc::fields(groups) {
+            self.list(groups, group, &Scope::Dev);
+            let included = doc::array(groups, group)
+                .filter_map(|(at, v)| Some((at, normalise_pypi(doc::string(doc::as_table(v)?, "include-group")?))));
+            includes.entry(normalise_pypi(group)).or_default().extend(included);
         }
+        for (at, name) in includes.values().flatten() {
+            if !includes.contains_key(name) {
+                self.invalid(*at, format!("there is no dependency group `{}`", pep508::shorten(name)));
+            }
+        }
+        // Groups that include nothing open are closed; what never closes goes in a circle.
+        let mut open: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut included_by: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (group, list) in &includes {
+            let known: Vec<&str> = list.iter().map(|(_, n)| n.as_str()).filter(|n| includes.contains_key(*n)).collect();
+            open.insert(group, known.len());
+            known.iter().for_each(|name| included_by.entry(name).or_default().push(group));
+        }
+        let mut ready: Vec<&str> = open.iter().filter(|(_, n)| **n == 0).map(|(g, _)| *g).collect();
+        while let Some(group) = ready.pop() {
+            open.remove(group);
+            for by in included_by.get(group).into_iter().flatten() {
+                if let Some(left) = open.get_mut(by) {
+                    *left -= 1;
+                    if *left == 0 {
+                        ready.push(by);
+                    }
+                }
+            }
+        }
+        let circle = open.keys().next().and_then(|group| includes.get(*group)?.first().map(|(at, _)| (*at, *group)));
+        if let Some((at, group)) = circle {
+            self.invalid(at, format!("dependency group `{}` includes itself", pep508::shorten(group)));
+        }
+    }
+
+    /// Dependencies that `[project]` leaves to the build: files that setuptools or hatch read say them; else nobody does.
+    fn dynamic(&mut self, project: &DeTable, table: &DeTable) {
         let at = project.get("dynamic").map_or(0, |v| v.span().start);
-        let place = Place::at(&self.out.file, self.lines.of(at));
-        let reason = "dependencies are dynamic: only a build tells them";
-        let step = "lock the project, or list them in [project] dependencies";
-        self.out.diagnostics.push(Diagnostic::new(codes::REQUIREMENT_UNSUPPORTED, place, reason).next(step));
+        let line = self.lines.of(at);
+        let field = doc::table_at(table, &["tool", "setuptools", "dynamic", "dependencies"]);
+        let hatch = doc::table_at(table, &["tool", "hatch", "metadata", "hooks", "requirements_txt"]);
+        let files = field.map(|f| one_or_more(f, "file")).unwrap_or_default();
+        let hooked = hatch.map(|h| one_or_more(h, "files")).unwrap_or_default();
+        for path in files.iter().chain(&hooked) {
+            setuptools::from_file(self.out, path, line, &Scope::Production, self.include);
+        }
+        if files.is_empty() && hooked.is_empty() {
+            let place = Place::at(&self.out.file, line);
+            let reason = "dependencies are dynamic: only a build tells them";
+            let step = "lock the project, or list them in [project] dependencies";
+            self.out.partial = true;
+            self.out.diagnostics.push(Diagnostic::new(codes::REQUIREMENT_UNSUPPORTED, place, reason).next(step));
+        }
+    }
+
+    fn optional_from_files(&mut self, table: &DeTable) {
+        let path = ["tool", "setuptools", "dynamic", "optional-dependencies"];
+        let Some(extras) = doc::table_at(table, &path) else { return };
+        for (at, extra, value) in doc::fields(extras) {
+            let files = doc::as_table(value).map(|t| one_or_more(t, "file")).unwrap_or_default();
+            for path in files {
+                let scope = Scope::Extra(normalise_pypi(extra));
+                setuptools::from_file(self.out, &path, self.lines.of(at), &scope, self.include);
+            }
+        }
+    }
+
+    /// uv's overrides replace what is written, constraints narrow it, excludes take it away.
+    fn uv_resolution(&mut self, uv: &DeTable) {
+        let excluded: BTreeSet<String> =
+            doc::strings(uv, "exclude-dependencies").iter().map(|n| normalise_pypi(n)).collect();
+        self.out.requires.retain(|r| !excluded.contains(&r.name));
+        for (key, replaces) in [("override-dependencies", true), ("constraint-dependencies", false)] {
+            let mut by_name: BTreeMap<String, Vec<pep508::Specifier>> = BTreeMap::new();
+            for (at, value) in doc::array(uv, key) {
+                // A table takes an override away for some packages only.
+                let Some(text) = doc::as_string(value) else { continue };
+                match pep508::parse(text) {
+                    Ok(spec) => by_name.entry(spec.name.clone()).or_default().push(spec),
+                    Err(reason) => self.invalid(at, reason),
+                }
+            }
+            self.rewrite(&by_name, replaces);
+        }
+    }
+
+    /// `[tool.pdm.resolution]`: overrides as a table of name and range or URL, excludes as a list.
+    fn pdm_resolution(&mut self, resolution: &DeTable) {
+        let excluded: BTreeSet<String> =
+            doc::strings(resolution, "excludes").iter().map(|n| normalise_pypi(n)).collect();
+        self.out.requires.retain(|r| !excluded.contains(&r.name));
+        let mut by_name: BTreeMap<String, Vec<pep508::Specifier>> = BTreeMap::new();
+        for (at, name, value) in doc::table(resolution, "overrides").map(doc::fields).unwrap_or_default() {
+            let text = doc::as_string(value).unwrap_or_default().trim();
+            let bare = text.starts_with(|c: char| c.is_ascii_digit());
+            let written = match text {
+                "*" => name.to_string(),
+                text if text.contains("://") => format!("{name} @ {text}"),
+                text if bare => format!("{name}=={text}"),
+                text => format!("{name} {text}"),
+            };
+            match pep508::parse(&written) {
+                Ok(spec) => by_name.entry(spec.name.clone()).or_default().push(spec),
+                Err(reason) => self.invalid(at, reason),
+            }
+        }
+        self.rewrite(&by_name, true);
+    }
+
+    /// Puts other ranges in place of those of the same name, or beside them.
+    fn rewrite(&mut self, by_name: &BTreeMap<String, Vec<pep508::Specifier>>, replaces: bool) {
+        let mut out = Vec::with_capacity(self.out.requires.len());
+        for requirement in std::mem::take(&mut self.out.requires) {
+            let Some(specs) = by_name.get(&requirement.name) else {
+                out.push(requirement);
+                continue;
+            };
+            // Under markers there may be several, each for its platforms; elsewhere what is written stays.
+            let mut elsewhere = Some(pep508_rs::MarkerTree::TRUE);
+            for spec in specs {
+                let mut one = requirement.clone();
+                if replaces || one.text.is_empty() {
+                    (one.text, one.exact, one.source) = (spec.text.clone(), spec.exact.clone(), spec.source.clone());
+                } else if one.source.is_none() {
+                    one.text = format!("{},{}", one.text, spec.text);
+                    one.exact = one.exact.or(spec.exact.clone());
+                }
+                one.marker = pep508::and(one.marker, spec.marker.clone());
+                out.push(one);
+                elsewhere = elsewhere.zip(spec.marker.clone()).map(|(mut left, marker)| {
+                    left.and(marker.negate());
+                    left
+                });
+            }
+            if let Some(elsewhere) = elsewhere {
+                out.push(ManifestRequirement {
+                    marker: pep508::and(requirement.marker.clone(), Some(elsewhere)),
+                    ..requirement
+                });
+            }
+        }
+        self.out.requires = out;
     }
 
     /// One of Poetry's tables: name = range, table, or array of tables.
@@ -263,6 +430,11 @@ impl Reader<'_> {
     }
 }
 
+/// A string, or an array of strings.
+fn one_or_more(table: &DeTable, key: &str) -> Vec<String> {
+    doc::string(table, key).map_or_else(|| doc::strings(table, key), |one| vec![one.to_string()])
+}
+
 fn poetry_source(table: &DeTable) -> Option<String> {
     [("git", "git"), ("url", "url"), ("path", "path"), ("file", "path")]
         .iter()
@@ -271,8 +443,16 @@ fn poetry_source(table: &DeTable) -> Option<String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::result_large_err)]
 mod tests {
     use super::*;
+
+    fn read(file: &str, text: &str) -> Manifest {
+        super::read(file, text, &mut |path| match path {
+            "requirements.txt" => Ok("idna==3.4 # note\n\nsix\n".into()),
+            path => Err(Diagnostic::new(codes::FILE_UNREADABLE, Place::file(path), "no such file")),
+        })
+    }
 
     fn shown(manifest: &Manifest) -> Vec<String> {
         let of = |r: &ManifestRequirement| {
@@ -306,7 +486,7 @@ dependencies = [
 Web_UI = ["flask"]
 all = ["my-app[web-ui]", "tqdm"]
 [dependency-groups]
-dev = ["pytest>=7", {include-group = "x"}]
+dev = ["pytest>=7", {include-group = "X"}]
 x = ["ruff"]
 [tool.uv]
 dev-dependencies = ["mypy"]
@@ -388,6 +568,50 @@ odd = "latest"
             "[project]\ndependencies = ['lib', 'six']\n[tool.poetry.dependencies]\nlib = {path = '../lib'}\nextra = '*'\n",
         );
         assert_eq!(shown(&manifest), ["2:lib  from path", "2:six "]);
+    }
+
+    #[test]
+    fn groups_that_include_nothing_or_themselves_are_told() {
+        let text = "[dependency-groups]\na = [{include-group = 'b'}]\nb = [{include-group = 'A'}]\nc = [{include-group = 'gone'}, 'six']\n";
+        let manifest = read("pyproject.toml", text);
+        let said: Vec<_> = manifest.diagnostics.iter().map(|d| (d.place.line, d.reason.as_str())).collect();
+        assert_eq!(said, [(4, "there is no dependency group `gone`"), (2, "dependency group `a` includes itself")]);
+        assert_eq!(shown(&manifest), ["4:six  Dev"]);
+    }
+
+    #[test]
+    fn overrides_constraints_and_excludes() {
+        let text = "[project]\ndependencies = ['a>=1', 'b>=1', 'c', 'd', 'e>=1']\n[tool.uv]\noverride-dependencies = [\"a==2 ; sys_platform == 'linux'\", 'e==3']\nconstraint-dependencies = ['b<3', 'c==1.5', 'zzz==1']\nexclude-dependencies = ['D']\n";
+        let want = ["2:a ==2 =2 ;", "2:a >=1 ;", "2:b >=1,<3", "2:c ==1.5 =1.5", "2:e ==3 =3"];
+        assert_eq!(shown(&read("pyproject.toml", text)), want);
+        let text = "[project]\ndependencies = ['a>=1', 'b', 'c', 'd']\n[tool.pdm.dev-dependencies]\ntest = ['pytest', '-e file:///x/lib#egg=lib']\n[tool.pdm.resolution]\nexcludes = ['d']\n[tool.pdm.resolution.overrides]\na = '1.5'\nb = '>=2'\nc = 'https://host/c-1.0.tar.gz'\n";
+        assert_eq!(
+            shown(&read("pyproject.toml", text)),
+            [
+                "2:a ==1.5 =1.5",
+                "2:b >=2",
+                "2:c @ https://host/c-1.0.tar.gz =1.0 from url",
+                "4:pytest  Dev",
+                "4:lib @ file:///x/lib from path Dev"
+            ]
+        );
+    }
+
+    #[test]
+    fn files_that_setuptools_or_hatch_read() {
+        for tool in [
+            "[tool.setuptools.dynamic]\ndependencies = {file = ['requirements.txt']}\n",
+            "[tool.hatch.metadata.hooks.requirements_txt]\nfiles = ['requirements.txt']\n",
+        ] {
+            let manifest = read("pyproject.toml", &format!("[project]\ndynamic = ['dependencies']\n{tool}"));
+            let want = vec!["2:idna ==3.4 =3.4".to_string(), "2:six ".into()];
+            assert_eq!((shown(&manifest), manifest.partial), (want, false));
+        }
+        let gone = "[project]\ndynamic = ['optional-dependencies']\n[tool.setuptools.dynamic.optional-dependencies]\nx = {file = 'gone.txt'}\n";
+        assert_eq!(read("pyproject.toml", gone).diagnostics[0].code, "include-missing");
+        // Poetry 2: what is dynamic is in its own table.
+        let poetry = "[project]\ndynamic = ['dependencies']\n[project.optional-dependencies]\nx = ['six']\n[tool.poetry.dependencies]\nidna = '^3'\n";
+        assert_eq!(shown(&read("pyproject.toml", poetry)), [r#"4:six  Extra("x")"#, "6:idna ^3"]);
     }
 
     #[test]

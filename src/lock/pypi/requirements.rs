@@ -22,10 +22,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use pep508_rs::MarkerTree;
 
 use super::pep508;
+use super::requirement_edges::{Line, Via, declared, roots};
 use super::requirement_lines::{is_location, logical_lines, option, redact, split_options, variable};
 use crate::discover::paths;
-use crate::lock::{Edge, Entry, Kind, Lock, MAX_VERSIONS, Scope, When};
-use crate::model::{Code, Diagnostic, PackageId, Place, Severity, codes, normalise_pypi};
+use crate::lock::{Entry, Kind, Lock, Manifest, When};
+use crate::model::{Area, Code, Diagnostic, Extent, PackageId, Place, Severity, Support, codes, normalise_pypi};
+
+/// What is read of it.
+pub const SUPPORT: Support = Support {
+    area: Area::Lock,
+    what: "requirements file",
+    files: "requirements*.txt, requirements/*.txt; requirements.in as a manifest",
+    extent: Extent::Partly,
+    note: "all of pip's format; environment variables and includes by URL are named, not followed",
+};
 
 /// Files that include files that include files: no fleet nests deeper, and the reader recurses.
 const MAX_DEPTH: usize = 32;
@@ -86,22 +96,13 @@ pub fn read(file: &str, text: &str, include: &mut dyn FnMut(&str) -> Result<Stri
     reader.finish(file, text)
 }
 
-/// One requirement.
-struct Line {
-    spec: pep508::Specifier,
-    hashes: Vec<String>,
-    /// In the file that was asked for.
-    line: u32,
-    /// Which of the files read holds it.
-    file: usize,
-    via: Vec<Via>,
-    /// Whether a `# via` note belongs to it, even one that names constraints only.
-    noted: bool,
-}
-
-enum Via {
-    Root,
-    Package(String),
+/// Reads the input of pip-compile (`requirements.in`): what is asked for, not what is locked.
+pub fn read_input(file: &str, text: &str, include: &mut dyn FnMut(&str) -> Result<String, Diagnostic>) -> Manifest {
+    let lock = read(file, text, include);
+    let diagnostics = lock.diagnostics.iter().filter(|d| d.code != codes::LOCK_INCOMPLETE.id).cloned().collect();
+    let partial = lock.diagnostics.iter().any(|d| d.is_finding() && d.code != codes::LOCK_INCOMPLETE.id);
+    let requires = declared(&lock);
+    Manifest { kind: "requirements-in", file: file.into(), requires, partial, diagnostics, ..Manifest::default() }
 }
 
 struct Constraint {
@@ -395,14 +396,8 @@ impl Reader<'_> {
         }
 
         let (entries, pinned) = self.entries(file);
-        let mut lock = Lock {
-            kind: Kind::Requirements,
-            file: file.to_string(),
-            entries,
-            importers: BTreeMap::new(),
-            complete,
-            diagnostics: self.diagnostics,
-        };
+        let mut lock =
+            Lock { entries, complete, diagnostics: self.diagnostics, ..Lock::empty(Kind::Requirements, file) };
         let roots = roots(&mut lock.entries, &self.lines, &pinned, &annotated);
         lock.importers.insert(".".into(), roots);
         lock
@@ -467,82 +462,12 @@ impl Reader<'_> {
     }
 }
 
-/// Turns notes into edges, and returns the edges of the importer.
-fn roots(entries: &mut [Entry], lines: &[Line], pinned: &[Vec<usize>], annotated: &[bool]) -> Vec<Edge> {
-    let edge = |line: &Line, to: &[usize]| Edge {
-        name: line.spec.name.clone(),
-        text: line.spec.text.clone(),
-        line: line.line,
-        to: to.to_vec(),
-        extras: line.spec.extras.clone(),
-        marker: line.spec.marker.clone(),
-        scope: Scope::Production,
-    };
-    let mut by_name: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (line, targets) in lines.iter().zip(pinned) {
-        by_name.entry(&line.spec.name).or_default().extend(targets);
-    }
-    // By requirer: what its notes say it requires, a name with all the entries that it may be.
-    let mut requires: BTreeMap<usize, BTreeMap<&str, BTreeSet<usize>>> = BTreeMap::new();
-    let mut is_root = vec![true; lines.len()];
-    for (at, line) in lines.iter().enumerate() {
-        if !annotated[line.file] {
-            continue;
-        }
-        for &target in &pinned[at] {
-            requires.entry(target).or_default();
-        }
-        is_root[at] = line.via.is_empty();
-        for via in &line.via {
-            match via {
-                // A name that is not listed is the project itself.
-                Via::Package(name) if by_name.get(name.as_str()).is_some_and(|to| !to.is_empty()) => {
-                    for &requirer in by_name[name.as_str()].iter().take(MAX_VERSIONS) {
-                        let names = requires.entry(requirer).or_default();
-                        names.entry(&line.spec.name).or_default().extend(&pinned[at]);
-                    }
-                }
-                _ => is_root[at] = true,
-            }
-        }
-    }
-    // Packages that only require each other are installed as well.
-    let mut reached = vec![false; entries.len()];
-    let mut queue: Vec<usize> = Vec::new();
-    let mut pending: Vec<usize> = (0..lines.len()).rev().collect();
-    pending.sort_by_key(|&at| is_root[at]);
-    while let Some(at) = pending.pop() {
-        if !is_root[at] && pinned[at].iter().all(|&i| reached[i]) && !pinned[at].is_empty() {
-            continue;
-        }
-        is_root[at] = true;
-        queue.extend(&pinned[at]);
-        while let Some(i) = queue.pop() {
-            if !std::mem::replace(&mut reached[i], true) {
-                queue.extend(requires.get(&i).into_iter().flat_map(|names| names.values().flatten()));
-            }
-        }
-    }
-    for (requirer, names) in requires {
-        let of = |(name, to): (&str, BTreeSet<usize>)| Edge {
-            name: name.to_string(),
-            text: String::new(),
-            line: 0,
-            to: to.into_iter().filter(|i| *i != requirer).collect(),
-            extras: Vec::new(),
-            marker: None,
-            scope: Scope::Production,
-        };
-        entries[requirer].requires = Some(names.into_iter().map(of).filter(|e| !e.to.is_empty()).collect());
-    }
-    (0..lines.len()).filter(|&at| is_root[at]).map(|at| edge(&lines[at], &pinned[at])).collect()
-}
-
 #[cfg(test)]
 // A closure that gives `Result<String, Diagnostic>` is what the reader takes.
 #[allow(clippy::result_large_err)]
 mod tests {
     use super::*;
+    use crate::lock::Edge;
 
     fn alone(text: &str) -> Lock {
         read("requirements.txt", text, &mut |path| panic!("{path} is not included"))

@@ -10,11 +10,20 @@ use std::collections::BTreeMap;
 
 use toml::de::DeTable;
 
-use super::pep508;
 use super::toml_doc as doc;
+use super::{pep508, wheel};
 use crate::discover::paths;
-use crate::lock::{Edge, Entry, Kind, Lock, Scope, UNKNOWN_VERSION, When, python_index};
-use crate::model::{Diagnostic, Lines, PackageId, Place, codes, normalise_pypi};
+use crate::lock::{Edge, Entry, Kind, Lock, MadeFor, Scope, UNKNOWN_VERSION, When, python_index};
+use crate::model::{Area, Diagnostic, Extent, Lines, PackageId, Place, Support, codes, normalise_pypi};
+
+/// What is read of it.
+pub const SUPPORT: Support = Support {
+    area: Area::Lock,
+    what: "uv",
+    files: "uv.lock",
+    extent: Extent::Full,
+    note: "version 1 in all revisions: workspaces, forks, conflicts, scripts",
+};
 
 /// Reads a uv.lock.
 pub fn read(file: &str, text: &str) -> Lock {
@@ -38,6 +47,7 @@ pub fn read(file: &str, text: &str) -> Lock {
         return lock;
     }
     lock.complete = true;
+    lock.made_for = made_for(&table, &lines);
     Reader { lock: &mut lock, lines: &lines, index: BTreeMap::new(), packages: Vec::new() }.read(&table, key);
     lock
 }
@@ -113,6 +123,10 @@ impl<'b, 't> Reader<'_, 'b, 't> {
                 (Ok(fork), Some(marker)) => marker.or(fork),
                 (Err(reason), _) => self.invalid(line, reason),
             }
+        }
+        let wheels = wheel::only_wheels(files(package).filter_map(file_name));
+        if !wheels.is_empty() && source.is_none() {
+            self.lock.wheels.insert(self.lock.entries.len(), wheels);
         }
         self.lock.entries.push(Entry {
             id: PackageId::pypi(name, version.unwrap_or(UNKNOWN_VERSION)),
@@ -258,6 +272,29 @@ fn files<'a>(package: &'a DeTable) -> impl Iterator<Item = &'a DeTable<'a>> {
     sdist.chain(doc::array(package, "wheels").filter_map(|(_, wheel)| doc::as_table(wheel)))
 }
 
+fn file_name<'a>(file: &'a DeTable) -> Option<&'a str> {
+    ["url", "path", "filename"].iter().find_map(|key| doc::string(file, key)).map(wheel::file_name)
+}
+
+/// `requires-python`, and the environments that the lock is limited to.
+fn made_for(table: &DeTable, lines: &Lines) -> Option<MadeFor> {
+    let python = table.get("requires-python")?;
+    let range = doc::as_string(python.get_ref())?;
+    let mut text = format!("Python {range}");
+    let mut marker = pep508::python_marker(range);
+    let mut any: Option<pep508_rs::MarkerTree> = None;
+    for environment in doc::strings(table, "supported-markers") {
+        let tree = pep508::marker(&environment).ok()?;
+        text.push_str(&format!("; {}", pep508::shorten(&environment)));
+        match &mut any {
+            Some(any) => any.or(tree),
+            None => any = Some(tree),
+        }
+    }
+    marker = pep508::and(marker, any);
+    marker.map(|marker| MadeFor { marker, text, line: lines.of(python.span().start) })
+}
+
 fn hashes(package: &DeTable) -> Vec<String> {
     files(package).filter_map(|f| doc::string(f, "hash")).map(str::to_string).collect()
 }
@@ -266,7 +303,7 @@ fn hashes(package: &DeTable) -> Vec<String> {
 fn size(package: &DeTable) -> Option<u64> {
     let wheels = || {
         files(package).filter_map(|f| {
-            let file = ["url", "path", "filename"].iter().find_map(|key| doc::string(f, key))?;
+            let file = file_name(f)?;
             file.ends_with(".whl").then(|| (file, doc::number(f, "size")))
         })
     };

@@ -19,6 +19,8 @@ mod lower_ruff;
 mod lower_rustpython;
 #[cfg(test)]
 mod oracle;
+pub mod setup;
+mod setup_idioms;
 
 use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
 use rustpython_parser::Parse;
