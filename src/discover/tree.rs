@@ -382,7 +382,7 @@ fn line_of(bytes: &[u8], at: usize) -> u32 {
 /// Files that the lock limit applies to.
 fn is_lock_name(name: &str) -> bool {
     let by_extension = |ext: &str| Path::new(name).extension().is_some_and(|e| e == ext);
-    matches!(name, "package-lock.json" | "npm-shrinkwrap.json" | "pnpm-lock.yaml")
+    matches!(name, "package-lock.json" | "npm-shrinkwrap.json" | "pnpm-lock.yaml" | "bun.lockb")
         || by_extension("lock")
         || (by_extension("txt") && name.contains("requirements"))
         || (by_extension("toml") && name.starts_with("pylock"))

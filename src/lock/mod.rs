@@ -16,7 +16,7 @@ use pep508_rs::MarkerTree;
 
 pub use manifest::{Manifest, ManifestRequirement};
 
-use npm::{package_json, package_lock, pnpm};
+use npm::{bun, package_json, package_lock, pnpm, yarn};
 use pypi::{pep508, poetry, pyproject, requirements, uv};
 
 use crate::discover::paths;
@@ -36,7 +36,24 @@ pub fn read(kind: Kind, file: &str, text: &str, include: &mut dyn FnMut(&str) ->
         Kind::Uv => uv::read(file, text),
         Kind::PackageLock => package_lock::read(file, text),
         Kind::Pnpm => pnpm::read(file, text),
+        Kind::Yarn => yarn::read(file, text, include, &[]),
+        Kind::Bun if paths::file_name(file) == bun::BINARY => {
+            Lock { diagnostics: vec![bun::binary(file)], ..Lock::empty(kind, file) }
+        }
+        Kind::Bun => bun::read(file, text),
     }
+}
+
+/// [`read`] of a lock whose workspace members are known: Yarn 1 does not record them. `members` are their folders
+/// relative to the lock's.
+pub fn read_workspace(
+    kind: Kind,
+    file: &str,
+    text: &str,
+    include: &mut dyn FnMut(&str) -> Result<String, Diagnostic>,
+    members: &[String],
+) -> Lock {
+    if kind == Kind::Yarn { yarn::read(file, text, include, members) } else { read(kind, file, text, include) }
 }
 
 /// Whether [`read_manifest`] knows a file of this name.
@@ -66,11 +83,23 @@ pub enum Kind {
     PackageLock,
     /// pnpm-lock.yaml.
     Pnpm,
+    /// yarn.lock of Yarn 1 and of berry.
+    Yarn,
+    /// bun.lock; bun.lockb is recognised and not read.
+    Bun,
 }
 
 impl Kind {
     /// Every kind, in the order of the documentation.
-    pub const ALL: &'static [Kind] = &[Kind::Requirements, Kind::Poetry, Kind::Uv, Kind::PackageLock, Kind::Pnpm];
+    pub const ALL: &'static [Kind] = &[
+        Kind::Requirements,
+        Kind::Poetry,
+        Kind::Uv,
+        Kind::PackageLock,
+        Kind::Pnpm,
+        Kind::Yarn,
+        Kind::Bun,
+    ];
 
     /// The name in artefacts and options.
     pub fn as_str(self) -> &'static str {
@@ -80,6 +109,8 @@ impl Kind {
             Kind::Uv => "uv",
             Kind::PackageLock => "package-lock",
             Kind::Pnpm => "pnpm",
+            Kind::Yarn => "yarn",
+            Kind::Bun => "bun",
         }
     }
 
@@ -109,6 +140,8 @@ impl Kind {
             "uv.lock" => Some(Kind::Uv),
             "package-lock.json" | "npm-shrinkwrap.json" => Some(Kind::PackageLock),
             "pnpm-lock.yaml" => Some(Kind::Pnpm),
+            "yarn.lock" => Some(Kind::Yarn),
+            "bun.lock" | bun::BINARY => Some(Kind::Bun),
             name => {
                 let says = name.contains("requirements") || folder == "requirements";
                 (says && name.ends_with(".txt")).then_some(Kind::Requirements)
@@ -120,8 +153,13 @@ impl Kind {
     pub fn ecosystem(self) -> Ecosystem {
         match self {
             Kind::Requirements | Kind::Poetry | Kind::Uv => Ecosystem::Pypi,
-            Kind::PackageLock | Kind::Pnpm => Ecosystem::Npm,
+            Kind::PackageLock | Kind::Pnpm | Kind::Yarn | Kind::Bun => Ecosystem::Npm,
         }
+    }
+
+    /// Whether its package manager installs peer dependencies that nobody else asks for. Yarn does not.
+    pub fn installs_peers(self) -> bool {
+        self != Kind::Yarn
     }
 }
 
@@ -137,6 +175,8 @@ pub struct Lock {
     /// Direct dependencies by importer: folder relative to the lock's own, `.` for the lock's folder itself.
     /// Empty where the format does not record them (poetry): the manifest's requirements are the roots then.
     pub importers: BTreeMap<String, Vec<Edge>>,
+    /// Names whose requirements the lock's own overrides replace, where it records them (pnpm, bun).
+    pub overrides: BTreeSet<String>,
     /// Whether the file promises to hold every package that is needed (a hashed requirements file, a real lock).
     pub complete: bool,
     /// What could not be read.
@@ -147,7 +187,15 @@ impl Lock {
     /// A lock that holds nothing and promises nothing.
     pub fn empty(kind: Kind, file: &str) -> Self {
         let file = file.to_string();
-        Self { kind, file, entries: Vec::new(), importers: BTreeMap::new(), complete: false, diagnostics: Vec::new() }
+        Self {
+            kind,
+            file,
+            entries: Vec::new(),
+            importers: BTreeMap::new(),
+            overrides: BTreeSet::new(),
+            complete: false,
+            diagnostics: Vec::new(),
+        }
     }
 }
 
@@ -201,7 +249,7 @@ pub struct Entry {
     pub line: u32,
     /// `sha256:…` or `sha512-…`.
     pub hashes: Vec<String>,
-    /// `None` = registry; else `git`, `url`, `path`, `workspace`.
+    /// `None` = registry; else `git`, `url`, `path`, `workspace`, or `patch` (not what the registry holds).
     pub source: Option<String>,
     /// Bytes of the artefact, where the lock tells.
     pub size: Option<u64>,
@@ -297,6 +345,9 @@ mod tests {
             ("uv.lock", Some(Kind::Uv)),
             ("npm-shrinkwrap.json", Some(Kind::PackageLock)),
             ("pnpm-lock.yaml", Some(Kind::Pnpm)),
+            ("a/yarn.lock", Some(Kind::Yarn)),
+            ("bun.lock", Some(Kind::Bun)),
+            ("bun.lockb", Some(Kind::Bun)),
             ("Cargo.lock", None),
             ("", None),
         ] {

@@ -54,6 +54,7 @@ codes! {
     LOCK_UNSUPPORTED = "lock-unsupported", Warning, "a lock in a format or version that warmset does not read", "convert it with its own tool, or export hashed requirements";
     LOCK_CYCLE = "lock-cycle", Warning, "requirements files include each other in a circle", "remove one of the -r lines";
     LOCK_CONTRADICTS_MANIFEST = "lock-contradicts-manifest", Warning, "the lock does not satisfy the manifest beside it", "make the lock again";
+    LOCKS_SEVERAL = "locks-several", Note, "a folder holds locks of several package managers, of which one counts", "remove the others, or name the package manager in package.json (packageManager)";
     LOCK_INCOMPLETE = "lock-incomplete", Warning, "the lock lacks something that its own entries need", "make the lock again";
     MANIFEST_INVALID = "manifest-invalid", Error, "a manifest could not be parsed", "correct the syntax error";
     REQUIREMENT_INVALID = "requirement-invalid", Warning, "a requirement line could not be read", "write it as PEP 508 says, or as the npm range grammar says";

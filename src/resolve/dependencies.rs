@@ -15,15 +15,13 @@ use super::pins::Pins;
 /// Locks by language, the one that a deployment would follow first. A requirements file without hashes is no lock; it
 /// comes last.
 const PYTHON_LOCKS: &[&str] = &["uv.lock", "poetry.lock", "requirements.txt"];
-const NODE_LOCKS: &[&str] = &["npm-shrinkwrap.json", "package-lock.json", "pnpm-lock.yaml"];
+const NODE_LOCKS: &[&str] =
+    &["npm-shrinkwrap.json", "package-lock.json", "pnpm-lock.yaml", "yarn.lock", "bun.lock", "bun.lockb"];
 /// Locks that exist but are not read yet: named, so that nobody believes that the function has none.
 const OTHER_LOCKS: &[(&str, Language)] = &[
     ("Pipfile.lock", Language::Python),
     ("pdm.lock", Language::Python),
     ("pylock.toml", Language::Python),
-    ("yarn.lock", Language::Node),
-    ("bun.lock", Language::Node),
-    ("bun.lockb", Language::Node),
 ];
 
 /// What a function depends on.
@@ -156,16 +154,31 @@ impl<'a> Shelf<'a> {
     fn lock(&self, file: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<Arc<Lock>> {
         let kind = lock_kind(file)?;
         let made = self.locks.get(&file.to_string(), || {
+            if paths::file_name(file) == lock::npm::bun::BINARY {
+                return Some(Arc::new(unreadable(kind, file, lock::npm::bun::binary(file))));
+            }
             let text = match self.tree.text(file) {
                 Ok(text) => text,
                 Err(diagnostic) => return Some(Arc::new(unreadable(kind, file, diagnostic))),
             };
             let mut include = |path: &str| self.tree.text(path);
-            Some(Arc::new(lock::read(kind, file, &text, &mut include)))
+            let members = if kind == Kind::Yarn { self.members(paths::parent(file)) } else { Vec::new() };
+            Some(Arc::new(lock::read_workspace(kind, file, &text, &mut include, &members)))
         });
         let lock = made.as_ref().as_ref().map(Arc::clone)?;
         diagnostics.extend(lock.diagnostics.iter().cloned());
         Some(lock)
+    }
+
+    /// Folders of the members of a workspace, relative to its root's.
+    fn members(&self, root: &str) -> Vec<String> {
+        let mut quiet = Vec::new();
+        let manifest = paths::join(root, "package.json").and_then(|file| self.manifest(&file, &mut quiet));
+        let Some(manifest) = manifest.filter(|manifest| !manifest.workspaces.is_empty()) else { return Vec::new() };
+        let folders = self.tree.under(root).filter(|file| paths::file_name(file) == "package.json");
+        let folders = folders.filter_map(|file| paths::relative_to(paths::parent(file), root));
+        let member = |folder: &&str| lock::npm::workspaces::is_member(&manifest.workspaces, folder);
+        folders.filter(member).map(str::to_string).collect()
     }
 
     fn manifest(&self, file: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<Arc<Manifest>> {
@@ -356,7 +369,7 @@ impl<'a> Shelf<'a> {
         };
         let has = |name: &str| paths::join(dir, name).filter(|path| self.tree.contains(path));
         let manifest = manifests.iter().find_map(|n| has(n));
-        let lock = self.choose_lock(locks.iter().filter_map(|n| has(n)).collect());
+        let lock = self.choose_lock(locks.iter().filter_map(|n| has(n)).collect(), manifest.as_deref(), diagnostics);
         let unread = OTHER_LOCKS.iter().filter(|(_, l)| *l == language).find_map(|(n, _)| has(n));
         let found = Found { importer: ".".into(), folder: Some(dir.to_string()), ..Found::default() };
         if lock.is_some() {
@@ -370,8 +383,14 @@ impl<'a> Shelf<'a> {
         unread.map(|unread| Found { unread: Some(unread), ..found })
     }
 
-    /// A complete requirements file is what is deployed even beside another lock; an open one is not.
-    fn choose_lock(&self, mut found: Vec<String>) -> Option<String> {
+    /// A complete requirements file is what is deployed even beside another lock; an open one is not. Of the locks of
+    /// several package managers for Node, that of the one which package.json names counts, else the first of [`NODE_LOCKS`].
+    fn choose_lock(
+        &self,
+        mut found: Vec<String>,
+        manifest: Option<&str>,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Option<String> {
         if found.len() > 1
             && let Some(at) = found.iter().position(|f| lock_kind(f) == Some(Kind::Requirements))
         {
@@ -380,6 +399,17 @@ impl<'a> Shelf<'a> {
             if self.lock(&requirements, &mut quiet).is_some_and(|l| l.complete) {
                 return Some(requirements);
             }
+        }
+        let kinds: BTreeSet<Kind> = found.iter().filter_map(|f| lock_kind(f)).collect();
+        if kinds.len() > 1 && kinds.iter().all(|kind| kind.language() == Language::Node) {
+            let text = manifest.and_then(|file| self.tree.text(file).ok());
+            let named = text.and_then(|text| lock::npm::package_json::package_manager(&text));
+            let at = found.iter().position(|f| lock_kind(f).map(package_manager) == named.as_deref()).unwrap_or(0);
+            let chosen = found.remove(at);
+            let others: Vec<&str> = found.iter().map(|f| paths::file_name(f)).collect();
+            let reason = format!("{} counts, {} does not", paths::file_name(&chosen), others.join(", "));
+            diagnostics.push(Diagnostic::new(codes::LOCKS_SEVERAL, Place::file(&chosen), reason));
+            return Some(chosen);
         }
         found.into_iter().next()
     }
@@ -449,6 +479,14 @@ pub fn narrow(
 
 fn lock_kind(file: &str) -> Option<Kind> {
     Kind::of(paths::file_name(file))
+}
+
+/// What `packageManager` calls the package manager that a Node lock belongs to.
+fn package_manager(kind: Kind) -> &'static str {
+    match kind {
+        Kind::PackageLock => "npm",
+        other => other.as_str(),
+    }
 }
 
 fn unreadable(kind: Kind, file: &str, diagnostic: Diagnostic) -> Lock {

@@ -85,8 +85,6 @@ mod tests {
     fn said(version: &str, requires: Option<&[&str]>) -> (Lock, Closure, Platform) {
         let id = PackageId::pypi("a", "1");
         let lock = Lock {
-            kind: Kind::Uv,
-            file: "uv.lock".into(),
             entries: vec![Entry {
                 id: id.clone(),
                 line: 7,
@@ -96,9 +94,8 @@ mod tests {
                 requires: None,
                 when: When::default(),
             }],
-            importers: BTreeMap::new(),
             complete: true,
-            diagnostics: vec![],
+            ..Lock::empty(Kind::Uv, "uv.lock")
         };
         let requires = requires.map(|r| r.iter().map(|n| PackageId::pypi(n, "1")).collect());
         let reached = Reached { entry: 0, requires, aliases: BTreeMap::new() };

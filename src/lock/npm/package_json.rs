@@ -1,7 +1,9 @@
 //! package.json: what a Node.js project asks for.
 //!
-//! Read: dependencies, optional, peer and dev dependencies, `engines.node`, `workspaces`. A requirement keeps its text;
-//! an alias keeps `npm:real@range` ([`super::npm_range::alias`] splits it) and counts as a registry requirement.
+//! Read: dependencies, optional, peer and dev dependencies, `engines.node`, `workspaces`, `packageManager`, and what
+//! `overrides`, `resolutions` and `pnpm.overrides` replace. A requirement keeps its text; an alias keeps
+//! `npm:real@range` ([`super::npm_range::alias`] splits it) and counts as a registry requirement. One that is replaced has
+//! the source `override`: its own range no longer says which version is installed.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +11,7 @@ use serde::Deserialize;
 
 use super::npm_json::{Value, parse_object, source_of};
 use super::npm_range;
+use super::overrides;
 use crate::lock::Scope;
 use crate::lock::positions::Slices;
 use crate::lock::{Manifest, ManifestRequirement};
@@ -29,6 +32,19 @@ struct File<'a> {
     peer_dependencies_meta: Value<'a>,
     engines: Value<'a>,
     workspaces: Value<'a>,
+    overrides: Value<'a>,
+    resolutions: Value<'a>,
+    pnpm: Value<'a>,
+    package_manager: Value<'a>,
+    dev_engines: Value<'a>,
+}
+
+/// The package manager that a package.json names (`packageManager`, `devEngines.packageManager`): `npm`, `pnpm` …
+pub fn package_manager(text: &str) -> Option<String> {
+    let parsed: File<'_> = parse_object(text.strip_prefix('\u{feff}').unwrap_or(text)).ok()?;
+    let engine = parsed.dev_engines.get("packageManager").and_then(|m| m.get("name")).and_then(Value::text);
+    let named = parsed.package_manager.text().or(engine)?;
+    Some(named.split('@').next().unwrap_or(named).to_string())
 }
 
 /// Reads a package.json. Whatever the text is, the result is a manifest: what could not be read is in its diagnostics.
@@ -81,6 +97,10 @@ pub fn read(file: &str, text: &str) -> Manifest {
             let scope = if scope == Scope::Peer && optional_peer(name) { Scope::OptionalPeer } else { scope.clone() };
             add(&mut manifest, lines.of(name), name, value, scope);
         }
+    }
+    let replaced = overrides::everywhere(&overrides::of(&parsed.overrides, &parsed.resolutions, &parsed.pnpm));
+    for requirement in manifest.requires.iter_mut().filter(|r| r.source.is_none() && replaced.contains(&r.name)) {
+        requirement.source = Some("override".to_string());
     }
     manifest
 }

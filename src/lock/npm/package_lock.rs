@@ -13,11 +13,11 @@
 //! edge counts as optional where its target is marked so.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Deserialize;
 
-use super::npm_json::{Pairs, Value, parse_object, source_of};
+use super::npm_json::{Pairs, Value, as_version, parse_object, source_of};
 use super::npm_range;
 use crate::lock::positions::Slices;
 use crate::lock::{Edge, Entry, Kind, Lock, Scope, When};
@@ -75,14 +75,7 @@ struct Old<'a> {
 /// read is in its diagnostics.
 pub fn read(file: &str, text: &str) -> Lock {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut lock = Lock {
-        kind: Kind::PackageLock,
-        file: file.to_string(),
-        entries: Vec::new(),
-        importers: BTreeMap::new(),
-        complete: true,
-        diagnostics: Vec::new(),
-    };
+    let mut lock = Lock { complete: true, ..Lock::empty(Kind::PackageLock, file) };
     let parsed: File<'_> = match parse_object(text) {
         Ok(parsed) => parsed,
         Err((line, error)) => {
@@ -163,11 +156,6 @@ fn is_project_folder(path: &str) -> bool {
     !path.split('/').any(|part| part == "node_modules")
 }
 
-/// Versions hold no white space in an id.
-fn as_version(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join("%20")
-}
-
 fn hashes(integrity: &Value<'_>) -> Vec<String> {
     integrity.text().unwrap_or_default().split_whitespace().map(str::to_string).collect()
 }
@@ -178,6 +166,8 @@ fn read_packages(lock: &mut Lock, lines: &Slices<'_>, packages: Vec<(Cow<'_, str
     let workspaces = packages.iter().any(|(path, node)| path.is_empty() && node.workspaces != Value::Null);
     let mut links: Vec<(&Cow<'_, str>, &str)> = Vec::new();
     let mut link_names: HashMap<&str, &str> = HashMap::new();
+    // Names whose link says nowhere to: a folder that only such a link could lead to is not installed.
+    let mut lost: HashSet<&str> = HashSet::new();
     for (path, node) in &packages {
         if node.link.is_true() {
             let target = node.resolved.text().unwrap_or_default();
@@ -185,6 +175,9 @@ fn read_packages(lock: &mut Lock, lines: &Slices<'_>, packages: Vec<(Cow<'_, str
             links.push((path, target));
             if let Some(name) = name_in_path(path) {
                 link_names.entry(target).or_insert(name);
+                if target.is_empty() {
+                    lost.insert(name);
+                }
             }
         }
     }
@@ -196,6 +189,9 @@ fn read_packages(lock: &mut Lock, lines: &Slices<'_>, packages: Vec<(Cow<'_, str
         let folder = is_project_folder(path);
         let name = node.name.text().or_else(|| name_in_path(path)).or_else(|| link_names.get(path.as_ref()).copied());
         let name = name.unwrap_or_else(|| path.rsplit('/').next().unwrap_or(path));
+        if folder && lost.contains(name) && !link_names.contains_key(path.as_ref()) {
+            continue;
+        }
         let version = match node.version.text() {
             Some(version) => as_version(version),
             None if folder => as_version(&format!("link:{path}")),

@@ -395,14 +395,8 @@ impl Reader<'_> {
         }
 
         let (entries, pinned) = self.entries(file);
-        let mut lock = Lock {
-            kind: Kind::Requirements,
-            file: file.to_string(),
-            entries,
-            importers: BTreeMap::new(),
-            complete,
-            diagnostics: self.diagnostics,
-        };
+        let mut lock =
+            Lock { entries, complete, diagnostics: self.diagnostics, ..Lock::empty(Kind::Requirements, file) };
         let roots = roots(&mut lock.entries, &self.lines, &pinned, &annotated);
         lock.importers.insert(".".into(), roots);
         lock
