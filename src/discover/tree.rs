@@ -390,7 +390,8 @@ fn is_lock_name(name: &str) -> bool {
 
 fn is_wanted(entry: &ignore::DirEntry) -> bool {
     let name = entry.file_name().to_string_lossy();
-    if name.starts_with('.') && !VERSION_FILES.contains(&name.as_ref()) {
+    // Yarn's settings hold the ranges that `catalog:` in a yarn.lock stands for.
+    if name.starts_with('.') && !VERSION_FILES.contains(&name.as_ref()) && name != ".yarnrc.yml" {
         return false;
     }
     let is_dir = entry.file_type().is_some_and(|t| t.is_dir());

@@ -666,4 +666,38 @@ source = { registry = "https://r" }
         let partial = requirements::read("r.txt", "b==3.0\n", &mut |_| unreachable!());
         assert_eq!(contradictions(&partial, &manifest, &pep508::satisfies).len(), 1);
     }
+
+    #[test]
+    fn a_requirement_that_the_lock_was_made_for_or_overrides_contradicts_nothing() {
+        use crate::lock::package_json;
+        let any = When::default;
+        let mut lock = npm(
+            &[("a@2.0.0", any()), ("b@2.0.0", any()), ("c@2.0.0", any()), ("a@1.0.0", any())],
+            &[
+                (".", "a@2.0.0", Scope::Production),
+                (".", "b@2.0.0", Scope::Production),
+                (".", "c@2.0.0", Scope::Production),
+            ],
+        );
+        let manifest = |file: &str, text: &str| package_json::read(file, text);
+        let satisfies = |range: &str, version: &str| satisfies(Ecosystem::Npm, range, version);
+        let asks = r#"{"dependencies": {"a": "^1", "b": "^1", "c": "^1"}}"#;
+        let said = |lock: &Lock, manifest: &Manifest| contradictions(lock, manifest, &satisfies).len();
+        assert_eq!(said(&lock, &manifest("package.json", asks)), 3);
+        lock.overrides.insert("a".into());
+        assert_eq!(said(&lock, &manifest("package.json", asks)), 2);
+        for edge in lock.importers.get_mut(".").unwrap().iter_mut().filter(|e| e.name == "b") {
+            edge.text = "npm:^1".into();
+        }
+        assert_eq!(said(&lock, &manifest("package.json", asks)), 1);
+        let replaced = r#"{"dependencies": {"c": "^1"}, "resolutions": {"c": "2.0.0"}}"#;
+        assert_eq!(said(&lock, &manifest("package.json", replaced)), 0);
+        // A member is compared with what the lock says of it, not of the root.
+        let mut edge = lock.importers["."][0].clone();
+        edge.to = vec![3];
+        lock.overrides.clear();
+        lock.importers.insert("m".into(), vec![edge]);
+        assert_eq!(said(&lock, &manifest("m/package.json", r#"{"dependencies": {"a": "^1"}}"#)), 0);
+        assert_eq!(said(&lock, &manifest("m/package.json", r#"{"dependencies": {"a": "^2"}}"#)), 1);
+    }
 }

@@ -91,15 +91,8 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of the documentation.
-    pub const ALL: &'static [Kind] = &[
-        Kind::Requirements,
-        Kind::Poetry,
-        Kind::Uv,
-        Kind::PackageLock,
-        Kind::Pnpm,
-        Kind::Yarn,
-        Kind::Bun,
-    ];
+    pub const ALL: &'static [Kind] =
+        &[Kind::Requirements, Kind::Poetry, Kind::Uv, Kind::PackageLock, Kind::Pnpm, Kind::Yarn, Kind::Bun];
 
     /// The name in artefacts and options.
     pub fn as_str(self) -> &'static str {
@@ -362,5 +355,37 @@ mod tests {
             let lock = read(*kind, "x", "\0\u{1}{[<", &mut |_| unreachable!());
             assert!(lock.entries.is_empty() && !lock.diagnostics.is_empty(), "{}", kind.as_str());
         }
+    }
+
+    #[test]
+    #[allow(clippy::result_large_err)]
+    fn deep_nesting_is_said_and_survived() {
+        let deep = 100_000;
+        let files = [
+            "[".repeat(deep),
+            "{\"packages\":{\"a\":".to_string() + &"[".repeat(deep) + &"]".repeat(deep) + "}}",
+            "{\"a\":".repeat(deep) + "1" + &"}".repeat(deep),
+            "{\"lockfileVersion\":3,\"packages\":".to_string() + &"{\"a\":".repeat(deep),
+            "__metadata: {}\na: ".to_string() + &"{a: ".repeat(deep) + &"}".repeat(deep),
+            "lockfileVersion: '9.0'\npackages: ".to_string() + &"[".repeat(deep) + &"]".repeat(deep),
+            "__metadata: {}\na:\n  dependencies:\n    ".to_string() + &"- ".repeat(deep),
+            "version = 1\na = ".to_string() + &"[".repeat(deep) + &"]".repeat(deep),
+            "version = 1\na = ".to_string() + &"{a = ".repeat(deep) + &"}".repeat(deep),
+        ];
+        for text in &files {
+            for kind in Kind::ALL.iter().filter(|kind| **kind != Kind::Requirements) {
+                let lock = read(*kind, "x", text, &mut |path| {
+                    Err(Diagnostic::new(codes::INCLUDE_MISSING, Place::file(path), "absent"))
+                });
+                assert!(lock.entries.is_empty() && !lock.diagnostics.is_empty(), "{} {text:.40}", kind.as_str());
+                assert!(lock.diagnostics.iter().all(|d| d.reason.len() < 1_000), "{} {text:.40}", kind.as_str());
+            }
+            // What a manifest's reader does not look at may be anything; that it comes back is what counts.
+            for file in ["package.json", "pyproject.toml"] {
+                read_manifest(file, text);
+            }
+        }
+        let asked = "{\"dependencies\":{\"a\":".to_string() + &"[".repeat(deep) + &"]".repeat(deep) + "}}";
+        assert!(read_manifest("package.json", &asked).unwrap().is_broken());
     }
 }

@@ -18,11 +18,8 @@ const PYTHON_LOCKS: &[&str] = &["uv.lock", "poetry.lock", "requirements.txt"];
 const NODE_LOCKS: &[&str] =
     &["npm-shrinkwrap.json", "package-lock.json", "pnpm-lock.yaml", "yarn.lock", "bun.lock", "bun.lockb"];
 /// Locks that exist but are not read yet: named, so that nobody believes that the function has none.
-const OTHER_LOCKS: &[(&str, Language)] = &[
-    ("Pipfile.lock", Language::Python),
-    ("pdm.lock", Language::Python),
-    ("pylock.toml", Language::Python),
-];
+const OTHER_LOCKS: &[(&str, Language)] =
+    &[("Pipfile.lock", Language::Python), ("pdm.lock", Language::Python), ("pylock.toml", Language::Python)];
 
 /// What a function depends on.
 #[derive(Debug, Clone)]
@@ -280,6 +277,13 @@ impl<'a> Shelf<'a> {
                         .for_function(&site.id)
                     }));
                     if lock_is_broken(lock) {
+                        out.state = State::Unresolved;
+                    }
+                    if lock.importers.is_empty() && manifest.is_none() && !lock.entries.is_empty() {
+                        let reason = "neither the lock nor a manifest beside it says what the function asks for";
+                        let place = Place::file(&lock.file);
+                        out.diagnostics
+                            .push(Diagnostic::new(codes::LOCK_INCOMPLETE, place, reason).for_function(&site.id));
                         out.state = State::Unresolved;
                     }
                 } else {

@@ -85,7 +85,8 @@ pub fn read(file: &str, text: &str) -> Lock {
             lock.diagnostics.push(Diagnostic::new(codes::LOCK_UNSUPPORTED, Place::file(file), reason));
             return lock;
         }
-        Value::Null if parsed.packages.0.is_empty() => {}
+        // Bun takes an empty object for a lock of nothing.
+        Value::Null if plain.split_whitespace().collect::<String>() == "{}" => {}
         _ => {
             let reason = "lockfileVersion is no number";
             lock.diagnostics.push(Diagnostic::new(codes::LOCK_INVALID, Place::file(file), reason));
@@ -99,8 +100,12 @@ pub fn read(file: &str, text: &str) -> Lock {
     for (folder, workspace) in &parsed.workspaces.0 {
         reader.folders.insert(folder, workspace);
     }
-    let owners: Vec<(&str, &Value<'_>)> =
-        parsed.packages.0.iter().filter_map(|(path, tuple)| Some((path.as_ref(), reader.entry(path, tuple)?))).collect();
+    let owners: Vec<(&str, &Value<'_>)> = parsed
+        .packages
+        .0
+        .iter()
+        .filter_map(|(path, tuple)| Some((path.as_ref(), reader.entry(path, tuple)?)))
+        .collect();
     reader.edges(&owners, &parsed.workspaces);
     reader.lock
 }
@@ -147,7 +152,7 @@ impl<'t> Reader<'t> {
             _ if folder.is_some() => Some("workspace"),
             // The project itself, where a member asks for it.
             "root:" => Some("workspace"),
-            _ => source_of(resolution).or_else(|| unlike_a_version(resolution)),
+            _ => source_of(resolution).or_else(|| elsewhere(resolution)),
         };
         let list = |key: &str| info.get(key).map(Value::texts).unwrap_or_default();
         self.paths.insert(path, self.lock.entries.len());
@@ -161,9 +166,9 @@ impl<'t> Reader<'t> {
     }
 
     fn edges(&mut self, owners: &[(&str, &Value<'_>)], workspaces: &Pairs<'_, Value<'_>>) {
-        let mut starts: Vec<usize> = Vec::new();
+        let mut ends: Vec<usize> = Vec::new();
         for (at, (path, info)) in owners.iter().enumerate() {
-            let edges = self.of(path, info, false, &mut starts);
+            let edges = self.of(path, info, false, &mut ends);
             let linked = self.lock.entries[at].source.as_deref() == Some("path") && edges.is_empty();
             self.lock.entries[at].requires = (!linked).then_some(edges);
         }
@@ -171,13 +176,13 @@ impl<'t> Reader<'t> {
             // What is placed inside a member stands under its name.
             let path = if folder.is_empty() { "" } else { workspace.get("name").and_then(Value::text).unwrap_or("") };
             let importer = if folder.is_empty() { "." } else { folder.as_ref() };
-            let edges = self.of(path, workspace, true, &mut starts);
+            let edges = self.of(path, workspace, true, &mut ends);
             self.lock.importers.insert(importer.to_string(), edges);
         }
         self.lock.importers.entry(".".to_string()).or_default();
     }
 
-    fn of(&self, path: &str, info: &Value<'_>, importer: bool, starts: &mut Vec<usize>) -> Vec<Edge> {
+    fn of(&self, path: &str, info: &Value<'_>, importer: bool, ends: &mut Vec<usize>) -> Vec<Edge> {
         let optional_peers: HashSet<String> =
             info.get("optionalPeers").map(Value::texts).unwrap_or_default().into_iter().collect();
         let mut edges: BTreeMap<&str, (Scope, &str, u32)> = BTreeMap::new();
@@ -196,12 +201,12 @@ impl<'t> Reader<'t> {
                 edges.insert(name, (scope, text.text().unwrap_or_default(), self.lines.of(name)));
             }
         }
-        package_starts(path, starts);
+        package_ends(path, ends);
         let edge = |(name, (scope, text, line)): (&str, (Scope, &str, u32))| Edge {
             name: name.to_string(),
             text: text.to_string(),
             line,
-            to: self.find(path, name, starts).into_iter().collect(),
+            to: self.find(path, name, ends).into_iter().collect(),
             extras: Vec::new(),
             marker: None,
             scope,
@@ -226,7 +231,7 @@ impl<'t> Reader<'t> {
 }
 
 /// Where the packages of a path end: `a/@s/b/c` has three.
-fn package_starts(path: &str, ends: &mut Vec<usize>) {
+fn package_ends(path: &str, ends: &mut Vec<usize>) {
     ends.clear();
     if path.is_empty() {
         return;
@@ -242,9 +247,11 @@ fn package_starts(path: &str, ends: &mut Vec<usize>) {
     }
 }
 
-/// A resolution that is neither an address nor a version is a local tarball.
-fn unlike_a_version(resolution: &str) -> Option<&'static str> {
-    (!resolution.starts_with(|c: char| c.is_ascii_digit())).then_some("path")
+/// What the registry resolved is a version. An address is one that somebody wrote, in a registry too; anything else is
+/// a tarball's path.
+fn elsewhere(resolution: &str) -> Option<&'static str> {
+    let version = resolution.starts_with(|c: char| c.is_ascii_digit()) && !resolution.contains('/');
+    (!version).then(|| if resolution.contains("://") { "url" } else { "path" })
 }
 
 /// The same text as plain JSON: comments and trailing commas become blanks, so that every place stays where it is.
@@ -290,4 +297,205 @@ fn plain_json(text: &str) -> Cow<'_, str> {
         at += 1;
     }
     if out.is_empty() { Cow::Borrowed(text) } else { String::from_utf8(out).map_or(Cow::Borrowed(text), Cow::Owned) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lock::closure::closure;
+    use crate::model::Platform;
+
+    /// Shortened from what Bun 1.4.5 wrote.
+    const LOCK: &str = r#"{
+  "lockfileVersion": 2,
+  "configVersion": 1,
+  "workspaces": {
+    "": {
+      "name": "root",
+      "dependencies": {
+        "accepts": "^1.3.0",
+        "cjs": "npm:string-width@^4.2.0",
+        "isnum": "https://registry.example/is-number/-/is-number-7.0.0.tgz",
+        "left-pad": "1.3.0",
+        "linked": "link:./linked",
+        "local": "file:./local",
+        "m": "workspace:*",
+        "tar": "./x.tgz",
+      },
+      "devDependencies": {
+        "rimraf": "^3.0.2", // not in production
+      },
+    },
+    "packages/m": {
+      "name": "m",
+      "version": "1.1.0",
+      "dependencies": {
+        "debug": "catalog:old",
+        "drop": "github:o/drop",
+        "sharp": "0.33.4",
+      },
+      "devDependencies": {
+        "mkdirp": "^1.0.4",
+      },
+      "peerDependencies": {
+        "react-is": "*",
+        "vue": "*",
+      },
+      "optionalPeers": [
+        "vue",
+      ],
+    },
+  },
+  "patchedDependencies": {
+    "left-pad@1.3.0": "patches/lp.patch",
+  },
+  "overrides": {
+    "accepts": "1.3.7",
+  },
+  /* ranges for catalog: */
+  "catalogs": { "old": { "debug": "^2.6.0", }, },
+  "packages": {
+    "@img/sharp-linux-x64": ["@img/sharp-linux-x64@0.33.4", "", { "os": "linux", "cpu": "x64", "libc": "glibc" }, "sha512-ccc=="],
+
+    "@img/sharp-linuxmusl-arm64": ["@img/sharp-linuxmusl-arm64@0.33.4", "", { "os": "linux", "cpu": "arm64", "libc": "musl" }, "sha512-mmm=="],
+
+    "@img/sharp-wasm32": ["@img/sharp-wasm32@0.33.4", "", { "cpu": "none" }, "sha512-www=="],
+
+    "accepts": ["accepts@1.3.7", "", {}, "sha512-aaa=="],
+
+    "cjs": ["string-width@4.2.3", "", { "dependencies": { "strip-ansi": "^6.0.1" } }, "sha512-sss=="],
+
+    "debug": ["debug@4.4.3", "", { "dependencies": { "ms": "^2.1.3" } }, "sha512-ddd=="],
+
+    "drop": ["drop@github:o/drop#538b112", {}, "o-drop-538b112"],
+
+    "isnum": ["is-number@https://registry.example/is-number/-/is-number-7.0.0.tgz", {}, "sha512-iii=="],
+
+    "left-pad": ["left-pad@1.3.0", "", {}, "sha512-lll=="],
+
+    "linked": ["linked@link:./linked", {}],
+
+    "local": ["local@file:local", { "dependencies": { "ms": "^1" } }],
+
+    "m": ["m@workspace:packages/m"],
+
+    "mkdirp": ["mkdirp@1.0.4", "", {}, "sha512-kkk=="],
+
+    "ms": ["ms@2.1.3", "", {}, "sha512-222=="],
+
+    "react-is": ["react-is@19.3.1", "", {}, "sha512-rrr=="],
+
+    "rimraf": ["rimraf@3.0.2", "", {}, "sha512-fff=="],
+
+    "sharp": ["sharp@0.33.4", "", { "optionalDependencies": { "@img/sharp-linux-x64": "0.33.4", "@img/sharp-linuxmusl-arm64": "0.33.4", "@img/sharp-wasm32": "0.33.4" } }, "sha512-hhh=="],
+
+    "strip-ansi": ["strip-ansi@6.0.1", "", {}, "sha512-ttt=="],
+
+    "tar": ["tar@./x.tgz", {}, "sha512-xxx=="],
+
+    "local/ms": ["ms@1.0.0", "", {}, "sha512-111=="],
+
+    "m/debug": ["debug@2.6.9", "", { "dependencies": { "ms": "2.0.0" } }, "sha512-eee=="],
+
+    "m/debug/ms": ["ms@2.0.0", "", {}, "sha512-000=="],
+  }
+}
+"#;
+
+    fn production(lock: &Lock, importer: &str, platform: &str) -> Vec<String> {
+        let platform: Platform = platform.parse().unwrap();
+        let walked = closure(lock, &lock.importers[importer], &[], &platform);
+        assert!(walked.missing.is_empty(), "{:?}", walked.missing);
+        let source = |entry: usize| lock.entries[entry].source.as_deref().map_or(String::new(), |s| format!(" {s}"));
+        walked.packages.iter().map(|(id, reached)| format!("{}{}", id.spec(), source(reached.entry))).collect()
+    }
+
+    #[test]
+    fn tuples_of_every_source_are_read() {
+        let lock = read("bun.lock", LOCK);
+        assert!(lock.diagnostics.is_empty(), "{:?}", lock.diagnostics);
+        assert_eq!(
+            production(&lock, ".", "node20-linux-x86_64-glibc"),
+            [
+                "@img/sharp-linux-x64@0.33.4",
+                "accepts@1.3.7",
+                "debug@2.6.9",
+                "drop@github:o/drop#538b112 git",
+                "is-number@https://registry.example/is-number/-/is-number-7.0.0.tgz url",
+                "left-pad@1.3.0 patch",
+                "linked@link:./linked path",
+                "local@file:local path",
+                "ms@1.0.0",
+                "ms@2.0.0",
+                "react-is@19.3.1",
+                "sharp@0.33.4",
+                "string-width@4.2.3",
+                "strip-ansi@6.0.1",
+                "tar@./x.tgz path",
+            ]
+        );
+        let entry = |spec: &str| lock.entries.iter().find(|e| e.id.spec() == spec).unwrap();
+        assert_eq!((entry("m@1.1.0").source.as_deref(), entry("accepts@1.3.7").line), (Some("workspace"), 56));
+        assert_eq!(entry("drop@github:o/drop#538b112").hashes, Vec::<String>::new());
+        assert_eq!(entry("tar@./x.tgz").hashes, ["sha512-xxx=="]);
+        assert_eq!(lock.overrides.iter().collect::<Vec<_>>(), ["accepts"]);
+        assert_eq!(lock.importers["packages/m"][0].line, 25);
+    }
+
+    #[test]
+    fn platforms_differ() {
+        let lock = read("bun.lock", LOCK);
+        let native = |platform: &str| -> Vec<String> {
+            let all = production(&lock, "packages/m", platform);
+            all.into_iter().filter(|name| name.starts_with("@img")).collect()
+        };
+        assert_eq!(native("node20-linux-x86_64-glibc"), ["@img/sharp-linux-x64@0.33.4"]);
+        assert_eq!(native("node20-linux-aarch64-musl"), ["@img/sharp-linuxmusl-arm64@0.33.4"]);
+        assert!(native("node20-linux-x86_64-musl").is_empty() && native("node20-linux-aarch64-glibc").is_empty());
+    }
+
+    #[test]
+    fn comments_and_commas_become_blanks() {
+        for (text, plain) in [
+            ("{\"a\": [1, 2, ], }", "{\"a\": [1, 2  ]  }"),
+            ("{} // x, ]\n,", "{}        \n,"),
+            ("[1, /* , */ ]", "[1          ]"),
+            ("[\"a\\\", // ]\"]", "[\"a\\\", // ]\"]"),
+            ("/* é", "     "),
+            ("\"a\\", "\"a\\"),
+            ("/", "/"),
+        ] {
+            assert_eq!(plain_json(text), plain, "{text}");
+        }
+    }
+
+    #[test]
+    fn paths_end_where_packages_do() {
+        let mut ends = Vec::new();
+        for (path, expected) in
+            [("", &[][..]), ("a", &[1]), ("@s/b", &[4]), ("a/@s/b/c", &[1, 6, 8]), ("@s", &[]), ("@s/b/@t/c", &[4, 9])]
+        {
+            package_ends(path, &mut ends);
+            assert_eq!(ends, expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said() {
+        for (text, code) in [
+            ("", "lock-invalid"),
+            ("[]", "lock-invalid"),
+            ("{\"lockfileVersion\": \"x\"}", "lock-invalid"),
+            ("{\"a\": 1}", "lock-invalid"),
+            ("{\"lockfileVersion\": 3}", "lock-unsupported"),
+            ("{\"packages\": {\"a\": [\"a@1.0.0\"]}}", "lock-invalid"),
+            ("{\"lockfileVersion\": 1, \"packages\": {\"a\": 1}}", "lock-invalid"),
+            ("{\"lockfileVersion\": 1, \"packages\": {\"a\": [\"a\"]}}", "lock-invalid"),
+        ] {
+            let lock = read("bun.lock", text);
+            assert_eq!(lock.diagnostics.first().map(|d| d.code.as_str()), Some(code), "{text}");
+            assert!(lock.entries.is_empty());
+        }
+        assert!(read("bun.lock", "{}").diagnostics.is_empty());
+    }
 }

@@ -242,4 +242,25 @@ mod tests {
         assert!(manifest.diagnostics.is_empty() && manifest.requires.is_empty() && manifest.runtime.is_none());
         assert_eq!(manifest.workspaces, ["a"]);
     }
+
+    #[test]
+    fn requirements_that_are_replaced_say_so() {
+        let manifest = read(
+            "package.json",
+            r#"{"dependencies": {"a": "^1", "b": "1.0.0", "c": "^1", "d": "^1", "e": "git+https://host.example/e.git"},
+                "overrides": {"a": "2.0.0", "x": {"c": "1"}}, "resolutions": {"**/b": "2.0.0", "y/d": "1", "e": "1"},
+                "packageManager": "yarn@4.1.0+sha224.00"}"#,
+        );
+        let sources: Vec<_> = manifest.requires.iter().map(|r| (r.name.as_str(), r.source.as_deref())).collect();
+        let replaced = Some("override");
+        assert_eq!(sources, [("a", replaced), ("b", replaced), ("c", None), ("d", None), ("e", Some("git"))]);
+    }
+
+    #[test]
+    fn the_package_manager_is_named_in_two_ways() {
+        let engines = r#"{"devEngines": {"packageManager": {"name": "bun", "version": "1"}}}"#;
+        assert_eq!(package_manager(r#"{"packageManager": "pnpm@9.1.0"}"#).as_deref(), Some("pnpm"));
+        assert_eq!(package_manager(engines).as_deref(), Some("bun"));
+        assert_eq!(package_manager("{}"), None);
+    }
 }

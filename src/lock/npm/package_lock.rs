@@ -530,4 +530,34 @@ mod tests {
         assert_eq!(placed.resolve("../l", "y", &mut key), Some(2));
         assert_eq!(placed.resolve("", "y", &mut key), None);
     }
+
+    #[test]
+    fn a_folder_that_only_a_broken_link_leads_to_is_not_installed() {
+        let lock = read(
+            "package-lock.json",
+            r#"{"lockfileVersion": 3, "packages": {"": {}, "fns/a": {"version": "1.0.0"}, "fns/b": {"version": "1.0.0"},
+               "node_modules/a": {"resolved": "", "link": true}, "node_modules/b": {"resolved": "fns/b", "link": true}}}"#,
+        );
+        assert_eq!(lock.entries.iter().map(|e| e.id.spec()).collect::<Vec<_>>(), ["b@1.0.0"]);
+        assert_eq!(lock.diagnostics[0].code, "lock-incomplete");
+        assert!(lock.importers.contains_key("fns/a"));
+    }
+
+    #[test]
+    fn platforms_differ() {
+        let lock = read(
+            "package-lock.json",
+            r#"{"lockfileVersion": 3, "packages": {"": {"optionalDependencies": {"x": "1", "y": "1"}},
+               "node_modules/x": {"version": "1.0.0", "os": ["linux"], "cpu": ["x64"], "libc": ["glibc"]},
+               "node_modules/y": {"version": "1.0.0", "os": ["!win32"], "cpu": ["arm64"], "libc": ["musl"]}}}"#,
+        );
+        let on = |platform: &str| -> Vec<String> {
+            let platform = platform.parse().unwrap();
+            let walked = crate::lock::closure::closure(&lock, &lock.importers["."], &[], &platform);
+            walked.packages.keys().map(PackageId::spec).collect()
+        };
+        assert_eq!(on("node20-linux-x86_64-glibc"), ["x@1.0.0"]);
+        assert_eq!(on("node20-linux-aarch64-musl"), ["y@1.0.0"]);
+        assert!(on("node20-linux-x86_64-musl").is_empty() && on("node20-linux-aarch64-glibc").is_empty());
+    }
 }

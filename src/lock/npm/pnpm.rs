@@ -116,7 +116,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Direct<'a> {
 pub fn read(file: &str, text: &str) -> Lock {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut lock = Lock { complete: true, ..Lock::empty(Kind::Pnpm, file) };
-    let documents: Vec<Option<File<'_>>> = match serde_saphyr::from_multiple_with_options(text, npm_yaml::options(text)) {
+    let documents: Vec<Option<File<'_>>> = match serde_saphyr::from_multiple_with_options(text, npm_yaml::options(text))
+    {
         Ok(documents) => documents,
         Err(error) => {
             let (line, reason) = npm_yaml::reason(&error);
@@ -598,5 +599,24 @@ snapshots:
             assert!(lock.entries.is_empty());
         }
         assert!(read("pnpm-lock.yaml", "").diagnostics.is_empty());
+    }
+
+    #[test]
+    fn platforms_differ() {
+        let lock = read("pnpm-lock.yaml", V9);
+        let on = |platform: &str| -> bool {
+            let platform = platform.parse().unwrap();
+            let walked = crate::lock::closure::closure(&lock, &lock.importers["packages/w"], &[], &platform);
+            walked.packages.contains_key(&PackageId::npm("native", "1.0.0"))
+        };
+        assert!(on("node20-linux-x86_64-glibc"));
+        assert!(!on("node20-linux-x86_64-musl") && !on("node20-linux-aarch64-glibc"));
+    }
+
+    #[test]
+    fn what_is_overridden_is_kept_by_name() {
+        let text = "lockfileVersion: '9.0'\noverrides:\n  a: 1.3.7\n  '@s/b@^1': 1.0.0\n  c>d: 1.0.0\n";
+        let lock = read("pnpm-lock.yaml", text);
+        assert_eq!(lock.overrides.iter().collect::<Vec<_>>(), ["@s/b", "a"]);
     }
 }
