@@ -1,4 +1,4 @@
-//! Locks of npm and pnpm against what other readers, npm and pnpm say they hold. The cases lie beside the project
+//! Locks of npm, pnpm, Yarn and Bun against what other readers, npm and pnpm say they hold. The cases lie beside the project
 //! (`../shared/cases`, or the folder in `WARMSET_CASES`); without them the test says so and passes.
 
 mod common;
@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use warmset::lock::closure::closure;
-use warmset::lock::npm::{package_lock, pnpm};
-use warmset::lock::{Lock, When};
-use warmset::model::{Language, PackageId, Platform};
+use warmset::lock::{self, Kind, Lock, When};
+use warmset::model::{Diagnostic, Language, PackageId, Place, Platform, codes};
 
 fn cases() -> Option<PathBuf> {
     common::cases().filter(|folder| folder.join("locks.jsonl").is_file())
@@ -21,20 +20,32 @@ fn lines(folder: &Path, file: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+/// What `warmset inspect` reads: the file, and the manifest beside it where the format needs one.
 fn read(path: &Path) -> Lock {
     let text = std::fs::read_to_string(path).unwrap();
     let file = path.file_name().unwrap().to_str().unwrap();
-    if file.ends_with(".json") { package_lock::read(file, &text) } else { pnpm::read(file, &text) }
+    let absent = |file: &str| Diagnostic::new(codes::INCLUDE_MISSING, Place::file(file), "absent");
+    let mut include = |file: &str| std::fs::read_to_string(path.with_file_name(file)).map_err(|_| absent(file));
+    lock::read(Kind::of(file).unwrap(), file, &text, &mut include)
 }
 
 fn set(value: &Value) -> BTreeSet<String> {
     value.as_array().unwrap().iter().map(|v| v.as_str().unwrap().to_string()).collect()
 }
 
-/// What the lock holds besides the project's own folders.
 fn held(lock: &Lock) -> BTreeSet<String> {
-    let foreign = lock.entries.iter().filter(|entry| entry.source.as_deref() != Some("workspace"));
-    foreign.map(|entry| entry.id.spec()).collect()
+    lock.entries.iter().map(|entry| entry.id.spec()).collect()
+}
+
+/// What no importer needs in production.
+fn development(lock: &Lock) -> BTreeSet<String> {
+    let mut out = held(lock);
+    for roots in lock.importers.values() {
+        for id in closure(lock, roots, &[], &Platform::linux(Language::Node, "20")).packages.keys() {
+            out.remove(&id.spec());
+        }
+    }
+    out
 }
 
 /// Everything that production can load, under the names that requirers use too: pnpm prints `string-width-cjs@4.2.3`
@@ -52,7 +63,7 @@ fn locks_hold_what_two_other_readers_agree_on() {
     let Some(folder) = cases() else { return };
     let (mut exact, mut agreed, mut wrong) = (0, 0, Vec::new());
     for case in lines(&folder, "locks.jsonl") {
-        if !matches!(case["kind"].as_str(), Some("npm" | "pnpm")) {
+        if !matches!(case["kind"].as_str(), Some("npm" | "pnpm" | "yarn" | "bun")) {
             continue;
         }
         let name = case["case"].as_str().unwrap();
@@ -84,6 +95,10 @@ fn locks_hold_what_two_other_readers_agree_on() {
                 println!("{name}: edges more {:?} less {:?}", ours.difference(&expected), expected.difference(&ours));
             }
         }
+        if case["expect"]["dev"].is_array() && development(&lock) != set(&case["expect"]["dev"]) {
+            right = false;
+            println!("{name}: for development {:?}", development(&lock));
+        }
         if right {
             exact += 1;
         } else {
@@ -91,6 +106,7 @@ fn locks_hold_what_two_other_readers_agree_on() {
         }
     }
     println!("{exact} of {agreed} exact");
+    assert!(agreed >= 54, "only {agreed} cases");
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 

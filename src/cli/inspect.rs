@@ -150,7 +150,9 @@ fn inspect(path: &Path, forced: Option<&str>, platform: Option<&Platform>) -> Re
     };
     if let Some(kind) = kind {
         out.kind = kind.as_str().into();
-        if let Some(text) = text_of(&mut out) {
+        if name == lock::npm::bun::BINARY {
+            out.diagnostics.push(lock::npm::bun::binary(&shown));
+        } else if let Some(text) = text_of(&mut out) {
             let folder = path.parent().unwrap_or(Path::new(""));
             let mut include = |relative: &str| included(folder, relative);
             let lock = lock::read(kind, &name, &text, &mut include);

@@ -398,7 +398,7 @@ fn line_of(bytes: &[u8], at: usize) -> u32 {
 /// Files that the lock limit applies to.
 fn is_lock_name(name: &str) -> bool {
     let by_extension = |ext: &str| Path::new(name).extension().is_some_and(|e| e == ext);
-    matches!(name, "package-lock.json" | "npm-shrinkwrap.json" | "pnpm-lock.yaml")
+    matches!(name, "package-lock.json" | "npm-shrinkwrap.json" | "pnpm-lock.yaml" | "bun.lockb")
         || by_extension("lock")
         || (by_extension("txt") && name.contains("requirements"))
         || (by_extension("toml") && name.starts_with("pylock"))
@@ -406,7 +406,8 @@ fn is_lock_name(name: &str) -> bool {
 
 fn is_wanted(entry: &ignore::DirEntry) -> bool {
     let name = entry.file_name().to_string_lossy();
-    if name.starts_with('.') && !VERSION_FILES.contains(&name.as_ref()) {
+    // Yarn's settings hold the ranges that `catalog:` in a yarn.lock stands for.
+    if name.starts_with('.') && !VERSION_FILES.contains(&name.as_ref()) && name != ".yarnrc.yml" {
         return false;
     }
     let is_dir = entry.file_type().is_some_and(|t| t.is_dir());

@@ -48,7 +48,14 @@ pub fn node_lock(
     let new: Vec<&str> =
         unhashed.iter().filter(|spec| view.added.iter().any(|id| &id.spec() == *spec)).map(String::as_str).collect();
     if !new.is_empty() {
-        let reason = format!("no integrity for {}", new.join(", "));
+        let mut reason = format!("no integrity for {}", new.join(", "));
+        let from_yarn = |id: &&PackageId| {
+            let places = packages.get(id).map_or(&[][..], |package| package.reason.as_slice());
+            new.contains(&id.spec().as_str()) && places.iter().any(|place| place.file.ends_with("yarn.lock"))
+        };
+        if view.added.iter().any(|id| from_yarn(&id)) {
+            reason.push_str(" (the checksums of a yarn.lock are of Yarn's own archives, and npm cannot check them)");
+        }
         diagnostics.push(Diagnostic::new(codes::HASHES_MISSING, place.clone(), reason));
     }
     if !layout.unplaced.is_empty() {

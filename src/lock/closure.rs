@@ -17,6 +17,7 @@ use super::pypi::{pep508, wheel};
 use super::{
     Closure, Edge, Entry, Kind, Lock, Manifest, ManifestRequirement, Reached, Scope, When, candidates, indices_by_name,
 };
+use crate::discover::paths;
 use crate::model::{Diagnostic, Ecosystem, PackageId, Place, Platform, codes, normalise_pypi};
 
 /// Open choices that are settled one by one; beyond, all at once, in the order of the walk.
@@ -39,11 +40,13 @@ pub fn closure(lock: &Lock, roots: &[Edge], extras: &[String], platform: &Platfo
         versions: BTreeMap::new(),
         queue: VecDeque::new(),
         undecided: Vec::new(),
+        peers: Vec::new(),
         missing: BTreeSet::new(),
     };
     let asked: BTreeSet<&str> = extras.iter().map(String::as_str).collect();
     walk.edges(None, roots, &asked);
     walk.run();
+    walk.meet_peers();
     walk.finish()
 }
 
@@ -106,6 +109,8 @@ struct Walk<'a> {
     queue: VecDeque<usize>,
     /// Edges that lead to several entries which the platform allows.
     undecided: Vec<(Option<usize>, &'a Edge)>,
+    /// Peers that count only where something else brings them, by requirer.
+    peers: Vec<(usize, &'a Edge)>,
     missing: BTreeSet<(Option<PackageId>, String, String)>,
 }
 
@@ -147,6 +152,10 @@ impl<'a> Walk<'a> {
                 Scope::Extra(extra) => active.contains(extra.as_str()),
                 Scope::Dev => false,
             };
+            if matches!(edge.scope, Scope::Peer | Scope::OptionalPeer) && !self.lock.kind.installs_peers() {
+                self.peers.extend(requirer.map(|requirer| (requirer, edge)));
+                continue;
+            }
             if counts && edge.marker.as_ref().is_none_or(|m| m.evaluate(&self.environment, &extras)) {
                 self.follow(requirer, edge);
             }
@@ -170,6 +179,15 @@ impl<'a> Walk<'a> {
                 if !may_be_absent && (targets.is_empty() || targets.iter().any(unfit)) {
                     self.miss(requirer, edge);
                 }
+            }
+        }
+    }
+
+    /// Of what a peer may be, the first that is there.
+    fn meet_peers(&mut self) {
+        for (requirer, edge) in std::mem::take(&mut self.peers) {
+            if let Some(there) = self.settled(edge) {
+                self.take(Some(requirer), edge, there);
             }
         }
     }
@@ -341,9 +359,21 @@ pub fn contradictions(
 ) -> Vec<Diagnostic> {
     let index = indices_by_name(&lock.entries);
     let mut by_edge: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for edge in lock.importers.get(".").into_iter().flatten() {
+    let mut texts: BTreeSet<(&str, &str)> = BTreeSet::new();
+    // The folder of the manifest as the lock calls it.
+    let importer = paths::relative_to(paths::parent(&manifest.file), paths::parent(&lock.file));
+    let importer = importer.filter(|folder| lock.importers.contains_key(*folder)).unwrap_or(".");
+    for edge in lock.importers.get(importer).into_iter().flatten().filter(|edge| !edge.to.is_empty()) {
         by_edge.entry(&edge.name).or_default().extend(&edge.to);
+        texts.insert((&edge.name, edge.text.strip_prefix("npm:").unwrap_or(&edge.text)));
     }
+    // An npm lock that was made for this very text agrees with it: what it leads to may be overridden. So is what the
+    // lock itself names as overridden.
+    let agreed = |r: &ManifestRequirement| {
+        let text = r.text.strip_prefix("npm:").unwrap_or(&r.text);
+        let same = lock.kind.ecosystem() == Ecosystem::Npm && texts.contains(&(r.name.as_str(), text));
+        same || lock.overrides.contains(&r.name)
+    };
     let exported = lock.kind == Kind::Requirements;
     let mut out = Vec::new();
     let mut say = |r: &ManifestRequirement, reason: String| {
@@ -355,7 +385,7 @@ pub fn contradictions(
     };
     for r in &manifest.requires {
         let apart = exported && matches!(r.scope, Scope::Dev | Scope::Extra(_));
-        if apart || r.source.is_some() || manifest.name.as_ref() == Some(&r.name) {
+        if apart || r.source.is_some() || agreed(r) || manifest.name.as_ref() == Some(&r.name) {
             continue;
         }
         let locked = by_edge.get(r.name.as_str()).or_else(|| index.get(&r.name));
@@ -664,5 +694,39 @@ source = { registry = "https://r" }
         // A requirements file that promises nothing may lack what it likes, but not hold what is excluded.
         let partial = requirements::read("r.txt", "b==3.0\n", &mut |_| unreachable!());
         assert_eq!(contradictions(&partial, &manifest, &pep508::satisfies).len(), 1);
+    }
+
+    #[test]
+    fn a_requirement_that_the_lock_was_made_for_or_overrides_contradicts_nothing() {
+        use crate::lock::package_json;
+        let any = When::default;
+        let mut lock = npm(
+            &[("a@2.0.0", any()), ("b@2.0.0", any()), ("c@2.0.0", any()), ("a@1.0.0", any())],
+            &[
+                (".", "a@2.0.0", Scope::Production),
+                (".", "b@2.0.0", Scope::Production),
+                (".", "c@2.0.0", Scope::Production),
+            ],
+        );
+        let manifest = |file: &str, text: &str| package_json::read(file, text);
+        let satisfies = |range: &str, version: &str| satisfies(Ecosystem::Npm, range, version);
+        let asks = r#"{"dependencies": {"a": "^1", "b": "^1", "c": "^1"}}"#;
+        let said = |lock: &Lock, manifest: &Manifest| contradictions(lock, manifest, &satisfies).len();
+        assert_eq!(said(&lock, &manifest("package.json", asks)), 3);
+        lock.overrides.insert("a".into());
+        assert_eq!(said(&lock, &manifest("package.json", asks)), 2);
+        for edge in lock.importers.get_mut(".").unwrap().iter_mut().filter(|e| e.name == "b") {
+            edge.text = "npm:^1".into();
+        }
+        assert_eq!(said(&lock, &manifest("package.json", asks)), 1);
+        let replaced = r#"{"dependencies": {"c": "^1"}, "resolutions": {"c": "2.0.0"}}"#;
+        assert_eq!(said(&lock, &manifest("package.json", replaced)), 0);
+        // A member is compared with what the lock says of it, not of the root.
+        let mut edge = lock.importers["."][0].clone();
+        edge.to = vec![3];
+        lock.overrides.clear();
+        lock.importers.insert("m".into(), vec![edge]);
+        assert_eq!(said(&lock, &manifest("m/package.json", r#"{"dependencies": {"a": "^1"}}"#)), 0);
+        assert_eq!(said(&lock, &manifest("m/package.json", r#"{"dependencies": {"a": "^2"}}"#)), 1);
     }
 }

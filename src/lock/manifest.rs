@@ -43,7 +43,8 @@ pub struct ManifestRequirement {
     pub scope: Scope,
     /// The one version that the range allows, as written.
     pub exact: Option<String>,
-    /// `None` = registry; else `git`, `url`, `path`, `workspace`, `conda`.
+    /// `None` = registry; else `git`, `url`, `path`, `workspace`, `catalog`, `conda`, or `override` (npm: another requirement
+    /// counts instead).
     pub source: Option<String>,
 }
 

@@ -16,7 +16,7 @@ use pep508_rs::MarkerTree;
 
 pub use manifest::{Manifest, ManifestRequirement};
 
-use npm::{package_json, package_lock, pnpm};
+use npm::{bun, package_json, package_lock, pnpm, yarn};
 use pypi::{
     conda, pdm, pep508, pipfile, pipfile_lock, poetry, pylock, pyproject, requirements, setup_cfg, setup_py, uv,
 };
@@ -41,7 +41,24 @@ pub fn read(kind: Kind, file: &str, text: &str, include: &mut dyn FnMut(&str) ->
         Kind::Pylock => pylock::read(file, text),
         Kind::PackageLock => package_lock::read(file, text),
         Kind::Pnpm => pnpm::read(file, text),
+        Kind::Yarn => yarn::read(file, text, include, &[]),
+        Kind::Bun if paths::file_name(file) == bun::BINARY => {
+            Lock { diagnostics: vec![bun::binary(file)], ..Lock::empty(kind, file) }
+        }
+        Kind::Bun => bun::read(file, text),
     }
+}
+
+/// [`read`] of a lock whose workspace members are known: Yarn 1 does not record them. `members` are their folders
+/// relative to the lock's.
+pub fn read_workspace(
+    kind: Kind,
+    file: &str,
+    text: &str,
+    include: &mut dyn FnMut(&str) -> Result<String, Diagnostic>,
+    members: &[String],
+) -> Lock {
+    if kind == Kind::Yarn { yarn::read(file, text, include, members) } else { read(kind, file, text, include) }
 }
 
 /// Whether [`read_manifest`] knows a file of this name.
@@ -98,6 +115,10 @@ pub enum Kind {
     PackageLock,
     /// pnpm-lock.yaml.
     Pnpm,
+    /// yarn.lock of Yarn 1 and of berry.
+    Yarn,
+    /// bun.lock; bun.lockb is recognised and not read.
+    Bun,
 }
 
 impl Kind {
@@ -111,6 +132,8 @@ impl Kind {
         Kind::Pylock,
         Kind::PackageLock,
         Kind::Pnpm,
+        Kind::Yarn,
+        Kind::Bun,
     ];
 
     /// The name in artefacts and options.
@@ -124,6 +147,8 @@ impl Kind {
             Kind::Pylock => "pylock",
             Kind::PackageLock => "package-lock",
             Kind::Pnpm => "pnpm",
+            Kind::Yarn => "yarn",
+            Kind::Bun => "bun",
         }
     }
 
@@ -156,6 +181,8 @@ impl Kind {
             name if pylock::is_name(name) => Some(Kind::Pylock),
             "package-lock.json" | "npm-shrinkwrap.json" => Some(Kind::PackageLock),
             "pnpm-lock.yaml" => Some(Kind::Pnpm),
+            "yarn.lock" => Some(Kind::Yarn),
+            "bun.lock" | bun::BINARY => Some(Kind::Bun),
             name => {
                 let says = name.contains("requirements") || folder == "requirements";
                 (says && name.ends_with(".txt")).then_some(Kind::Requirements)
@@ -167,7 +194,7 @@ impl Kind {
     pub fn ecosystem(self) -> Ecosystem {
         match self {
             Kind::Requirements | Kind::Poetry | Kind::Uv | Kind::Pdm | Kind::Pipfile | Kind::Pylock => Ecosystem::Pypi,
-            Kind::PackageLock | Kind::Pnpm => Ecosystem::Npm,
+            Kind::PackageLock | Kind::Pnpm | Kind::Yarn | Kind::Bun => Ecosystem::Npm,
         }
     }
 
@@ -175,6 +202,11 @@ impl Kind {
     /// installs by the lock's own groups, and the manifest beside it knows better which of that is direct.
     pub fn records_roots(self) -> bool {
         !matches!(self, Kind::Poetry | Kind::Pdm | Kind::Pipfile | Kind::Pylock)
+    }
+
+    /// Whether its package manager installs peer dependencies that nobody else asks for. Yarn does not.
+    pub fn installs_peers(self) -> bool {
+        self != Kind::Yarn
     }
 }
 
@@ -191,6 +223,8 @@ pub struct Lock {
     /// Where the format does not record them ([`Kind::records_roots`]), all that production installs by the lock's own word;
     /// empty where that is not said either (Poetry 1.5 to 1.8).
     pub importers: BTreeMap<String, Vec<Edge>>,
+    /// Names whose requirements the lock's own overrides replace, where it records them (pnpm, bun).
+    pub overrides: BTreeSet<String>,
     /// Whether the file promises to hold every package that is needed (a hashed requirements file, a real lock).
     pub complete: bool,
     /// The platforms that it is made for; `None` = it does not say.
@@ -222,6 +256,7 @@ impl Lock {
             file,
             entries: Vec::new(),
             importers: BTreeMap::new(),
+            overrides: BTreeSet::new(),
             complete: false,
             made_for: None,
             wheels: BTreeMap::new(),
@@ -287,7 +322,7 @@ pub struct Entry {
     pub line: u32,
     /// `sha256:…` or `sha512-…`.
     pub hashes: Vec<String>,
-    /// `None` = registry; else `git`, `url`, `path`, `workspace`.
+    /// `None` = registry; else `git`, `url`, `path`, `workspace`, or `patch` (not what the registry holds).
     pub source: Option<String>,
     /// Bytes of the artefact, where the lock tells.
     pub size: Option<u64>,
@@ -390,6 +425,9 @@ mod tests {
             ("Pipfile", None),
             ("npm-shrinkwrap.json", Some(Kind::PackageLock)),
             ("pnpm-lock.yaml", Some(Kind::Pnpm)),
+            ("a/yarn.lock", Some(Kind::Yarn)),
+            ("bun.lock", Some(Kind::Bun)),
+            ("bun.lockb", Some(Kind::Bun)),
             ("Cargo.lock", None),
             ("", None),
         ] {
@@ -404,5 +442,37 @@ mod tests {
             let lock = read(*kind, "x", "\0\u{1}{[<", &mut |_| unreachable!());
             assert!(lock.entries.is_empty() && !lock.diagnostics.is_empty(), "{}", kind.as_str());
         }
+    }
+
+    #[test]
+    #[allow(clippy::result_large_err)]
+    fn deep_nesting_is_said_and_survived() {
+        let deep = 100_000;
+        let files = [
+            "[".repeat(deep),
+            "{\"packages\":{\"a\":".to_string() + &"[".repeat(deep) + &"]".repeat(deep) + "}}",
+            "{\"a\":".repeat(deep) + "1" + &"}".repeat(deep),
+            "{\"lockfileVersion\":3,\"packages\":".to_string() + &"{\"a\":".repeat(deep),
+            "__metadata: {}\na: ".to_string() + &"{a: ".repeat(deep) + &"}".repeat(deep),
+            "lockfileVersion: '9.0'\npackages: ".to_string() + &"[".repeat(deep) + &"]".repeat(deep),
+            "__metadata: {}\na:\n  dependencies:\n    ".to_string() + &"- ".repeat(deep),
+            "version = 1\na = ".to_string() + &"[".repeat(deep) + &"]".repeat(deep),
+            "version = 1\na = ".to_string() + &"{a = ".repeat(deep) + &"}".repeat(deep),
+        ];
+        for text in &files {
+            for kind in Kind::ALL.iter().filter(|kind| **kind != Kind::Requirements) {
+                let lock = read(*kind, "x", text, &mut |path| {
+                    Err(Diagnostic::new(codes::INCLUDE_MISSING, Place::file(path), "absent"))
+                });
+                assert!(lock.entries.is_empty() && !lock.diagnostics.is_empty(), "{} {text:.40}", kind.as_str());
+                assert!(lock.diagnostics.iter().all(|d| d.reason.len() < 1_000), "{} {text:.40}", kind.as_str());
+            }
+            // What a manifest's reader does not look at may be anything; that it comes back is what counts.
+            for file in ["package.json", "pyproject.toml"] {
+                read_manifest(file, text);
+            }
+        }
+        let asked = "{\"dependencies\":{\"a\":".to_string() + &"[".repeat(deep) + &"]".repeat(deep) + "}}";
+        assert!(read_manifest("package.json", &asked).unwrap().is_broken());
     }
 }

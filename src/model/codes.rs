@@ -54,8 +54,8 @@ codes! {
     LOCK_UNSUPPORTED = "lock-unsupported", Warning, "a lock in a format or version that warmset does not read", "convert it with its own tool, or export hashed requirements";
     LOCK_CYCLE = "lock-cycle", Warning, "requirements files include each other in a circle", "remove one of the -r lines";
     LOCK_CONTRADICTS_MANIFEST = "lock-contradicts-manifest", Warning, "the lock does not satisfy the manifest beside it", "make the lock again";
+    LOCKS_SEVERAL = "locks-several", Note, "a folder holds several locks, of which one counts", "keep the one that is deployed; in package.json, packageManager names it";
     LOCK_INCOMPLETE = "lock-incomplete", Warning, "the lock lacks something that its own entries need", "make the lock again";
-    LOCKS_COMPETE = "locks-compete", Note, "several locks in one folder could speak for a function", "keep the one that is deployed, or remove the others";
     MANIFEST_INVALID = "manifest-invalid", Error, "a manifest could not be parsed", "correct the syntax error";
     REQUIREMENT_INVALID = "requirement-invalid", Warning, "a requirement line could not be read", "write it as PEP 508 says, or as the npm range grammar says";
     REQUIREMENT_UNSUPPORTED = "requirement-unsupported", Note, "a requirement of a kind that cannot be shared (path, URL, VCS, editable)", "publish it to an index to make it shareable";

@@ -249,7 +249,7 @@ pub struct Package {
     /// `sha256:…` (PyPI) or `sha512-…` (npm integrity); sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hashes: Vec<String>,
-    /// `registry` (default), `git`, `url`, `path`, `workspace`. Only registry packages enter shared images.
+    /// `registry` (default), `git`, `url`, `path`, `workspace`, `patch`. Only registry packages enter shared images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
     /// Bytes of the artefact for a usual platform, where the lock tells.

@@ -16,10 +16,8 @@ use super::pins::Pins;
 /// comes last.
 const PYTHON_LOCKS: &[&str] =
     &["uv.lock", "poetry.lock", "pdm.lock", "pylock.toml", "Pipfile.lock", "requirements.txt"];
-const NODE_LOCKS: &[&str] = &["npm-shrinkwrap.json", "package-lock.json", "pnpm-lock.yaml"];
-/// Locks that exist but are not read yet: named, so that nobody believes that the function has none.
-const OTHER_LOCKS: &[(&str, Language)] =
-    &[("yarn.lock", Language::Node), ("bun.lock", Language::Node), ("bun.lockb", Language::Node)];
+const NODE_LOCKS: &[&str] =
+    &["npm-shrinkwrap.json", "package-lock.json", "pnpm-lock.yaml", "yarn.lock", "bun.lock", "bun.lockb"];
 
 /// Manifests of Python projects, the one that counts first: the first that declares something.
 const PYTHON_MANIFESTS: &[&str] = &[
@@ -151,7 +149,6 @@ struct Found {
     manifest: Option<String>,
     lock: Option<String>,
     importer: String,
-    unread: Option<String>,
     folder: Option<String>,
 }
 
@@ -164,16 +161,31 @@ impl<'a> Shelf<'a> {
     fn lock(&self, file: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<Arc<Lock>> {
         let kind = lock_kind(file)?;
         let made = self.locks.get(&file.to_string(), || {
+            if paths::file_name(file) == lock::npm::bun::BINARY {
+                return Some(Arc::new(unreadable(kind, file, lock::npm::bun::binary(file))));
+            }
             let text = match self.tree.text(file) {
                 Ok(text) => text,
                 Err(diagnostic) => return Some(Arc::new(unreadable(kind, file, diagnostic))),
             };
             let mut include = |path: &str| self.tree.text(path);
-            Some(Arc::new(lock::read(kind, file, &text, &mut include)))
+            let members = if kind == Kind::Yarn { self.members(paths::parent(file)) } else { Vec::new() };
+            Some(Arc::new(lock::read_workspace(kind, file, &text, &mut include, &members)))
         });
         let lock = made.as_ref().as_ref().map(Arc::clone)?;
         diagnostics.extend(lock.diagnostics.iter().cloned());
         Some(lock)
+    }
+
+    /// Folders of the members of a workspace, relative to its root's.
+    fn members(&self, root: &str) -> Vec<String> {
+        let mut quiet = Vec::new();
+        let manifest = paths::join(root, "package.json").and_then(|file| self.manifest(&file, &mut quiet));
+        let Some(manifest) = manifest.filter(|manifest| !manifest.workspaces.is_empty()) else { return Vec::new() };
+        let folders = self.tree.under(root).filter(|file| paths::file_name(file) == "package.json");
+        let folders = folders.filter_map(|file| paths::relative_to(paths::parent(file), root));
+        let member = |folder: &&str| lock::npm::workspaces::is_member(&manifest.workspaces, folder);
+        folders.filter(member).map(str::to_string).collect()
     }
 
     fn manifest(&self, file: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<Arc<Manifest>> {
@@ -230,16 +242,6 @@ impl<'a> Shelf<'a> {
 
     fn read(&self, site: &Site, platform: &Platform, found: Found) -> Dependencies {
         let mut out = Dependencies::none(State::Unresolved);
-        if let Some(unread) = &found.unread {
-            out.diagnostics.push(
-                Diagnostic::new(
-                    codes::LOCK_UNSUPPORTED,
-                    Place::file(unread),
-                    "warmset does not read this kind of lock",
-                )
-                .for_function(&site.id),
-            );
-        }
         let lock = found.lock.as_deref().and_then(|file| self.lock(file, &mut out.diagnostics));
         // What an unread lock would have said stays unknown; the manifest still says what is needed.
         let unread = lock.as_deref().is_some_and(lock_is_unread);
@@ -393,10 +395,7 @@ impl<'a> Shelf<'a> {
         if language == Language::Python {
             self.add_named_pylock(dir, &mut present, diagnostics);
         }
-        let competing = present.clone();
-        let lock = self.choose_lock(present);
-        self.tell_competing(lock.as_deref(), &competing, diagnostics);
-        let unread = OTHER_LOCKS.iter().filter(|(_, l)| *l == language).find_map(|(n, _)| has(n));
+        let lock = self.choose_lock(present, manifest.as_deref(), diagnostics);
         let found = Found { importer: ".".into(), folder: Some(dir.to_string()), ..Found::default() };
         if lock.is_some() {
             return Some(Found { manifest, lock, ..found });
@@ -404,9 +403,9 @@ impl<'a> Shelf<'a> {
         if manifest.is_some() {
             let workspace = self.workspace_lock(dir, locks, diagnostics);
             let (lock, importer) = workspace.unwrap_or((None, ".".into()));
-            return Some(Found { manifest, unread: unread.filter(|_| lock.is_none()), lock, importer, ..found });
+            return Some(Found { manifest, lock, importer, ..found });
         }
-        unread.map(|unread| Found { unread: Some(unread), ..found })
+        None
     }
 
     /// Of several manifests, the first that declares something; a file that declares nothing does not count beside others.
@@ -443,39 +442,43 @@ impl<'a> Shelf<'a> {
             (Some(one), Some(other)) => {
                 let reason =
                     format!("{} lies beside it, and no pylock.toml says which is deployed", paths::file_name(other));
-                diagnostics.push(Diagnostic::new(codes::LOCKS_COMPETE, Place::file(one), reason));
+                diagnostics.push(Diagnostic::new(codes::LOCKS_SEVERAL, Place::file(one), reason));
             }
             _ => {}
         }
     }
 
-    /// Says which of several locks of a folder counts. A requirements file that promises nothing is no lock.
-    fn tell_competing(&self, chosen: Option<&str>, found: &[String], diagnostics: &mut Vec<Diagnostic>) {
-        let Some(chosen) = chosen.filter(|_| found.len() > 1) else { return };
-        let real = |file: &&String| {
-            file.as_str() != chosen
-                && (lock_kind(file) != Some(Kind::Requirements)
-                    || self.lock(file, &mut Vec::new()).is_some_and(|l| l.complete && !l.entries.is_empty()))
-        };
-        let others: Vec<&str> = found.iter().filter(real).map(|f| paths::file_name(f)).collect();
-        if !others.is_empty() && lock_kind(chosen).is_some_and(|k| k.language() == Language::Python) {
-            let reason = format!("it counts, and {} beside it does not", others.join(", "));
-            diagnostics.push(Diagnostic::new(codes::LOCKS_COMPETE, Place::file(chosen), reason));
-        }
-    }
-
-    /// A complete requirements file is what is deployed even beside another lock; an open one is not.
-    fn choose_lock(&self, mut found: Vec<String>) -> Option<String> {
+    /// A complete requirements file is what is deployed even beside another lock; an open one is no lock at all. Of the
+    /// locks of several package managers for Node, that of the one which package.json names counts, else the first in order.
+    fn choose_lock(
+        &self,
+        mut found: Vec<String>,
+        manifest: Option<&str>,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Option<String> {
+        let mut chosen = 0;
         if found.len() > 1
             && let Some(at) = found.iter().position(|f| lock_kind(f) == Some(Kind::Requirements))
         {
-            let requirements = found.remove(at);
-            let mut quiet = Vec::new();
-            if self.lock(&requirements, &mut quiet).is_some_and(|l| l.complete) {
-                return Some(requirements);
+            match self.lock(&found[at], &mut Vec::new()) {
+                Some(lock) if lock.complete && !lock.entries.is_empty() => chosen = at,
+                _ => drop(found.remove(at)),
             }
         }
-        found.into_iter().next()
+        let kinds: BTreeSet<Kind> = found.iter().filter_map(|f| lock_kind(f)).collect();
+        if kinds.len() > 1 {
+            if kinds.iter().all(|kind| kind.language() == Language::Node) {
+                let text = manifest.and_then(|file| self.tree.text(file).ok());
+                let named = text.and_then(|text| lock::npm::package_json::package_manager(&text));
+                let by_it = |f: &String| named.is_some() && lock_kind(f).map(package_manager) == named.as_deref();
+                chosen = found.iter().position(by_it).unwrap_or(0);
+            }
+            let others: Vec<&str> =
+                found.iter().enumerate().filter(|(at, _)| *at != chosen).map(|(_, f)| paths::file_name(f)).collect();
+            let reason = format!("{} counts, {} does not", paths::file_name(&found[chosen]), others.join(" and "));
+            diagnostics.push(Diagnostic::new(codes::LOCKS_SEVERAL, Place::file(&found[chosen]), reason));
+        }
+        (chosen < found.len()).then(|| found.swap_remove(chosen))
     }
 
     /// A lock further up that lists this folder as a member of its workspace.
@@ -543,6 +546,14 @@ pub fn narrow(
 
 fn lock_kind(file: &str) -> Option<Kind> {
     Kind::of(paths::file_name(file))
+}
+
+/// What `packageManager` calls the package manager that a Node lock belongs to.
+fn package_manager(kind: Kind) -> &'static str {
+    match kind {
+        Kind::PackageLock => "npm",
+        other => other.as_str(),
+    }
 }
 
 fn unreadable(kind: Kind, file: &str, diagnostic: Diagnostic) -> Lock {

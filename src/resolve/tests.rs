@@ -246,14 +246,100 @@ fn of_several_locks_one_counts_and_the_others_are_named() {
     let competing: Vec<String> = found
         .diagnostics
         .iter()
-        .filter(|d| d.code == "locks-compete")
+        .filter(|d| d.code == "locks-several")
         .map(|d| format!("{}: {}", d.place, d.reason))
         .collect();
     assert_eq!(
         competing,
         [
-            "both/pdm.lock: it counts, and pylock.toml beside it does not",
+            "both/pdm.lock: pdm.lock counts, pylock.toml does not",
             "names/pylock.a.toml: pylock.b.toml lies beside it, and no pylock.toml says which is deployed"
         ]
     );
+}
+
+const YARN: &str = "# yarn lockfile v1\n\n\nms@2.0.0:\n  version \"2.0.0\"\n\nms@^2.1.0:\n  version \"2.1.3\"\n";
+const NPM: &str = r#"{"lockfileVersion": 3, "packages": {"": {"dependencies": {"ms": "^2.1.0"}},
+  "node_modules/ms": {"version": "2.1.2"}}}"#;
+
+#[test]
+fn members_of_a_yarn_workspace_share_its_lock() {
+    let member = |range: &str| format!(r#"{{"name": "m", "dependencies": {{"ms": "{range}"}}}}"#);
+    let (old, new, stale) = (member("2.0.0"), member("^2.1.0"), member("^3"));
+    let found = inventory(&[
+        ("w/package.json", r#"{"workspaces": {"packages": ["fns/*"]}}"#),
+        ("w/yarn.lock", YARN),
+        ("w/fns/old/package.json", &old),
+        ("w/fns/old/index.js", NODE_HANDLER),
+        ("w/fns/new/package.json", &new),
+        ("w/fns/new/index.js", NODE_HANDLER),
+        ("w/apart/package.json", &new),
+        ("w/apart/index.js", NODE_HANDLER),
+        ("w/fns/stale/package.json", &stale),
+        ("w/fns/stale/index.js", NODE_HANDLER),
+    ]);
+    let expected = BTreeMap::from([
+        ("w/apart", vec![]),
+        ("w/fns/new", vec!["ms@2.1.3".to_string()]),
+        ("w/fns/old", vec!["ms@2.0.0".to_string()]),
+        ("w/fns/stale", vec![]),
+    ]);
+    assert_eq!(closures(&found), expected);
+    let states: Vec<State> = found.functions.iter().map(|f| f.state).collect();
+    assert_eq!(states, [State::Unresolved, State::Locked, State::Locked, State::Partial]);
+    let said = findings(&found);
+    assert!(said.iter().any(|d| d.starts_with("lock-contradicts-manifest w/fns/stale/package.json:1")), "{said:?}");
+}
+
+#[test]
+fn of_several_locks_the_named_package_managers_counts() {
+    let asks = |more: &str| format!(r#"{{{more}"dependencies": {{"ms": "^2.1.0"}}}}"#);
+    let (plain, named) = (asks(""), asks("\"packageManager\": \"yarn@1.22.22\", "));
+    let found = inventory(&[
+        ("named/package.json", &named),
+        ("named/index.js", NODE_HANDLER),
+        ("named/package-lock.json", NPM),
+        ("named/yarn.lock", YARN),
+        ("plain/package.json", &plain),
+        ("plain/index.js", NODE_HANDLER),
+        ("plain/package-lock.json", NPM),
+        ("plain/yarn.lock", YARN),
+        ("binary/package.json", &plain),
+        ("binary/index.js", NODE_HANDLER),
+        ("binary/bun.lockb", "#!/usr/bin/env bun\nbun-lockfile-format-v0\n"),
+    ]);
+    let expected = BTreeMap::from([
+        ("binary", vec![]),
+        ("named", vec!["ms@2.1.3".to_string()]),
+        ("plain", vec!["ms@2.1.2".to_string()]),
+    ]);
+    assert_eq!(closures(&found), expected);
+    let several: Vec<String> =
+        found.diagnostics.iter().filter(|d| d.code == "locks-several").map(|d| d.reason.clone()).collect();
+    assert_eq!(
+        several,
+        ["yarn.lock counts, package-lock.json does not", "package-lock.json counts, yarn.lock does not"]
+    );
+    let binary = found.diagnostics.iter().find(|d| d.code == "lock-unsupported").unwrap();
+    assert!(binary.place.file == "binary/bun.lockb" && binary.next_step.contains("--save-text-lockfile"));
+}
+
+#[test]
+fn a_yarn_lock_with_nothing_to_say_what_is_asked_for_locks_nothing() {
+    let found = inventory(&[("f/yarn.lock", YARN), ("f/index.js", NODE_HANDLER)]);
+    assert!(found.functions.iter().all(|f| f.state == State::Unresolved), "{:?}", found.functions);
+    assert!(found.diagnostics.iter().any(|d| d.code == "lock-incomplete"), "{:?}", found.diagnostics);
+}
+
+#[test]
+fn what_a_patch_changed_is_marked() {
+    let lock = "lockfileVersion: '9.0'\nimporters:\n  .:\n    dependencies:\n      ms:\n        specifier: 2.1.3\n        version: 2.1.3(patch_hash=0a)\n\
+                packages:\n  ms@2.1.3:\n    resolution: {integrity: sha512-a}\nsnapshots:\n  ms@2.1.3(patch_hash=0a): {}\n";
+    let found = inventory(&[
+        ("f/package.json", r#"{"dependencies": {"ms": "2.1.3"}}"#),
+        ("f/pnpm-lock.yaml", lock),
+        ("f/index.js", NODE_HANDLER),
+    ]);
+    assert_eq!(found.packages[0].source.as_deref(), Some("patch"));
+    assert!(!found.packages[0].is_from_registry());
 }

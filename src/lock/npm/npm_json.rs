@@ -196,6 +196,11 @@ pub fn parse_object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, (u32, St
     serde_json::from_str(text).map_err(|error| (u32::try_from(error.line()).unwrap_or(u32::MAX), error.to_string()))
 }
 
+/// Versions hold no white space in an id.
+pub fn as_version(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join("%20")
+}
+
 /// Where an npm package comes from, judged by the address that a lock resolved it to: `None` for a registry, else
 /// `git`, `url` or `path`. Registries are told from plain tarballs by the layouts that registries use
 /// (`/-/name-1.0.0.tgz`, `/download/@scope/name/1.0.0/…`, `/~/…/1.0.0.tgz`), since their hosts differ.

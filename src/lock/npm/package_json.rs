@@ -1,7 +1,9 @@
 //! package.json: what a Node.js project asks for.
 //!
-//! Read: dependencies, optional, peer and dev dependencies, `engines.node`, `workspaces`. A requirement keeps its text;
-//! an alias keeps `npm:real@range` ([`super::npm_range::alias`] splits it) and counts as a registry requirement.
+//! Read: dependencies, optional, peer and dev dependencies, `engines.node`, `workspaces`, `packageManager`, and what
+//! `overrides`, `resolutions` and `pnpm.overrides` replace. A requirement keeps its text; an alias keeps
+//! `npm:real@range` ([`super::npm_range::alias`] splits it) and counts as a registry requirement. One that is replaced has
+//! the source `override`: its own range no longer says which version is installed.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +11,7 @@ use serde::Deserialize;
 
 use super::npm_json::{Value, parse_object, source_of};
 use super::npm_range;
+use super::overrides;
 use crate::lock::Scope;
 use crate::lock::positions::Slices;
 use crate::lock::{Manifest, ManifestRequirement};
@@ -29,6 +32,19 @@ struct File<'a> {
     peer_dependencies_meta: Value<'a>,
     engines: Value<'a>,
     workspaces: Value<'a>,
+    overrides: Value<'a>,
+    resolutions: Value<'a>,
+    pnpm: Value<'a>,
+    package_manager: Value<'a>,
+    dev_engines: Value<'a>,
+}
+
+/// The package manager that a package.json names (`packageManager`, `devEngines.packageManager`): `npm`, `pnpm` …
+pub fn package_manager(text: &str) -> Option<String> {
+    let parsed: File<'_> = parse_object(text.strip_prefix('\u{feff}').unwrap_or(text)).ok()?;
+    let engine = parsed.dev_engines.get("packageManager").and_then(|m| m.get("name")).and_then(Value::text);
+    let named = parsed.package_manager.text().or(engine)?;
+    Some(named.split('@').next().unwrap_or(named).to_string())
 }
 
 /// Reads a package.json. Whatever the text is, the result is a manifest: what could not be read is in its diagnostics.
@@ -73,6 +89,10 @@ pub fn read(file: &str, text: &str) -> Manifest {
             let scope = if scope == Scope::Peer && optional_peer(name) { Scope::OptionalPeer } else { scope.clone() };
             add(&mut manifest, lines.of(name), name, value, scope);
         }
+    }
+    let replaced = overrides::everywhere(&overrides::of(&parsed.overrides, &parsed.resolutions, &parsed.pnpm));
+    for requirement in manifest.requires.iter_mut().filter(|r| r.source.is_none() && replaced.contains(&r.name)) {
+        requirement.source = Some("override".to_string());
     }
     manifest
 }
@@ -213,5 +233,26 @@ mod tests {
         );
         assert!(manifest.diagnostics.is_empty() && manifest.requires.is_empty() && manifest.runtime.is_none());
         assert_eq!(manifest.workspaces, ["a"]);
+    }
+
+    #[test]
+    fn requirements_that_are_replaced_say_so() {
+        let manifest = read(
+            "package.json",
+            r#"{"dependencies": {"a": "^1", "b": "1.0.0", "c": "^1", "d": "^1", "e": "git+https://host.example/e.git"},
+                "overrides": {"a": "2.0.0", "x": {"c": "1"}}, "resolutions": {"**/b": "2.0.0", "y/d": "1", "e": "1"},
+                "packageManager": "yarn@4.1.0+sha224.00"}"#,
+        );
+        let sources: Vec<_> = manifest.requires.iter().map(|r| (r.name.as_str(), r.source.as_deref())).collect();
+        let replaced = Some("override");
+        assert_eq!(sources, [("a", replaced), ("b", replaced), ("c", None), ("d", None), ("e", Some("git"))]);
+    }
+
+    #[test]
+    fn the_package_manager_is_named_in_two_ways() {
+        let engines = r#"{"devEngines": {"packageManager": {"name": "bun", "version": "1"}}}"#;
+        assert_eq!(package_manager(r#"{"packageManager": "pnpm@9.1.0"}"#).as_deref(), Some("pnpm"));
+        assert_eq!(package_manager(engines).as_deref(), Some("bun"));
+        assert_eq!(package_manager("{}"), None);
     }
 }

@@ -13,11 +13,11 @@
 //! edge counts as optional where its target is marked so.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Deserialize;
 
-use super::npm_json::{Pairs, Value, parse_object, source_of};
+use super::npm_json::{Pairs, Value, as_version, parse_object, source_of};
 use super::npm_range;
 use crate::lock::positions::Slices;
 use crate::lock::{Edge, Entry, Kind, Lock, Scope, When};
@@ -156,11 +156,6 @@ fn is_project_folder(path: &str) -> bool {
     !path.split('/').any(|part| part == "node_modules")
 }
 
-/// Versions hold no white space in an id.
-fn as_version(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join("%20")
-}
-
 fn hashes(integrity: &Value<'_>) -> Vec<String> {
     integrity.text().unwrap_or_default().split_whitespace().map(str::to_string).collect()
 }
@@ -171,6 +166,8 @@ fn read_packages(lock: &mut Lock, lines: &Slices<'_>, packages: Vec<(Cow<'_, str
     let workspaces = packages.iter().any(|(path, node)| path.is_empty() && node.workspaces != Value::Null);
     let mut links: Vec<(&Cow<'_, str>, &str)> = Vec::new();
     let mut link_names: HashMap<&str, &str> = HashMap::new();
+    // Names whose link says nowhere to: a folder that only such a link could lead to is not installed.
+    let mut lost: HashSet<&str> = HashSet::new();
     for (path, node) in &packages {
         if node.link.is_true() {
             let target = node.resolved.text().unwrap_or_default();
@@ -178,6 +175,9 @@ fn read_packages(lock: &mut Lock, lines: &Slices<'_>, packages: Vec<(Cow<'_, str
             links.push((path, target));
             if let Some(name) = name_in_path(path) {
                 link_names.entry(target).or_insert(name);
+                if target.is_empty() {
+                    lost.insert(name);
+                }
             }
         }
     }
@@ -189,6 +189,9 @@ fn read_packages(lock: &mut Lock, lines: &Slices<'_>, packages: Vec<(Cow<'_, str
         let folder = is_project_folder(path);
         let name = node.name.text().or_else(|| name_in_path(path)).or_else(|| link_names.get(path.as_ref()).copied());
         let name = name.unwrap_or_else(|| path.rsplit('/').next().unwrap_or(path));
+        if folder && lost.contains(name) && !link_names.contains_key(path.as_ref()) {
+            continue;
+        }
         let version = match node.version.text() {
             Some(version) => as_version(version),
             None if folder => as_version(&format!("link:{path}")),
@@ -526,5 +529,35 @@ mod tests {
         assert_eq!(placed.resolve("node_modules/z", "x", &mut key), Some(0));
         assert_eq!(placed.resolve("../l", "y", &mut key), Some(2));
         assert_eq!(placed.resolve("", "y", &mut key), None);
+    }
+
+    #[test]
+    fn a_folder_that_only_a_broken_link_leads_to_is_not_installed() {
+        let lock = read(
+            "package-lock.json",
+            r#"{"lockfileVersion": 3, "packages": {"": {}, "fns/a": {"version": "1.0.0"}, "fns/b": {"version": "1.0.0"},
+               "node_modules/a": {"resolved": "", "link": true}, "node_modules/b": {"resolved": "fns/b", "link": true}}}"#,
+        );
+        assert_eq!(lock.entries.iter().map(|e| e.id.spec()).collect::<Vec<_>>(), ["b@1.0.0"]);
+        assert_eq!(lock.diagnostics[0].code, "lock-incomplete");
+        assert!(lock.importers.contains_key("fns/a"));
+    }
+
+    #[test]
+    fn platforms_differ() {
+        let lock = read(
+            "package-lock.json",
+            r#"{"lockfileVersion": 3, "packages": {"": {"optionalDependencies": {"x": "1", "y": "1"}},
+               "node_modules/x": {"version": "1.0.0", "os": ["linux"], "cpu": ["x64"], "libc": ["glibc"]},
+               "node_modules/y": {"version": "1.0.0", "os": ["!win32"], "cpu": ["arm64"], "libc": ["musl"]}}}"#,
+        );
+        let on = |platform: &str| -> Vec<String> {
+            let platform = platform.parse().unwrap();
+            let walked = crate::lock::closure::closure(&lock, &lock.importers["."], &[], &platform);
+            walked.packages.keys().map(PackageId::spec).collect()
+        };
+        assert_eq!(on("node20-linux-x86_64-glibc"), ["x@1.0.0"]);
+        assert_eq!(on("node20-linux-aarch64-musl"), ["y@1.0.0"]);
+        assert!(on("node20-linux-x86_64-musl").is_empty() && on("node20-linux-aarch64-glibc").is_empty());
     }
 }

@@ -6,8 +6,8 @@
 //! among them, so nothing has to be looked up by range.
 //!
 //! Read: importers, dependencies, optional and dev dependencies, aliases, `link:` to workspace members and to folders
-//! outside, git, tarball and directory resolutions, patches, `os`, `cpu`, `libc`. Not read: settings, `overrides`
-//! (pnpm has applied them already), catalogs. Where a file holds two documents, the first is pnpm's own environment.
+//! outside, git, tarball and directory resolutions, patches, `os`, `cpu`, `libc`. `overrides` and catalogs pnpm has
+//! applied already; the names that it overrides are kept. Not read: settings. Where a file holds two documents, the first is pnpm's own environment.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -16,7 +16,8 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
-use super::npm_json::{Key, Pairs, source_of};
+use super::npm_json::{Key, Pairs, as_version, source_of};
+use super::{npm_yaml, overrides};
 use crate::lock::positions::Slices;
 use crate::lock::{Edge, Entry, Kind, Lock, Scope, When};
 use crate::model::{Diagnostic, PackageId, Place, codes};
@@ -26,6 +27,7 @@ use crate::model::{Diagnostic, PackageId, Place, codes};
 struct File<'a> {
     #[serde(borrow)]
     lockfile_version: Option<Key<'a>>,
+    overrides: Pairs<'a, Key<'a>>,
     importers: Pairs<'a, Importer<'a>>,
     packages: Pairs<'a, Option<Package<'a>>>,
     snapshots: Pairs<'a, Option<Package<'a>>>,
@@ -110,31 +112,15 @@ impl<'de: 'a, 'a> Deserialize<'de> for Direct<'a> {
     }
 }
 
-/// Limits for hostile files: a real lock has neither anchors nor depth, and its size is bounded by whoever read it.
-fn options(text: &str) -> serde_saphyr::Options {
-    let mut budget = serde_saphyr::Budget::default();
-    budget.max_events = budget.max_events.max(text.len());
-    budget.max_nodes = budget.max_nodes.max(text.len());
-    budget.max_total_scalar_bytes = budget.max_total_scalar_bytes.max(text.len());
-    serde_saphyr::options! { budget: Some(budget) }
-}
-
 /// Reads a pnpm-lock.yaml. Whatever the text is, the result is a lock: what could not be read is in its diagnostics.
 pub fn read(file: &str, text: &str) -> Lock {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut lock = Lock { complete: true, ..Lock::empty(Kind::Pnpm, file) };
-    let documents: Vec<Option<File<'_>>> = match serde_saphyr::from_multiple_with_options(text, options(text)) {
+    let documents: Vec<Option<File<'_>>> = match serde_saphyr::from_multiple_with_options(text, npm_yaml::options(text))
+    {
         Ok(documents) => documents,
         Err(error) => {
-            let line = error.location().map_or(0, |at| u32::try_from(at.line()).unwrap_or(u32::MAX));
-            let reason = error.to_string();
-            let reason = reason.lines().next().unwrap_or_default();
-            // The place says the line.
-            let reason = reason.strip_prefix("error: ").unwrap_or(reason);
-            let reason = match reason.split_once(": ") {
-                Some((at, what)) if at.starts_with("line ") => what,
-                _ => reason,
-            };
+            let (line, reason) = npm_yaml::reason(&error);
             lock.diagnostics.push(Diagnostic::new(
                 codes::LOCK_INVALID,
                 Place::at(file, line),
@@ -175,6 +161,7 @@ type Wanted<'t> = Vec<(&'t Cow<'t, str>, &'t str, &'t str, Scope)>;
 
 impl<'t> Reader<'t> {
     fn run(mut self, file: &'t File<'t>) -> Lock {
+        self.lock.overrides = overrides::replaced(file.overrides.0.iter().map(|(key, _)| key.as_ref()));
         // Version 9: what a package is stands under the snapshot's key without its peers.
         let about: HashMap<&str, &Package<'_>> =
             file.packages.0.iter().filter_map(|(key, package)| Some((key.as_ref(), package.as_ref()?))).collect();
@@ -421,11 +408,6 @@ fn split_key(key: &str) -> Option<(&str, &str)> {
     Some((&path[..name_end], version))
 }
 
-/// Versions hold no white space in an id.
-fn as_version(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join("%20")
-}
-
 /// A folder relative to another one, both relative to the lock: `..` is resolved where it can be.
 fn join(folder: &str, path: &str) -> String {
     normalise(&format!("{folder}/{path}"))
@@ -617,5 +599,24 @@ snapshots:
             assert!(lock.entries.is_empty());
         }
         assert!(read("pnpm-lock.yaml", "").diagnostics.is_empty());
+    }
+
+    #[test]
+    fn platforms_differ() {
+        let lock = read("pnpm-lock.yaml", V9);
+        let on = |platform: &str| -> bool {
+            let platform = platform.parse().unwrap();
+            let walked = crate::lock::closure::closure(&lock, &lock.importers["packages/w"], &[], &platform);
+            walked.packages.contains_key(&PackageId::npm("native", "1.0.0"))
+        };
+        assert!(on("node20-linux-x86_64-glibc"));
+        assert!(!on("node20-linux-x86_64-musl") && !on("node20-linux-aarch64-glibc"));
+    }
+
+    #[test]
+    fn what_is_overridden_is_kept_by_name() {
+        let text = "lockfileVersion: '9.0'\noverrides:\n  a: 1.3.7\n  '@s/b@^1': 1.0.0\n  c>d: 1.0.0\n";
+        let lock = read("pnpm-lock.yaml", text);
+        assert_eq!(lock.overrides.iter().collect::<Vec<_>>(), ["@s/b", "a"]);
     }
 }
