@@ -1,4 +1,6 @@
 use super::*;
+use crate::model::ImportKind;
+use crate::source::RawImport;
 
 /// One import a line: `line kind specifier names`.
 fn shown(found: &FileImports) -> Vec<String> {
