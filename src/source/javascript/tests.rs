@@ -20,7 +20,7 @@ fn shown(found: &FileImports) -> Vec<String> {
 
 #[track_caller]
 fn check(file: &str, source: &str, expected: &[&str]) {
-    let found = imports(file, source.as_bytes());
+    let found = imports(file, source.as_bytes(), &Compile::default());
     assert_eq!(shown(&found), expected, "{source}\n{:?}", found.diagnostics);
     let unknown = found.imports.iter().filter(|i| i.kind == ImportKind::DynamicUnknown).count();
     assert_eq!(found.diagnostics.len(), unknown, "{source}\n{:?}", found.diagnostics);
@@ -105,7 +105,7 @@ fn import_as_a_call() {
     check("f.js", "import('a')\nawait import(`b`)", &["1 dynamic a", "2 dynamic b"]);
     check("f.js", "async function f() { await import('a') }", &["1 dynamic a"]);
     check("f.js", "try { await import('a') } catch {}", &["1 optional a"]);
-    check("f.js", "import(x)\nimport(`./a/${x}.js`)", &["1 unknown", "2 unknown"]);
+    check("f.js", "import(x)\nimport(`./a/${x}.js`)", &["1 unknown", "2 dynamic ./a/**.js"]);
     check("f.ts", "const a = await import('a' as string)", &["1 dynamic a"]);
 }
 
@@ -134,7 +134,12 @@ fn what_typescript_drops() {
     check("f.ts", "import { A } from 'a'\nconst x = { A }", &["1 runtime a A"]);
     check("f.ts", "import { A } from 'a'\nf<A>(1 as unknown as A)", &["1 type-only a A"]);
     check("f.ts", "import { A } from 'a'\n@A class B {}", &["1 runtime a A"]);
-    check("f.ts", "import 'a'\nimport {} from 'b'", &["1 runtime a", "2 runtime b"]);
+    check(
+        "f.ts",
+        "import 'a'\nimport {} from 'b'\nexport {} from 'c'",
+        &["1 runtime a", "2 type-only b", "3 type-only c"],
+    );
+    check("f.js", "import {} from 'b'", &["1 runtime b"]);
     check(
         "f.ts",
         "import a = require('a')\na()\nimport b = require('b')\nlet x: b.C",
@@ -172,7 +177,7 @@ fn dialects_are_tried() {
 
 #[track_caller]
 fn refused(file: &str, bytes: &[u8], code: &str, line: u32, kept: usize) {
-    let found = imports(file, bytes);
+    let found = imports(file, bytes, &Compile::default());
     let [diagnostic] = &found.diagnostics[..] else { panic!("{found:?}") };
     let got = (diagnostic.code.as_str(), diagnostic.place.line, found.imports.len());
     assert_eq!(got, (code, line, kept), "{diagnostic:?}");
@@ -223,7 +228,8 @@ fn nothing_overflows_the_stack() {
             let shown: String = source.chars().take(40).collect();
             let whole = format!("{source}\nrequire('seen')");
             let worker = std::thread::Builder::new().stack_size(stack << 20);
-            let found = worker.spawn(move || imports("f.js", whole.as_bytes())).unwrap().join().unwrap();
+            let found =
+                worker.spawn(move || imports("f.js", whole.as_bytes(), &Compile::default())).unwrap().join().unwrap();
             let codes: Vec<&str> = found.diagnostics.iter().map(|d| d.code.as_str()).collect();
             if code.is_empty() {
                 assert_eq!(codes, [""; 0], "{shown}");
@@ -231,29 +237,6 @@ fn nothing_overflows_the_stack() {
             } else {
                 assert_eq!(codes, [code], "{shown}");
             }
-        }
-    }
-}
-
-/// Compares with another tool by hand: `WARMSET_TEST_FOLDER=FOLDER cargo test -- --ignored --nocapture listed` prints
-/// `path \t line \t kind \t specifier` for every file below the folder.
-#[test]
-#[ignore = "prints for a comparison by hand"]
-fn listed() {
-    let Ok(folder) = std::env::var("WARMSET_TEST_FOLDER") else { return };
-    for entry in walkdir::WalkDir::new(folder).sort_by_file_name().into_iter().flatten() {
-        let path = entry.path().to_string_lossy().into_owned();
-        if !path.ends_with(".js") && !path.ends_with(".mjs") && !path.ends_with(".cjs") || !entry.file_type().is_file()
-        {
-            continue;
-        }
-        let found = imports(&path, &std::fs::read(entry.path()).unwrap());
-        println!("{path}");
-        for i in found.imports.iter().filter(|i| i.kind != ImportKind::DynamicUnknown) {
-            println!("{path}\t{}\t{:?}\t{}", i.line, i.kind, i.module);
-        }
-        for d in found.diagnostics.iter().filter(|d| d.code != codes::DYNAMIC_IMPORT.id) {
-            println!("{path}\t{}\tDIAGNOSTIC {}\t{}", d.place.line, d.code, d.reason);
         }
     }
 }
