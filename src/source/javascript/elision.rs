@@ -1,66 +1,132 @@
 //! Which imports TypeScript drops: those whose names occur in types alone.
 //!
 //! One file at a time, as `isolatedModules`, `transpileModule` and every bundler do it: what another file exports under
-//! a name is not looked up. Names are taken for the whole file: a parameter that is called like an import keeps it.
+//! a name is not looked up.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
+use oxc_ast::AstKind;
 use oxc_ast::ast::{
-    Class, Declaration, ExportDeclaration, ExportNamedDeclaration, FormalParameters, IdentifierReference,
-    ImportOrExportKind, JSXOpeningElement, JSXOpeningFragment, MethodDefinition, ModuleExportName, Program,
-    TSClassImplements, TSEnumDeclaration, TSExternalModuleDeclaration, TSGlobalDeclaration, TSImportEqualsDeclaration,
-    TSInterfaceDeclaration, TSModuleReference, TSNamespaceDeclaration, TSType, TSTypeAliasDeclaration,
-    TSTypeAnnotation, TSTypeName, TSTypeParameterInstantiation, VariableDeclaration,
+    BindingIdentifier, Class, Declaration, ExportNamedDeclaration, FormalParameters, IdentifierReference,
+    ImportDeclaration, ImportOrExportKind, JSXOpeningElement, JSXOpeningFragment, MethodDefinition, ModuleExportName,
+    Program, PropertyDefinition, Statement, TSClassImplements, TSEnumDeclaration, TSExternalModuleDeclaration,
+    TSGlobalDeclaration, TSImportEqualsDeclaration, TSInterfaceDeclaration, TSModuleReference, TSNamespaceDeclaration,
+    TSType, TSTypeAliasDeclaration, TSTypeAnnotation, TSTypeName, TSTypeParameter, TSTypeParameterInstantiation,
+    VariableDeclaration,
 };
 use oxc_ast_visit::{Visit, walk};
+use oxc_span::{GetSpan, Span};
 
 use super::compile::Compile;
 
-/// What a file uses as values.
+/// What a file uses as values, among the names that it imports.
 #[derive(Debug, Default)]
 pub(super) struct Values {
-    names: BTreeSet<String>,
+    names: BTreeMap<String, Seen>,
     /// `import x = a.b`: the first name, and that on which it rests.
     aliases: Vec<(String, String)>,
     /// Decorated types are values too.
     metadata: bool,
     /// Where the first JSX element is.
     pub(super) jsx: Option<u32>,
+    /// Scopes around the place of the walk, without that of the file, and whether `var` belongs to them.
+    scopes: Vec<(Span, bool)>,
+    /// Whether the declaration around the place is a `var`.
+    in_var: bool,
+}
+
+/// Where one name occurs.
+#[derive(Debug, Default)]
+struct Seen {
+    used: bool,
+    /// Offsets of references.
+    references: Vec<u32>,
+    /// Scopes that declare the name for themselves.
+    hidden: Vec<(u32, u32)>,
+}
+
+impl Seen {
+    /// Whether a reference lies outside every scope that hides the name.
+    fn settle(&mut self) {
+        self.hidden.sort_unstable();
+        // Scopes lie in one another or apart: of those that overlap the first is the largest.
+        self.hidden.dedup_by(|later, first| later.1 <= first.1);
+        let hidden = |at: u32| {
+            let next = self.hidden.partition_point(|(from, _)| *from <= at);
+            next.checked_sub(1).and_then(|last| self.hidden.get(last)).is_some_and(|(_, to)| at < *to)
+        };
+        self.used |= self.references.iter().any(|&at| !hidden(at));
+    }
 }
 
 impl Values {
     /// Walks a file.
     pub(super) fn of(program: &Program<'_>, options: &Compile) -> Values {
         let mut values = Values { metadata: options.decorator_metadata, ..Values::default() };
+        for statement in &program.body {
+            match statement {
+                Statement::ImportDeclaration(import) => {
+                    let locals = import.specifiers.iter().flatten().map(|s| s.local().name.to_string());
+                    values.names.extend(locals.map(|name| (name, Seen::default())));
+                }
+                Statement::TSImportEqualsDeclaration(import) => {
+                    values.names.insert(import.id.name.to_string(), Seen::default());
+                }
+                Statement::ExportDeclaration(export) => {
+                    if let Declaration::TSImportEqualsDeclaration(import) = &export.declaration {
+                        // `export import a = require("a")` uses `a` by exporting it.
+                        values.names.insert(import.id.name.to_string(), Seen { used: true, ..Seen::default() });
+                    }
+                }
+                _ => {}
+            }
+        }
         values.visit_program(program);
+        values.names.values_mut().for_each(Seen::settle);
         if let (Some(_), Some(name)) = (values.jsx, options.jsx_name()) {
-            values.names.insert(name.to_string());
+            values.insert(name);
         }
         // Each alias may rest on the one before it.
         let aliases = std::mem::take(&mut values.aliases);
         for (name, on) in aliases.into_iter().rev() {
-            if values.names.contains(&name) {
-                values.names.insert(on);
+            if values.contains(&name) {
+                values.insert(&on);
             }
         }
         values
     }
 
-    /// Whether a name is used as a value.
+    /// Whether an imported name is used as a value.
     pub(super) fn contains(&self, name: &str) -> bool {
-        self.names.contains(name)
+        self.names.get(name).is_some_and(|seen| seen.used)
     }
 
     fn insert(&mut self, name: &str) {
-        if !self.names.contains(name) {
-            self.names.insert(name.to_string());
+        if let Some(seen) = self.names.get_mut(name) {
+            seen.used = true;
         }
+    }
+
+    /// A scope declares a name; the file's own declarations hide nothing.
+    fn hide(&mut self, name: &str, scope: Option<Span>) {
+        if let (Some(seen), Some(scope)) = (self.names.get_mut(name), scope) {
+            seen.hidden.push((scope.start, scope.end));
+        }
+    }
+
+    fn innermost(&self) -> Option<Span> {
+        self.scopes.last().map(|(span, _)| *span)
     }
 
     /// The class that the runtime is told about.
     fn insert_type(&mut self, annotation: Option<&TSTypeAnnotation<'_>>) {
-        let Some(annotation) = annotation else { return };
-        let mut types = vec![&annotation.type_annotation];
+        if let Some(annotation) = annotation {
+            self.insert_class(&annotation.type_annotation);
+        }
+    }
+
+    fn insert_class(&mut self, of: &TSType<'_>) {
+        let mut types = vec![of];
         while let Some(of) = types.pop() {
             match of {
                 TSType::TSTypeReference(reference) => {
@@ -90,6 +156,16 @@ impl Values {
     fn insert_parameters(&mut self, parameters: &FormalParameters<'_>) {
         for parameter in &parameters.items {
             self.insert_type(parameter.type_annotation.as_deref());
+        }
+        // Of the rest, the class of its elements.
+        match parameters.rest.as_ref().and_then(|r| r.type_annotation.as_ref()).map(|a| &a.type_annotation) {
+            Some(TSType::TSArrayType(array)) => self.insert_class(&array.element_type),
+            Some(TSType::TSTypeReference(reference)) => {
+                for argument in reference.type_arguments.iter().flat_map(|arguments| &arguments.params) {
+                    self.insert_class(argument);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -124,6 +200,21 @@ impl Values {
     }
 }
 
+/// Whether a node is a scope, and if so whether `var` belongs to it.
+fn scope(kind: AstKind<'_>) -> Option<bool> {
+    match kind {
+        AstKind::Function(_) | AstKind::ArrowFunctionExpression(_) | AstKind::StaticBlock(_) => Some(true),
+        AstKind::TSNamespaceDeclaration(_) => Some(true),
+        AstKind::BlockStatement(_)
+        | AstKind::ForStatement(_)
+        | AstKind::ForInStatement(_)
+        | AstKind::ForOfStatement(_)
+        | AstKind::SwitchStatement(_)
+        | AstKind::CatchClause(_) => Some(false),
+        _ => None,
+    }
+}
+
 /// The first name of `A.B.C`.
 fn root<'n>(name: &'n TSTypeName<'_>) -> Option<&'n str> {
     let mut name = name;
@@ -138,7 +229,35 @@ fn root<'n>(name: &'n TSTypeName<'_>) -> Option<&'n str> {
 
 impl<'a> Visit<'a> for Values {
     fn visit_identifier_reference(&mut self, name: &IdentifierReference<'a>) {
-        self.insert(name.name.as_str());
+        if let Some(seen) = self.names.get_mut(name.name.as_str()) {
+            seen.references.push(name.span.start);
+        }
+    }
+
+    fn visit_binding_identifier(&mut self, name: &BindingIdentifier<'a>) {
+        if self.names.contains_key(name.name.as_str()) {
+            let functions = || self.scopes.iter().rev().find(|(_, function)| *function).map(|(span, _)| *span);
+            let scope = if self.in_var { functions() } else { self.innermost() };
+            self.hide(name.name.as_str(), scope);
+        }
+    }
+
+    // The walk of a function names a type of a crate that is no dependency here; these hooks do as well.
+    fn enter_node(&mut self, kind: AstKind<'a>) {
+        if let AstKind::Function(function) = kind
+            && let (true, Some(name)) = (function.is_declaration(), &function.id)
+        {
+            self.hide(name.name.as_str(), self.innermost());
+        }
+        if let Some(function) = scope(kind) {
+            self.scopes.push((kind.span(), function));
+        }
+    }
+
+    fn leave_node(&mut self, kind: AstKind<'a>) {
+        if scope(kind).is_some() {
+            self.scopes.pop();
+        }
     }
 
     fn visit_jsx_opening_element(&mut self, element: &JSXOpeningElement<'a>) {
@@ -157,15 +276,32 @@ impl<'a> Visit<'a> for Values {
         if self.metadata {
             self.insert_metadata(class);
         }
+        // The name of a class expression is its own; that of a declaration belongs to what is around.
+        let own = class.is_expression();
+        if own {
+            self.scopes.push((class.span, false));
+        }
         walk::walk_class(self, class);
+        if own {
+            self.scopes.pop();
+        }
     }
 
-    fn visit_export_declaration(&mut self, export: &ExportDeclaration<'a>) {
-        // `export import a = require("a")` uses `a` by exporting it.
-        if let Declaration::TSImportEqualsDeclaration(import) = &export.declaration {
-            self.insert(import.id.name.as_str());
+    fn visit_property_definition(&mut self, property: &PropertyDefinition<'a>) {
+        // `declare x: T` leaves nothing.
+        if !property.declare {
+            walk::walk_property_definition(self, property);
         }
-        walk::walk_export_declaration(self, export);
+    }
+
+    fn visit_import_declaration(&mut self, _: &ImportDeclaration<'a>) {}
+
+    fn visit_variable_declaration(&mut self, declaration: &VariableDeclaration<'a>) {
+        if !declaration.declare {
+            let outer = std::mem::replace(&mut self.in_var, declaration.kind.is_var());
+            walk::walk_variable_declaration(self, declaration);
+            self.in_var = outer;
+        }
     }
 
     fn visit_export_named_declaration(&mut self, export: &ExportNamedDeclaration<'a>) {
@@ -197,11 +333,7 @@ impl<'a> Visit<'a> for Values {
     fn visit_ts_class_implements(&mut self, _: &TSClassImplements<'a>) {}
     fn visit_ts_external_module_declaration(&mut self, _: &TSExternalModuleDeclaration<'a>) {}
     fn visit_ts_global_declaration(&mut self, _: &TSGlobalDeclaration<'a>) {}
-    fn visit_variable_declaration(&mut self, declaration: &VariableDeclaration<'a>) {
-        if !declaration.declare {
-            walk::walk_variable_declaration(self, declaration);
-        }
-    }
+    fn visit_ts_type_parameter(&mut self, _: &TSTypeParameter<'a>) {}
     fn visit_ts_enum_declaration(&mut self, declaration: &TSEnumDeclaration<'a>) {
         if !declaration.declare {
             walk::walk_ts_enum_declaration(self, declaration);
