@@ -76,7 +76,8 @@ fn target(value: &Value, middle: &str, imports: bool, conditions: &[&str], depth
             let text = text.replace('*', middle);
             if text.starts_with("./") {
                 Some(Target::Path(text))
-            } else if imports && !text.starts_with("../") && !text.starts_with('/') {
+            } else if imports && !text.starts_with("../") && !text.starts_with('/') && !text.contains(':') {
+                // A URL is refused, `node:fs` too.
                 Some(Target::Package(text))
             } else {
                 Some(Target::NotOffered)

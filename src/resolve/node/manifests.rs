@@ -5,7 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
-use crate::discover::{Tree, paths};
+use crate::discover::{Tree, doc, paths};
+
+use super::files;
 use crate::resolve::memo::Memo;
 
 /// The parts of a `package.json` that decide what a specifier means.
@@ -22,7 +24,8 @@ pub(super) struct Package {
     asked: BTreeMap<String, String>,
     /// Names that are installed for development only.
     dev: BTreeMap<String, String>,
-    workspaces: bool,
+    /// Patterns of the folders of a workspace's members, where it is the root of one.
+    workspaces: Option<Vec<String>>,
 }
 
 /// Every `package.json` of a tree, each read once.
@@ -31,6 +34,7 @@ pub(super) struct Manifests<'a> {
     tree: &'a Tree,
     read: Memo<String, Option<Package>>,
     by_name: OnceLock<BTreeMap<String, Vec<String>>>,
+    members: Memo<String, Option<Vec<String>>>,
 }
 
 /// How a package is declared.
@@ -44,7 +48,7 @@ pub enum Declared {
 
 impl<'a> Manifests<'a> {
     pub(super) fn new(tree: &'a Tree) -> Self {
-        Self { tree, read: Memo::new(), by_name: OnceLock::new() }
+        Self { tree, read: Memo::new(), by_name: OnceLock::new(), members: Memo::new() }
     }
 
     /// The `package.json` of a folder, where it has one that can be read. What is wrong with it is said where its
@@ -92,8 +96,22 @@ impl<'a> Manifests<'a> {
                 return self.named(name).first().cloned();
             }
         }
-        let root = self.workspace(file)?;
-        self.named(name).iter().find(|dir| paths::is_within(dir, &root)).cloned()
+        let named = self.named(name);
+        // Most names are no package of the tree.
+        if named.is_empty() {
+            return None;
+        }
+        let (root, patterns) = paths::ancestors(paths::parent(file)).find_map(|dir| {
+            let members = self.members.get(&dir.to_string(), || self.members(dir));
+            Some((dir, members.as_ref().clone()?))
+        })?;
+        let is_member = |dir: &&String| {
+            let Some(inner) = paths::relative_to(dir, root) else { return dir.as_str() == root };
+            let taken = |pattern: &str| files::matches(pattern.trim_start_matches("./").trim_end_matches('/'), inner);
+            let out = patterns.iter().filter_map(|p| p.strip_prefix('!')).any(taken);
+            !out && patterns.iter().filter(|p| !p.starts_with('!')).any(|p| taken(p))
+        };
+        named.iter().find(is_member).cloned()
     }
 
     /// Folders whose package has this name, sorted.
@@ -112,16 +130,32 @@ impl<'a> Manifests<'a> {
         by_name.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// The nearest folder that is the root of a workspace.
-    fn workspace(&self, file: &str) -> Option<String> {
-        let is_root = |dir: &&str| {
-            ["pnpm-workspace.yaml", "lerna.json", "rush.json"]
-                .iter()
-                .any(|name| paths::join(dir, name).is_some_and(|path| self.tree.contains(&path)))
-                || self.at(dir).is_some_and(|found| found.as_ref().as_ref().is_some_and(|p| p.workspaces))
+    /// Patterns of the folders of a workspace's members, where a folder is the root of one: npm, yarn and bun write
+    /// them in `package.json`, pnpm in its own file, lerna and rush in theirs.
+    fn members(&self, dir: &str) -> Option<Vec<String>> {
+        let text = |name: &str| {
+            let file = paths::join(dir, name).filter(|file| self.tree.contains(file))?;
+            self.tree.text(&file).ok()
         };
-        paths::ancestors(paths::parent(file)).find(is_root).map(str::to_string)
+        let list = |text: String| {
+            let root = doc::parse(&text).ok()?;
+            let items = root.get("packages")?.items().iter().filter_map(|item| item.text().map(str::to_string));
+            Some(items.collect::<Vec<String>>())
+        };
+        if let Some(text) = text("pnpm-workspace.yaml") {
+            return list(text);
+        }
+        let own = self.at(dir).and_then(|found| found.as_ref().as_ref()?.workspaces.clone());
+        own.or_else(|| list(text("lerna.json")?)).or_else(|| {
+            let rush: Value = jsonc_parser::parse_to_serde_value(&text("rush.json")?, &Default::default()).ok()?;
+            let projects = rush.get("projects")?.as_array()?;
+            Some(projects.iter().filter_map(|p| Some(p.get("projectFolder")?.as_str()?.to_string())).collect())
+        })
     }
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_string).collect()
 }
 
 impl Package {
@@ -146,7 +180,7 @@ impl Package {
             imports: root.get("imports").filter(|value| value.is_object()).cloned(),
             asked: asked(&["dependencies", "optionalDependencies", "peerDependencies"]),
             dev: asked(&["devDependencies"]),
-            workspaces: root.get("workspaces").is_some(),
+            workspaces: root.get("workspaces").map(|value| texts(value.get("packages").unwrap_or(value))),
         }
     }
 }

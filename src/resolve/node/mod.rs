@@ -172,14 +172,18 @@ impl<'a> Modules<'a> {
         }
         let path = paths::join(dir, specifier)?;
         let only_folder = specifier.ends_with('/') || specifier.ends_with("..") || specifier == ".";
-        let found = if only_folder { self.folder(&path, look.file) } else { self.probe(&path, look.file) };
+        let find = |path: String| match only_folder {
+            true => self.folder(&path, look.file),
+            false => self.probe(&path, look.file),
+        };
+        let found = find(path.clone());
         if found.is_some() {
             return found;
         }
         // `rootDirs` are one folder once they are compiled.
         let project = self.project(look.file)?;
         let inside = project.root_dirs.iter().find_map(|root| paths::relative_to(&path, root))?;
-        project.root_dirs.iter().filter_map(|root| paths::join(root, inside)).find_map(|p| self.probe(&p, look.file))
+        project.root_dirs.iter().filter_map(|root| paths::join(root, inside)).find_map(find)
     }
 
     /// A path with or without extension, or a folder.
