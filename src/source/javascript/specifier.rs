@@ -80,6 +80,8 @@ fn collect_template(template: &TemplateLiteral<'_>, parts: &mut Vec<Part>) {
     let mut open = template.expressions.iter();
     for quasi in &template.quasis {
         match &quasi.value.cooked {
+            // Nothing stands before `${__dirname}`.
+            Some(text) if text.is_empty() => {}
             Some(text) => parts.push(Part::Text(text.to_string())),
             None => parts.push(Part::Any),
         }
