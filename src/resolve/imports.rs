@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::discover::{Site, Tree, paths};
 use crate::model::codes;
-use crate::model::inventory::{Target, Unreached};
+use crate::model::inventory::{Requirement, Target, Unreached};
 use crate::model::{Diagnostic, Import, ImportKind, Language, Place, Platform};
 use crate::source::{self, FileImports, How, RawImport};
 
@@ -43,6 +43,9 @@ pub struct Found {
     pub reached: Vec<String>,
     /// Packages of the tree itself that it loads, by name.
     pub linked: BTreeSet<String>,
+    /// Packages that only the manifest of another folder asks for (a package of the tree, a folder in between), by name:
+    /// no lock of the function's tells their version.
+    pub elsewhere: BTreeMap<String, Requirement>,
     /// Something that it loads is not read, or only running would tell: it may need more than its imports say.
     pub opaque: bool,
     /// What is said about missing modules that more is known of than that they are missing.
@@ -343,7 +346,18 @@ impl<'a> Sources<'a> {
                 (Target::Package { package }, Vec::new())
             }
             Meaning::Package(package) => match self.modules.declared(file, &package) {
-                Some(Declared::Yes) => (Target::Package { package }, Vec::new()),
+                Some(Declared::By(manifest, text)) => {
+                    if is_needed(raw.kind) {
+                        let requirement = Requirement {
+                            name: package.clone(),
+                            text: format!("{package}@{text}"),
+                            place: Place::file(manifest),
+                            package: None,
+                        };
+                        found.elsewhere.insert(package.clone(), requirement);
+                    }
+                    (Target::Package { package }, Vec::new())
+                }
                 declared => {
                     let target = provided_or_missing(platform, site.aws_lambda, &raw.module);
                     if declared == Some(Declared::ForDevelopment) && target == Target::Missing {

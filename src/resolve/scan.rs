@@ -81,8 +81,12 @@ pub fn scan_tree(tree: &Tree, options: &ScanOptions, progress: &(dyn Fn(Progress
             // It loads something, and nothing says what: not the same as loading nothing.
             dependencies.state = State::Unresolved;
         }
-        let Found { imports, diagnostics, .. } = found;
-        reached.extend(found.reached);
+        if !found.elsewhere.is_empty() && matches!(dependencies.state, State::Locked | State::Pinned) {
+            dependencies.state = if dependencies.is_empty() { State::Unresolved } else { State::Partial };
+        }
+        let Found { imports, diagnostics, reached: read_files, elsewhere, .. } = found;
+        dependencies.unresolved.extend(elsewhere.into_values());
+        reached.extend(read_files);
         let function = Function { installed_only, unreached, ..function(site, &dependencies, imports) };
         if let Some(platform) = &function.platform {
             for (lock, closure) in &dependencies.closure {

@@ -28,6 +28,9 @@ pub struct Projects<'a> {
     configs: Memo<String, Config>,
 }
 
+/// Patterns (one `*` at most), each with its targets.
+type Aliases = Vec<(String, Vec<String>)>;
+
 /// What one configuration comes to, with what it extends.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Config {
@@ -37,8 +40,8 @@ pub struct Config {
     pub root_dirs: Vec<String>,
     /// Folder that bare specifiers are looked up in, relative to the tree.
     base: Option<String>,
-    /// Pattern (one `*` at most) and its targets, relative to the tree.
-    paths: Vec<(String, Vec<String>)>,
+    /// Relative to the tree.
+    paths: Aliases,
 }
 
 /// Options as they are inherited: the last one that says something counts.
@@ -46,7 +49,7 @@ pub struct Config {
 struct Raw {
     base: Option<String>,
     /// Targets as written, and the folder of the file that writes them.
-    paths: Option<(String, Vec<(String, Vec<String>)>)>,
+    paths: Option<(String, Aliases)>,
     root_dirs: Option<Vec<String>>,
     flags: std::collections::BTreeMap<&'static str, bool>,
     texts: std::collections::BTreeMap<&'static str, String>,

@@ -38,10 +38,10 @@ pub(super) struct Manifests<'a> {
 }
 
 /// How a package is declared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Declared {
-    /// Installed in production.
-    Yes,
+    /// Installed in production: by this manifest, as this.
+    By(String, String),
     /// Installed for development only.
     ForDevelopment,
 }
@@ -72,8 +72,8 @@ impl<'a> Manifests<'a> {
         for dir in paths::ancestors(paths::parent(file)) {
             let Some(found) = self.at(dir) else { continue };
             let Some(package) = found.as_ref() else { continue };
-            if package.asked.contains_key(name) {
-                return Some(Declared::Yes);
+            if let Some(text) = package.asked.get(name) {
+                return Some(Declared::By(paths::join(dir, "package.json")?, text.clone()));
             }
             if package.dev.contains_key(name) {
                 development = Some(Declared::ForDevelopment);

@@ -176,7 +176,10 @@ fn packages_are_linked_by_path() {
     let modules = Modules::new(&tree);
     assert_eq!(shown(&modules, "f/app.js", "one", How::Import, "20"), "lib/one/m.js");
     assert_eq!(shown(&modules, "f/app.js", "two", How::Import, "20"), "lib/two/index.ts");
-    assert_eq!(modules.declared("f/app.js", "one"), Some(Declared::Yes));
+    assert_eq!(
+        modules.declared("f/app.js", "one"),
+        Some(Declared::By("f/package.json".into(), "file:../lib/one".into()))
+    );
     assert_eq!(modules.declared("lib/two/index.ts", "one"), None);
 }
 

@@ -181,10 +181,10 @@ impl Values {
             match element {
                 ClassElement::MethodDefinition(method) => {
                     let decorated_parameters = method.value.params.items.iter().any(|p| !p.decorators.is_empty());
+                    // The decorators of a class are about its constructor.
                     let constructor = method.kind.is_constructor();
-                    if (constructor && (!class.decorators.is_empty() || decorated_parameters))
-                        || (!constructor && (!method.decorators.is_empty() || decorated_parameters))
-                    {
+                    let decorators = if constructor { &class.decorators } else { &method.decorators };
+                    if decorated_parameters || !decorators.is_empty() {
                         self.insert_signature(method);
                     }
                 }
