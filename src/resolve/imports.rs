@@ -345,6 +345,10 @@ impl<'a> Sources<'a> {
             Meaning::Package(package) if known.locked.contains(&package) || known.declared.contains(&package) => {
                 (Target::Package { package }, Vec::new())
             }
+            // What the platform provides is there whatever another folder's manifest asks for.
+            Meaning::Package(_) if provided_or_missing(platform, site.aws_lambda, &raw.module) == Target::Platform => {
+                (Target::Platform, Vec::new())
+            }
             Meaning::Package(package) => match self.modules.declared(file, &package) {
                 Some(Declared::By(manifest, text)) => {
                     if is_needed(raw.kind) {
@@ -359,12 +363,11 @@ impl<'a> Sources<'a> {
                     (Target::Package { package }, Vec::new())
                 }
                 declared => {
-                    let target = provided_or_missing(platform, site.aws_lambda, &raw.module);
-                    if declared == Some(Declared::ForDevelopment) && target == Target::Missing {
-                        let reason = format!("`{package}` is declared for development only, and `{}` imports it", file);
+                    if declared == Some(Declared::ForDevelopment) {
+                        let reason = format!("`{package}` is declared for development only, and `{file}` imports it");
                         found.reasons.insert(raw.module.clone(), reason);
                     }
-                    (target, Vec::new())
+                    (Target::Missing, Vec::new())
                 }
             },
         }

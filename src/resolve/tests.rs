@@ -262,19 +262,20 @@ fn what_a_function_loads_and_nobody_reads_is_named() {
 fn what_another_folders_manifest_asks_for_has_no_version() {
     let service =
         "service: s\nprovider: {name: aws, runtime: nodejs20.x}\nfunctions:\n  hello: {handler: inner/func.handler}\n";
-    let code = format!("import fdk from 'fdk';\nfdk();\n{NODE_HANDLER}");
+    let code = format!("import fdk from 'fdk';\nimport s3 from '@aws-sdk/client-s3';\nfdk(s3);\n{NODE_HANDLER}");
     let with = |own: &str| {
         inventory(&[
             ("serverless.yml", service),
             ("package.json", own),
-            ("inner/package.json", r#"{"dependencies": {"fdk": ">=1"}}"#),
+            ("inner/package.json", r#"{"dependencies": {"@aws-sdk/client-s3": "^3", "fdk": ">=1"}}"#),
             ("inner/func.js", &code),
         ])
     };
     for (own, state) in [("{}", State::Unresolved), (r#"{"dependencies": {"ms": "2.1.3"}}"#, State::Partial)] {
         let found = with(own);
         assert_eq!(found.functions[0].state, state, "{own}");
-        assert_eq!(found.functions[0].unresolved[0].text, "fdk@>=1");
+        // The platform provides the SDK.
+        assert_eq!(found.functions[0].unresolved.iter().map(|r| r.text.as_str()).collect::<Vec<_>>(), ["fdk@>=1"]);
         assert_eq!(findings(&found), Vec::<String>::new());
     }
 }
