@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::emit::json;
 use crate::model::plan::WhyUnserved;
-use crate::model::{Image, Inventory, Place, Plan};
+use crate::model::{Function, Image, Inventory, Place, Plan};
 use crate::resolve::explain::{self, Why};
 
 use super::Outcome;
@@ -22,7 +22,10 @@ pub fn run(command: &ExplainCommand, talk: Talk) -> Result<Outcome, Failure> {
                 explain::why(&inventory, &command.function, package).map_err(|e| Failure::Message(e.to_string()))?;
             match command.format {
                 TextFormat::Json => json::text(&why),
-                TextFormat::Text => closure_text(&why),
+                TextFormat::Text => {
+                    let function = explain::function(&inventory, &command.function);
+                    closure_text(&why) + &function.map(unreached).unwrap_or_default()
+                }
             }
         }
         None => {
@@ -38,12 +41,24 @@ pub fn run(command: &ExplainCommand, talk: Talk) -> Result<Outcome, Failure> {
             let choice = choice(&plan, &inventory, &command.function);
             match command.format {
                 TextFormat::Json => json::text(&choice.json()),
-                TextFormat::Text => choice.text(),
+                TextFormat::Text => {
+                    let function = explain::function(&inventory, &command.function);
+                    choice.text() + &function.map(unreached).unwrap_or_default()
+                }
             }
         }
     };
     talk.result(&text)?;
     Ok(Outcome::Clean)
+}
+
+/// How much of a function's folder it never loads.
+fn unreached(function: &Function) -> String {
+    match function.unreached.len() {
+        0 => String::new(),
+        1 => "1 source file of its folder is not reached\n".to_string(),
+        n => format!("{n} source files of its folder are not reached\n"),
+    }
 }
 
 fn closure_text(why: &Why) -> String {

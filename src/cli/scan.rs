@@ -109,8 +109,15 @@ pub fn totals(inventory: &Inventory) -> String {
     };
     let closures: Vec<String> = states.iter().map(|(s, n)| format!("{n} {}", named(s))).collect();
     let head = |name: &str| paint(BOLD, format!("{name:<11}"));
+    let unreached: BTreeSet<&str> =
+        inventory.functions.iter().flat_map(|f| f.unreached.iter().map(|u| u.file.as_str())).collect();
+    let apart = match unreached.len() {
+        0 => String::new(),
+        1 => "; 1 file not reached".to_string(),
+        n => format!("; {n} files not reached"),
+    };
     format!(
-        "{}{functions}\n{}{}\n{}{} at a version; {} of {} sources read among {} files\n",
+        "{}{functions}\n{}{}\n{}{} at a version; {} of {} sources read among {} files{apart}\n",
         head("functions"),
         head("closures"),
         if closures.is_empty() { "none".to_string() } else { closures.join(", ") },

@@ -48,6 +48,9 @@ codes! {
     PYTHON_2 = "python-2", Warning, "a Python 2 source", "port it to Python 3, or exclude it";
     JAVASCRIPT_SYNTAX = "javascript-syntax", Warning, "a JavaScript or TypeScript file could not be parsed", "correct the syntax error, or exclude the file if it is no source";
     DYNAMIC_IMPORT = "dynamic-import", Note, "an import whose module is only known when it runs", "import the module by a literal name where possible; its packages are not preloaded";
+    SOURCE_UNREAD = "source-unread", Note, "a function loads a local file that warmset does not read, so its closure is kept whole", "nothing, unless that file loads what the function does not declare";
+    ALIAS_UNREAD = "alias-unread", Note, "an import by an alias that only a bundler's configuration can explain", "write the alias as `paths` in tsconfig.json, or as `imports` in package.json";
+    MODULE_KIND = "module-kind", Note, "a module is written in the form that its package.json or extension rules out", "if no bundler or compiler changes it, rename the file or correct `type` in package.json";
     NESTING_TOO_DEEP = "nesting-too-deep", Warning, "a file is nested deeper than warmset follows", "exclude generated files";
     // Reading locks and manifests
     LOCK_INVALID = "lock-invalid", Error, "a lock could not be parsed", "make the lock again with the tool that owns it";

@@ -43,7 +43,7 @@ pub struct FileCounts {
     pub seen: usize,
     /// Python, JavaScript and TypeScript files among them.
     pub sources: usize,
-    /// Sources that a function reaches, and that were therefore read.
+    /// Sources that a function reaches: what its imports were read from.
     pub read: usize,
 }
 
@@ -124,6 +124,24 @@ pub struct Function {
     /// What has no known version; sorted. Empty when `state` is `locked`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unresolved: Vec<Requirement>,
+    /// Source files of the code folder, in the function's language, that neither this handler nor one of another
+    /// function with the same folder reaches: tests, build configurations, dead code; sorted. Files in the code folder
+    /// of another function are not among them. Functions that share a folder list the same files (beyond 100,000
+    /// entries the first function alone does). What only these files import stays in the closure all the same where
+    /// the lock or manifest installs it. Empty where the handler's file is not known: then everything but tests counts
+    /// as reached.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreached: Vec<Unreached>,
+}
+
+/// A source file that no handler reaches.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct Unreached {
+    /// Relative to the fleet's root.
+    pub file: String,
+    /// Packages that it imports when it runs, by name; the imported name where nothing explains it. Sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packages: Vec<String>,
 }
 
 fn default_trust_domain() -> String {
@@ -323,6 +341,7 @@ impl Function {
             closure: Vec::new(),
             installed_only: Vec::new(),
             unresolved: Vec::new(),
+            unreached: Vec::new(),
         }
     }
 }

@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::discover::{Site, Tree};
+use crate::discover::{Site, Tree, paths};
 use crate::model::codes;
-use crate::model::inventory::Target;
+use crate::model::inventory::{Requirement, Target, Unreached};
 use crate::model::{Diagnostic, Import, ImportKind, Language, Place, Platform};
-use crate::source::{self, FileImports, RawImport};
+use crate::source::{self, FileImports, How, RawImport};
 
 use super::memo::Memo;
 use super::names::{self, Match, Specifier};
-use super::tsconfig::Aliases;
+use super::node::{Declared, Meaning, Modules};
 use super::{local, provided, stdlib};
 
 /// Parsed sources, shared by the functions of a fleet.
@@ -19,7 +19,7 @@ use super::{local, provided, stdlib};
 pub struct Sources<'a> {
     tree: &'a Tree,
     files: Memo<String, FileImports>,
-    aliases: Aliases<'a>,
+    modules: Modules<'a>,
     installed: Memo<String, bool>,
 }
 
@@ -39,6 +39,19 @@ pub struct Found {
     pub imports: Vec<Import>,
     /// What could not be read or explained.
     pub diagnostics: Vec<Diagnostic>,
+    /// Source files that were read for them, from the handler's on.
+    pub reached: Vec<String>,
+    /// Packages of the tree itself that it loads, by name.
+    pub linked: BTreeSet<String>,
+    /// Packages that only the manifest of another folder asks for (a package of the tree, a folder in between), by name:
+    /// no lock of the function's tells their version.
+    pub elsewhere: BTreeMap<String, Requirement>,
+    /// Something that it loads is not read, or only running would tell: it may need more than its imports say.
+    pub opaque: bool,
+    /// What is said about missing modules that more is known of than that they are missing.
+    reasons: BTreeMap<String, String>,
+    /// One of a kind: by code, and by what they are about.
+    notes: BTreeMap<(&'static str, String), Diagnostic>,
 }
 
 impl Found {
@@ -52,28 +65,26 @@ impl Found {
 impl<'a> Sources<'a> {
     /// Nothing is parsed yet.
     pub fn new(tree: &'a Tree) -> Self {
-        Self { tree, files: Memo::new(), aliases: Aliases::new(tree), installed: Memo::new() }
-    }
-
-    /// Number of files parsed so far.
-    pub fn parsed(self) -> BTreeSet<String> {
-        self.files.into_values().into_iter().map(|(file, _)| file).collect()
+        Self { tree, files: Memo::new(), modules: Modules::new(tree), installed: Memo::new() }
     }
 
     fn parse(&self, file: &str) -> Arc<FileImports> {
         self.files.get(&file.to_string(), || match self.tree.read(file) {
-            Ok(bytes) => source::imports(file, &bytes),
+            Ok(bytes) => match source::language_of(file) {
+                Some(Language::Node) => source::imports_with(file, &bytes, &self.modules.compile(file)),
+                _ => source::imports(file, &bytes),
+            },
             Err(diagnostic) => FileImports { imports: Vec::new(), diagnostics: vec![diagnostic] },
         })
     }
 
     /// Follows local imports from the handler's file; without one, reads every source in the folder that no other
     /// function claims.
-    pub fn of(&self, site: &Site, nested: &[&str], known: &Known) -> Found {
+    pub fn of(&self, site: &Site, roots: &BTreeSet<&str>, known: &Known) -> Found {
         let Some(platform) = &site.platform else { return Found::default() };
         let mut queue: VecDeque<String> = match &site.handler_file {
             Some(file) => VecDeque::from([file.clone()]),
-            None => self.all_sources(site, nested, platform.language).into(),
+            None => self.all_sources(site, roots, platform.language).into(),
         };
         let mut seen: BTreeSet<String> = queue.iter().cloned().collect();
         let mut found = Found::default();
@@ -84,9 +95,10 @@ impl<'a> Sources<'a> {
             let parsed = self.parse(&file);
             found.diagnostics.extend(parsed.diagnostics.iter().cloned());
             for raw in &parsed.imports {
-                let (targets, files) = self.resolve(site, platform, &file, raw, known);
-                for file in files {
-                    if source::is_source(&file) && seen.insert(file.clone()) {
+                let (targets, files) = self.resolve(site, platform, &file, raw, known, &mut found);
+                // What is imported for its types alone is not loaded.
+                for file in files.into_iter().filter(|_| raw.kind != ImportKind::TypeOnly) {
+                    if source::language_of(&file) == Some(platform.language) && seen.insert(file.clone()) {
                         queue.push_back(file);
                     }
                 }
@@ -121,6 +133,8 @@ impl<'a> Sources<'a> {
             let in_layer = !unread.is_empty() && !module.starts_with('.');
             let (code, reason) = if in_layer {
                 (codes::LAYER_UNREAD, format!("`{module}` may come from the layer {}", unread.join(" or ")))
+            } else if let Some(reason) = found.reasons.remove(&module) {
+                (codes::IMPORT_MISSING, reason)
             } else {
                 let reason =
                     format!("nothing that is declared, locked, local or provided explains the import of `{module}`");
@@ -145,7 +159,45 @@ impl<'a> Sources<'a> {
                 .for_function(&site.id),
             );
         }
+        let notes = std::mem::take(&mut found.notes).into_values();
+        found.diagnostics.extend(notes.map(|note| note.for_function(&site.id)));
+        found.opaque |= found.imports.iter().any(|i| i.kind == ImportKind::DynamicUnknown);
+        found.reached = seen.into_iter().collect();
         found
+    }
+
+    /// The sources in a function's code folder that are not among those `reached`, with the packages that they import.
+    /// What is wrong in them is not said: nothing loads them.
+    pub fn unreached(
+        &self,
+        site: &Site,
+        roots: &BTreeSet<&str>,
+        known: &Known,
+        reached: &BTreeSet<&str>,
+    ) -> Vec<Unreached> {
+        let Some(platform) = &site.platform else { return Vec::new() };
+        let rest = self.own_sources(site, roots, platform.language).filter(|file| !reached.contains(file));
+        let mut unused = Found::default();
+        rest.map(|file| {
+            let mut packages = BTreeSet::new();
+            for raw in self.parse(file).imports.iter().filter(|raw| raw.kind != ImportKind::TypeOnly) {
+                for target in self.resolve(site, platform, file, raw, known, &mut unused).0 {
+                    match target {
+                        Target::Package { package } => packages.insert(package),
+                        Target::Missing | Target::Platform if !raw.module.starts_with(['.', '/', '#']) => {
+                            packages.insert(family(platform.language, &raw.module))
+                        }
+                        Target::Ambiguous { candidates } => {
+                            packages.extend(candidates);
+                            true
+                        }
+                        _ => false,
+                    };
+                }
+            }
+            Unreached { file: file.to_string(), packages: packages.into_iter().collect() }
+        })
+        .collect()
     }
 
     /// Whether an installer wrote the folder (a `.dist-info` folder lies in it): what its packages import is not the
@@ -157,12 +209,23 @@ impl<'a> Sources<'a> {
         })
     }
 
-    fn all_sources(&self, site: &Site, nested: &[&str], language: Language) -> Vec<String> {
-        let inside = |file: &str, dir: &str| file.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'));
-        self.tree
-            .under(&site.root)
-            .filter(|file| source::is_source(file) && source::language_of(file) == Some(language))
-            .filter(|file| !nested.iter().any(|dir| inside(file, dir)))
+    /// Sources of a language in a function's code folder, without those in the code folders of others.
+    fn own_sources<'s>(
+        &'s self,
+        site: &'s Site,
+        roots: &'s BTreeSet<&str>,
+        language: Language,
+    ) -> impl Iterator<Item = &'s str> {
+        self.tree.under(&site.root).filter(move |file| source::language_of(file) == Some(language)).filter(
+            move |file| {
+                let nearest = paths::ancestors(paths::parent(file)).find(|dir| roots.contains(dir));
+                nearest.is_none_or(|root| root == site.root || !paths::is_within(root, &site.root))
+            },
+        )
+    }
+
+    fn all_sources(&self, site: &Site, roots: &BTreeSet<&str>, language: Language) -> Vec<String> {
+        self.own_sources(site, roots, language)
             .filter(|file| !is_test(file.strip_prefix(&site.root).unwrap_or(file)))
             .map(str::to_string)
             .collect()
@@ -176,6 +239,7 @@ impl<'a> Sources<'a> {
         file: &str,
         raw: &RawImport,
         known: &Known,
+        found_so_far: &mut Found,
     ) -> (Vec<Target>, Vec<String>) {
         if raw.kind == ImportKind::DynamicUnknown || raw.module.is_empty() {
             return (vec![Target::Unknown], Vec::new());
@@ -214,46 +278,113 @@ impl<'a> Sources<'a> {
                 };
                 (targets, Vec::new())
             }
-            Language::Node => match names::package_of_specifier(&raw.module) {
-                Specifier::Relative => match local::javascript_local(file, &raw.module, &contains) {
-                    Some(path) => (vec![Target::Local], vec![path]),
-                    None => (vec![Target::Missing], Vec::new()),
-                },
-                Specifier::Absolute => {
-                    let in_layer = raw.module.strip_prefix("/opt/").and_then(|rest| {
-                        let folders = site.layers.iter().filter_map(|l| l.folder.as_deref());
-                        let mut beside = folders.map(|folder| format!("{folder}/layer.js"));
-                        beside.find_map(|file| local::javascript_local(&file, &format!("./{rest}"), &contains))
-                    });
-                    match in_layer {
-                        Some(path) => (vec![Target::Local], vec![path]),
-                        // Where the machine has it, only the deployment knows.
-                        None => (vec![Target::Unknown], Vec::new()),
-                    }
+            Language::Node => {
+                let (target, files) = self.script(site, platform, file, raw, known, found_so_far);
+                (vec![target], files)
+            }
+        }
+    }
+
+    /// The same for JavaScript and TypeScript.
+    fn script(
+        &self,
+        site: &Site,
+        platform: &Platform,
+        file: &str,
+        raw: &RawImport,
+        known: &Known,
+        found: &mut Found,
+    ) -> (Target, Vec<String>) {
+        let place = || Place::at(file, raw.line);
+        let needed = raw.kind != ImportKind::TypeOnly;
+        if let Some(reason) = self.modules.refused(file, raw) {
+            let note = Diagnostic::new(codes::MODULE_KIND, place(), reason);
+            found.notes.entry((codes::MODULE_KIND.id, file.to_string())).or_insert(note);
+        }
+        match self.modules.meaning(site, platform, file, raw) {
+            Meaning::Local(files) => {
+                if let Some(component) = files.iter().find(|file| needed && is_component(file)) {
+                    let reason = format!("what `{component}` imports is not read");
+                    found.unread(component, Diagnostic::new(codes::SOURCE_UNREAD, place(), reason));
                 }
-                Specifier::Builtin => (vec![Target::Stdlib], Vec::new()),
-                other => {
-                    let name = if let Specifier::Package { name, .. } = other { Some(name) } else { None };
-                    if let Some(name) =
-                        name.as_ref().filter(|n| known.locked.contains(*n) || known.declared.contains(*n))
-                    {
-                        return (vec![Target::Package { package: name.clone() }], Vec::new());
+                (Target::Local, files)
+            }
+            Meaning::Linked(name, files) => {
+                if needed {
+                    if files.is_empty() {
+                        let reason =
+                            format!("the files that the package `{name}` of this folder is entered by are not there");
+                        let note = Diagnostic::new(codes::SOURCE_UNREAD, place(), reason);
+                        found.unread(
+                            &name,
+                            note.next("build the package before the scan, or let its package.json name its sources"),
+                        );
                     }
-                    let aliased = self.aliases.of(file, &raw.module).into_iter();
-                    let path = aliased
-                        .map(|path| format!("./{path}"))
-                        .find_map(|path| local::javascript_local("tsconfig.json", &path, &contains));
-                    match (path, name) {
-                        (Some(path), _) => (vec![Target::Local], vec![path]),
-                        (None, Some(_)) => {
-                            (vec![provided_or_missing(platform, site.aws_lambda, &raw.module)], Vec::new())
-                        }
-                        (None, None) => (vec![Target::Unknown], Vec::new()),
+                    found.linked.insert(name);
+                }
+                (Target::Local, files)
+            }
+            Meaning::Builtin => (Target::Stdlib, Vec::new()),
+            Meaning::NoBuiltin => {
+                let reason = format!("Node.js {} has no module `{}`", platform.version, raw.module);
+                found.reasons.insert(raw.module.clone(), reason);
+                (Target::Missing, Vec::new())
+            }
+            Meaning::NotFound => (Target::Missing, Vec::new()),
+            Meaning::Alias => {
+                let family = raw.module.split('/').next().unwrap_or_default().to_string();
+                let reason =
+                    format!("`{}` is an alias that neither a tsconfig.json nor a package.json explains", raw.module);
+                found.unread(&family, Diagnostic::new(codes::ALIAS_UNREAD, place(), reason));
+                (Target::Unknown, Vec::new())
+            }
+            Meaning::Unknown => {
+                found.opaque |= raw.how == How::Pattern;
+                (Target::Unknown, Vec::new())
+            }
+            Meaning::Package(package) if known.locked.contains(&package) || known.declared.contains(&package) => {
+                (Target::Package { package }, Vec::new())
+            }
+            // What the platform provides is there whatever another folder's manifest asks for.
+            Meaning::Package(_) if provided_or_missing(platform, site.aws_lambda, &raw.module) == Target::Platform => {
+                (Target::Platform, Vec::new())
+            }
+            Meaning::Package(package) => match self.modules.declared(file, &package) {
+                Some(Declared::By(manifest, text)) => {
+                    if is_needed(raw.kind) {
+                        let requirement = Requirement {
+                            name: package.clone(),
+                            text: format!("{package}@{text}"),
+                            place: Place::file(manifest),
+                            package: None,
+                        };
+                        found.elsewhere.insert(package.clone(), requirement);
                     }
+                    (Target::Package { package }, Vec::new())
+                }
+                declared => {
+                    if declared == Some(Declared::ForDevelopment) {
+                        let reason = format!("`{package}` is declared for development only, and `{file}` imports it");
+                        found.reasons.insert(raw.module.clone(), reason);
+                    }
+                    (Target::Missing, Vec::new())
                 }
             },
         }
     }
+}
+
+impl Found {
+    /// Notes something that is loaded and not read.
+    fn unread(&mut self, what: &str, note: Diagnostic) {
+        self.opaque = true;
+        self.notes.entry((codes::SOURCE_UNREAD.id, what.to_string())).or_insert(note);
+    }
+}
+
+/// Components of web frameworks: scripts inside another language.
+fn is_component(file: &str) -> bool {
+    matches!(paths::extension(file), "vue" | "svelte" | "astro")
 }
 
 /// Where Python looks for the modules of a file: in the function's folder, then in its layers, whose modules lie in
@@ -298,7 +429,7 @@ fn provided_or_missing(platform: &Platform, aws_lambda: bool, module: &str) -> T
 }
 
 /// Tests lie beside the code in many repositories, and are not what a handler loads.
-fn is_test(relative: &str) -> bool {
+pub(super) fn is_test(relative: &str) -> bool {
     let mut parts: Vec<&str> = relative.trim_start_matches('/').split('/').collect();
     let name = parts.pop().unwrap_or("");
     parts.iter().any(|dir| matches!(*dir, "test" | "tests" | "__tests__" | "__mocks__"))
@@ -320,6 +451,51 @@ mod tests {
         }
         for file in ["app.py", "src/testimonials.py", "latest.js", "contest/entry.ts"] {
             assert!(!is_test(file), "{file}");
+        }
+    }
+
+    /// Compares with other tools by hand. `WARMSET_TEST_FOLDER=FOLDER cargo test -- --ignored --nocapture listed`
+    /// prints `imports`, path and the specifiers that are left at run time for every source below the folder; and for
+    /// each line of the file `WARMSET_TEST_ENTRIES` (paths in the folder) `reached`, the entry, and what it reaches.
+    #[test]
+    #[ignore = "prints for a comparison by hand"]
+    fn listed() {
+        let Ok(folder) = std::env::var("WARMSET_TEST_FOLDER") else { return };
+        let tree = Tree::open(std::path::Path::new(&folder), crate::discover::Limits::default()).unwrap();
+        let sources = Sources::new(&tree);
+        let entries = std::env::var("WARMSET_TEST_ENTRIES").map(|path| std::fs::read_to_string(path).unwrap());
+        let Ok(entries) = entries else {
+            for file in tree.files().filter(|file| source::language_of(file) == Some(Language::Node)) {
+                let parsed = sources.parse(file);
+                let left: BTreeSet<&str> = parsed
+                    .imports
+                    .iter()
+                    .filter(|i| i.kind != ImportKind::TypeOnly)
+                    .map(|i| i.module.as_str())
+                    .collect();
+                println!("imports\t{file}\t{}", left.into_iter().collect::<Vec<_>>().join(" "));
+            }
+            return;
+        };
+        for entry in entries.lines() {
+            let site = Site {
+                id: "f".into(),
+                name: "f".into(),
+                root: paths::parent(entry).into(),
+                handler: None,
+                handler_file: Some(entry.into()),
+                platform: Some(Platform::linux(Language::Node, "20")),
+                platform_source: None,
+                runtime: None,
+                declared_at: Place::file(entry),
+                declared_as: "folder",
+                environment: BTreeMap::new(),
+                aws_lambda: false,
+                entry: None,
+                layers: Vec::new(),
+            };
+            let found = sources.of(&site, &BTreeSet::from([site.root.as_str()]), &Known::default());
+            println!("reached\t{entry}\t{}", found.reached.join(" "));
         }
     }
 }

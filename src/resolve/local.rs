@@ -1,4 +1,4 @@
-//! Whether an import is the function's own code, and which files it loads.
+//! Whether a Python import is the function's own code, and which files it loads.
 //!
 //! Paths are relative to the scanned tree and `/`-separated. `contains` says whether the tree holds a file; asked for a path
 //! that ends in `/`, whether it has that folder with a source file in it.
@@ -108,48 +108,11 @@ fn load(
     Some(files)
 }
 
-/// Extensions that Node and the usual bundlers try, in their order.
-const PROBED: &[&str] = &[".js", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts", ".jsx", ".json"];
-
-/// What TypeScript writes for a file that it compiles: `./x.js` is `x.ts` before.
-const COMPILED: &[(&str, &[&str])] =
-    &[(".js", &[".ts", ".tsx"]), (".jsx", &[".tsx"]), (".mjs", &[".mts"]), (".cjs", &[".cts"])];
-
-/// The file that a relative JS specifier loads, or `None` when the tree has none (or the specifier is not relative).
-///
-/// As written, then with each usual extension, then `index` in a folder of that name. The `main` of a package.json in
-/// that folder is not looked up.
-pub fn javascript_local(from_file: &str, specifier: &str, contains: &dyn Fn(&str) -> bool) -> Option<String> {
-    let relative = matches!(specifier, "." | "..") || specifier.starts_with("./") || specifier.starts_with("../");
-    if !relative {
-        return None;
-    }
-    let specifier = specifier.split('?').next().unwrap_or_default();
-    let path = join(folder_of(from_file), specifier)?;
-    let only_folder = specifier.ends_with('/') || specifier.ends_with("..") || specifier == "." || path.is_empty();
-    if !only_folder {
-        if contains(&path) {
-            return Some(path);
-        }
-        for (compiled, sources) in COMPILED {
-            if let Some(stem) = path.strip_suffix(compiled)
-                && let Some(found) = sources.iter().map(|s| format!("{stem}{s}")).find(|file| contains(file))
-            {
-                return Some(found);
-            }
-        }
-        if let Some(found) = PROBED.iter().map(|e| format!("{path}{e}")).find(|file| contains(file)) {
-            return Some(found);
-        }
-    }
-    let index = if path.is_empty() { "index".to_string() } else { format!("{path}/index") };
-    PROBED.iter().map(|e| format!("{index}{e}")).find(|file| contains(file))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::ImportKind;
+    use crate::source::How;
 
     const TREE: &[&str] = &[
         "fn/app.py",
@@ -170,7 +133,7 @@ mod tests {
 
     fn python(from: &str, module: &str, names: &[&str]) -> Option<Vec<String>> {
         let names = names.iter().map(ToString::to_string).collect();
-        let import = RawImport { line: 1, module: module.into(), names, kind: ImportKind::Runtime };
+        let import = RawImport { line: 1, module: module.into(), names, kind: ImportKind::Runtime, how: How::Import };
         python_local("fn", from, &import, &has)
     }
 
@@ -211,35 +174,10 @@ mod tests {
 
     #[test]
     fn a_root_at_the_top_of_the_tree_is_a_root_too() {
-        let import = RawImport { line: 1, module: "x".into(), names: vec![], kind: ImportKind::Runtime };
+        let import =
+            RawImport { line: 1, module: "x".into(), names: vec![], kind: ImportKind::Runtime, how: How::Import };
         for root in ["", ".", "./"] {
             assert_eq!(python_local(root, "app.py", &import, &|p| p == "x.py"), Some(vec!["x.py".to_string()]));
-        }
-    }
-
-    #[test]
-    fn javascript_specifiers_are_probed() {
-        let tree =
-            ["a/main.ts", "a/x.ts", "a/y.js", "a/y.ts", "a/dir/index.mjs", "a/z.test.js", "b/data.json", "index.js"];
-        let has = |path: &str| tree.contains(&path);
-        for (specifier, expected) in [
-            ("./x", Some("a/x.ts")),
-            ("./x.js", Some("a/x.ts")),
-            ("./y.js", Some("a/y.js")),
-            ("./y", Some("a/y.js")),
-            ("./dir", Some("a/dir/index.mjs")),
-            ("./dir/", Some("a/dir/index.mjs")),
-            ("./z.test", Some("a/z.test.js")),
-            ("../b/data", Some("b/data.json")),
-            ("../b/data.json?raw", Some("b/data.json")),
-            ("..", Some("index.js")),
-            ("./x/", None),
-            ("./gone", None),
-            ("../../out", None),
-            ("x", None),
-            ("/a/x", None),
-        ] {
-            assert_eq!(javascript_local("a/main.ts", specifier, &has).as_deref(), expected, "{specifier}");
         }
     }
 }

@@ -24,12 +24,6 @@ impl<K: Hash + Eq + Clone, V> Memo<K, V> {
         };
         Arc::clone(cell.get_or_init(|| Arc::new(make())))
     }
-
-    /// Every value made so far, by key.
-    pub fn into_values(self) -> Vec<(K, Arc<V>)> {
-        let cells = self.cells.into_inner().unwrap_or_else(PoisonError::into_inner);
-        cells.into_iter().filter_map(|(k, cell)| Some((k, Arc::clone(cell.get()?)))).collect()
-    }
 }
 
 #[cfg(test)]
@@ -49,6 +43,5 @@ mod tests {
             }
         });
         assert_eq!(made.into_inner(), 1);
-        assert_eq!(memo.into_values().len(), 1);
     }
 }

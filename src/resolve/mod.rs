@@ -8,6 +8,7 @@ mod imports;
 pub mod local;
 mod memo;
 pub mod names;
+mod node;
 mod packages;
 pub mod pins;
 pub mod provided;

@@ -8,8 +8,8 @@ use rayon::prelude::*;
 
 use crate::discover::{self, Defaults, Limits, OpenError, Site, Tree};
 use crate::model::codes;
-use crate::model::inventory::{DEFAULT_TRUST_DOMAIN, FileCounts, Target};
-use crate::model::{Diagnostic, Function, ImportKind, Inventory, PackageId, Place, State};
+use crate::model::inventory::{DEFAULT_TRUST_DOMAIN, FileCounts, Target, Unreached};
+use crate::model::{Diagnostic, Function, ImportKind, Inventory, Language, PackageId, Place, State};
 use crate::source;
 
 use super::dependencies::{Dependencies, Shelf, narrow};
@@ -57,7 +57,7 @@ pub fn scan_tree(tree: &Tree, options: &ScanOptions, progress: &(dyn Fn(Progress
         .par_iter()
         .map(|site| {
             let dependencies = shelf.dependencies(site);
-            let found = sources.of(site, &nested(&roots, &site.root), &known(&dependencies));
+            let found = sources.of(site, &roots, &known(&dependencies));
             progress(Progress { done: done.fetch_add(1, Ordering::Relaxed) + 1, total });
             (site, dependencies, found)
         })
@@ -67,19 +67,27 @@ pub fn scan_tree(tree: &Tree, options: &ScanOptions, progress: &(dyn Fn(Progress
             dependencies.keep_imported(&imported(found), platform);
         }
     }
+    let unreached = unreached(&sources, &roots, &read);
     let installed_only = narrow_shared(&mut read);
 
     let mut inventory = Inventory::empty();
     let mut gathered = Gathered::default();
     inventory.diagnostics.extend(tree.diagnostics().iter().cloned());
     inventory.diagnostics.extend(discovery.diagnostics.iter().cloned());
-    for ((site, mut dependencies, found), installed_only) in read.into_iter().zip(installed_only) {
+    let mut reached: BTreeSet<String> = BTreeSet::new();
+    let apart = installed_only.into_iter().zip(unreached);
+    for ((site, mut dependencies, found), (installed_only, unreached)) in read.into_iter().zip(apart) {
         if dependencies.is_empty() && found.lacks_packages() {
             // It loads something, and nothing says what: not the same as loading nothing.
             dependencies.state = State::Unresolved;
         }
-        let Found { imports, diagnostics } = found;
-        let function = Function { installed_only, ..function(site, &dependencies, imports) };
+        if !found.elsewhere.is_empty() && matches!(dependencies.state, State::Locked | State::Pinned) {
+            dependencies.state = if dependencies.is_empty() { State::Unresolved } else { State::Partial };
+        }
+        let Found { imports, diagnostics, reached: read_files, elsewhere, .. } = found;
+        dependencies.unresolved.extend(elsewhere.into_values());
+        reached.extend(read_files);
+        let function = Function { installed_only, unreached, ..function(site, &dependencies, imports) };
         if let Some(platform) = &function.platform {
             for (lock, closure) in &dependencies.closure {
                 gathered.add(lock, closure, platform);
@@ -93,7 +101,7 @@ pub fn scan_tree(tree: &Tree, options: &ScanOptions, progress: &(dyn Fn(Progress
     inventory.files = FileCounts {
         seen: tree.files().count(),
         sources: tree.files().filter(|f| source::is_source(f)).count(),
-        read: sources.parsed().len(),
+        read: reached.len(),
     };
     if inventory.functions.is_empty() {
         inventory.diagnostics.push(Diagnostic::new(
@@ -121,8 +129,7 @@ fn narrow_shared(read: &mut [(&Site, Dependencies, Found)]) -> Vec<Vec<PackageId
         let all: BTreeSet<String> = imported.iter().flatten().cloned().collect();
         for (mine, &at) in imported.iter().zip(&members) {
             let (site, dependencies, found) = &mut read[at];
-            let opaque = found.imports.iter().any(|i| i.kind == ImportKind::DynamicUnknown);
-            if let (Some(platform), false) = (&site.platform, opaque) {
+            if let (Some(platform), false) = (&site.platform, found.opaque) {
                 installed_only[at] = narrow(dependencies, mine, &all, platform);
             }
         }
@@ -132,7 +139,7 @@ fn narrow_shared(read: &mut [(&Site, Dependencies, Found)]) -> Vec<Vec<PackageId
 
 /// Names of the packages that a function's imports may refer to at run time.
 fn imported(found: &Found) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
+    let mut names = found.linked.clone();
     for import in found.imports.iter().filter(|i| i.kind != ImportKind::TypeOnly) {
         match &import.target {
             Target::Package { package } => {
@@ -145,15 +152,42 @@ fn imported(found: &Found) -> BTreeSet<String> {
     names
 }
 
-/// Code folders of other functions inside this one.
-fn nested<'a>(roots: &BTreeSet<&'a str>, root: &str) -> Vec<&'a str> {
-    roots
-        .iter()
-        .copied()
-        .filter(|other| *other != root)
-        .filter(|other| root == "." || other.strip_prefix(root).is_some_and(|rest| rest.starts_with('/')))
-        .collect()
+/// By function, what of its code folder no handler reaches. Functions with one folder are asked together.
+fn unreached(
+    sources: &Sources<'_>,
+    roots: &BTreeSet<&str>,
+    read: &[(&Site, Dependencies, Found)],
+) -> Vec<Vec<Unreached>> {
+    let mut sharing: BTreeMap<(&str, Language), Vec<usize>> = BTreeMap::new();
+    for (at, (site, _, _)) in read.iter().enumerate() {
+        if let Some(platform) = &site.platform {
+            sharing.entry((&site.root, platform.language)).or_default().push(at);
+        }
+    }
+    let lists: Vec<(Vec<usize>, Vec<Unreached>)> = sharing
+        .into_values()
+        .collect::<Vec<_>>()
+        .into_par_iter()
+        .map(|members| {
+            let reached = members.iter().flat_map(|&at| read[at].2.reached.iter().map(String::as_str)).collect();
+            let (site, dependencies, _) = &read[members[0]];
+            let list = sources.unreached(site, roots, &known(dependencies), &reached);
+            (members, list)
+        })
+        .collect();
+    let mut out = vec![Vec::new(); read.len()];
+    for (members, list) in lists {
+        let all = members.len().saturating_mul(list.len()) <= MAX_UNREACHED;
+        for &at in members.iter().skip(1).filter(|_| all) {
+            out[at] = list.clone();
+        }
+        out[members[0]] = list;
+    }
+    out
 }
+
+/// Entries of `unreached` that functions with one folder may repeat.
+const MAX_UNREACHED: usize = 100_000;
 
 fn known(dependencies: &Dependencies) -> Known {
     let declared: BTreeSet<String> = dependencies.declared.iter().map(|r| r.name.clone()).collect();
@@ -191,6 +225,7 @@ fn function(site: &Site, dependencies: &Dependencies, imports: Vec<crate::model:
         closure,
         installed_only: Vec::new(),
         unresolved: dependencies.unresolved.clone(),
+        unreached: Vec::new(),
     }
 }
 

@@ -97,6 +97,39 @@ pub fn is_node_builtin(specifier: &str) -> bool {
     specifier.starts_with("node:") || NODE.contains(&specifier) || NODE_SUBPATHS.contains(&specifier)
 }
 
+/// Modules that are only there with `node:`, and the first versions that have them: of the line that first had it,
+/// and of the lines before that it was taken back to.
+///
+/// Source: the "Added in" notes of the Node.js API documentation.
+const NODE_PREFIXED: &[(&str, &[(u32, u32)])] = &[
+    ("sea", &[(20, 12), (21, 7)]),
+    ("sqlite", &[(22, 5)]),
+    ("test", &[(16, 17), (18, 0)]),
+    ("test/reporters", &[(18, 15), (19, 6)]),
+];
+
+/// The first versions of modules that were not always there, by the same rules.
+const NODE_SINCE: &[(&str, &[(u32, u32)])] = &[
+    ("diagnostics_channel", &[(14, 17), (15, 1)]),
+    ("inspector/promises", &[(19, 0)]),
+    ("readline/promises", &[(17, 0)]),
+    ("stream/consumers", &[(16, 7)]),
+    ("stream/web", &[(16, 5)]),
+];
+
+/// Whether a version of Node.js has a module that [`is_node_builtin`] says is its own. Where the minor version is not
+/// known (0), the last of its line is taken.
+pub fn node_has(specifier: &str, (major, minor): (u32, u32)) -> bool {
+    let name = specifier.strip_prefix("node:").unwrap_or(specifier);
+    let minor = if minor == 0 { u32::MAX } else { minor };
+    let table = |rows: &[(&str, &'static [(u32, u32)])]| rows.iter().find(|(n, _)| *n == name).map(|(_, since)| *since);
+    let Some(since) = table(NODE_PREFIXED).or_else(|| table(NODE_SINCE)) else {
+        return NODE.contains(&name) || NODE_SUBPATHS.contains(&name);
+    };
+    let last = since.iter().map(|(line, _)| *line).max().unwrap_or_default();
+    major > last || since.iter().any(|&(line, first)| line == major && minor >= first)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,6 +169,25 @@ mod tests {
         }
         for specifier in ["buffer/", "events/events", "express", "./fs", "test", "sqlite", "fs/"] {
             assert!(!is_node_builtin(specifier), "{specifier}");
+        }
+    }
+
+    #[test]
+    fn modules_of_node_come_with_versions() {
+        for (specifier, version, expected) in [
+            ("fs", (12, 0), true),
+            ("node:fs", (20, 0), true),
+            ("node:sqlite", (20, 0), false),
+            ("node:sqlite", (22, 4), false),
+            ("node:sqlite", (22, 0), true),
+            ("node:sqlite", (24, 0), true),
+            ("node:test", (18, 0), true),
+            ("node:test", (14, 0), false),
+            ("node:sea", (20, 11), false),
+            ("node:nothing", (24, 0), false),
+            ("readline/promises", (16, 0), false),
+        ] {
+            assert_eq!(node_has(specifier, version), expected, "{specifier} in {version:?}");
         }
     }
 }

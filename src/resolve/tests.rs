@@ -148,7 +148,7 @@ layers:
 functions:
   one: {handler: one.handler, layers: [{Ref: MyDashlibsLambdaLayer}]}
 ";
-    let code = format!("import {{ a }} from '/opt/nodejs/util';\nimport zod from 'zod';\n{NODE_HANDLER}");
+    let code = format!("import {{ a }} from '/opt/nodejs/util';\nimport zod from 'zod';\nzod(a);\n{NODE_HANDLER}");
     let found = inventory(&[
         ("serverless.yml", service),
         ("one.ts", &code),
@@ -342,4 +342,124 @@ fn what_a_patch_changed_is_marked() {
     ]);
     assert_eq!(found.packages[0].source.as_deref(), Some("patch"));
     assert!(!found.packages[0].is_from_registry());
+}
+
+/// The files that no handler reaches, with what they import, by function.
+fn unreached(inventory: &Inventory) -> BTreeMap<&str, Vec<String>> {
+    let list = |f: &'_ crate::model::Function| {
+        f.unreached.iter().map(|u| format!("{}: {}", u.file, u.packages.join(" "))).collect()
+    };
+    inventory.functions.iter().map(|f| (f.id.as_str(), list(f))).collect()
+}
+
+#[test]
+fn what_no_handler_reaches_is_listed_apart() {
+    let node = "import { a } from './lib/a';\nimport type { T } from './types';\nexport const handler = async (event) => a(event);\n";
+    let found = inventory(&[
+        ("fn/package.json", r#"{"dependencies": {"axios": "1.0.0", "vitest": "2.0.0"}}"#),
+        ("fn/index.ts", node),
+        ("fn/lib/a.ts", "import axios from 'axios'; export const a = axios;"),
+        ("fn/types.ts", "import pg from 'pg'; export type T = typeof pg; export const p = pg;"),
+        ("fn/dead.ts", "import fs from 'fs'; import './lib/a'; import { z } from 'zod'; z(fs);"),
+        ("fn/index.test.ts", "import { it } from 'vitest'; it('x');"),
+        // Another function's code is its own.
+        ("fn/inner/index.ts", NODE_HANDLER),
+        ("fn/inner/rest.ts", "import 'left-pad';"),
+        ("py/app.py", "import helper\n\ndef lambda_handler(event, context):\n    pass\n"),
+        ("py/helper.py", ""),
+        ("py/tool.py", "import requests, os, helper\n"),
+        ("py/typed.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import numpy\n"),
+    ]);
+    let expected = BTreeMap::from([
+        ("fn", vec!["fn/dead.ts: zod".to_string(), "fn/index.test.ts: vitest".into(), "fn/types.ts: pg".into()]),
+        ("fn/inner", vec!["fn/inner/rest.ts: left-pad".into()]),
+        ("py", vec!["py/tool.py: requests".into(), "py/typed.py: ".into()]),
+    ]);
+    assert_eq!(unreached(&found), expected);
+    // Installed all the same.
+    let closure: Vec<String> = found.functions[0].closure.iter().map(ToString::to_string).collect();
+    assert_eq!(closure, ["npm:axios@1.0.0", "npm:vitest@2.0.0"]);
+    // What is wrong there is nobody's concern.
+    assert!(findings(&found).is_empty(), "{:?}", findings(&found));
+    assert_eq!((found.files.sources, found.files.read), (11, 5));
+}
+
+#[test]
+fn functions_with_one_folder_leave_the_same_files() {
+    let found = inventory(&[
+        (
+            "serverless.yml",
+            "service: s\nprovider:\n  name: aws\n  runtime: nodejs20.x\nfunctions:\n  a:\n    handler: a.handler\n  b:\n    handler: b.handler\n",
+        ),
+        ("a.js", "exports.handler = () => require('./shared');"),
+        ("b.js", "exports.handler = () => 1;"),
+        ("shared.js", ""),
+        ("dead.js", "require('x')"),
+    ]);
+    let dead = vec!["dead.js: x".to_string()];
+    assert_eq!(unreached(&found), BTreeMap::from([("a", dead.clone()), ("b", dead)]));
+}
+
+#[test]
+fn what_a_function_loads_and_nobody_reads_is_named() {
+    let handler = "import x from './App.vue';\nimport '@/store';\nimport('node:nothing');\nimport dev from 'esbuild';\nimport { s } from '@own/shared';\nx(dev, s);\nexport const handler = async (event) => event;\n";
+    let found = inventory(&[
+        ("package.json", r#"{"workspaces": ["*"]}"#),
+        (
+            "fn/package.json",
+            r#"{"type": "module", "devDependencies": {"esbuild": "1.0.0"}, "dependencies": {"@own/shared": "*"}}"#,
+        ),
+        ("fn/index.js", handler),
+        ("fn/App.vue", "<script>import 'pinia'</script>"),
+        ("shared/package.json", r#"{"name": "@own/shared", "main": "src/index.js", "dependencies": {"ms": "2.1.3"}}"#),
+        ("shared/src/index.js", "exports.s = require('ms');"),
+    ]);
+    let said: Vec<String> = found
+        .diagnostics
+        .iter()
+        .map(|d| format!("{} {}: {}", d.code, d.place, d.reason))
+        .filter(|d| !d.starts_with("v"))
+        .collect();
+    let expected = [
+        "source-unread fn/index.js:1: what `fn/App.vue` imports is not read",
+        "source-unread fn/index.js:2: `@/store` is an alias that neither a tsconfig.json nor a package.json explains",
+        "import-missing fn/index.js:3: Node.js 20 has no module `node:nothing`",
+        "import-missing fn/index.js:4: `esbuild` is declared for development only, and `fn/index.js` imports it",
+    ];
+    for line in expected {
+        let line = line.replace("source-unread fn/index.js:2", "alias-unread fn/index.js:2");
+        assert!(said.contains(&line), "{line} among {said:#?}");
+    }
+    let to = |module: &str| {
+        let imports = &found.functions[0].imports;
+        imports.iter().find(|i| i.module == module).map(|i| format!("{} {:?}", i.file, i.target)).unwrap()
+    };
+    assert_eq!(to("@own/shared"), "fn/index.js Local");
+    // Declared by the package that imports it.
+    assert_eq!(to("ms"), "shared/src/index.js Package { package: \"ms\" }");
+    // No lock says which version of it.
+    let open: Vec<&str> = found.functions[0].unresolved.iter().map(|r| r.text.as_str()).collect();
+    assert!(open.contains(&"ms@2.1.3"), "{open:?}");
+}
+
+#[test]
+fn what_another_folders_manifest_asks_for_has_no_version() {
+    let service =
+        "service: s\nprovider: {name: aws, runtime: nodejs20.x}\nfunctions:\n  hello: {handler: inner/func.handler}\n";
+    let code = format!("import fdk from 'fdk';\nimport s3 from '@aws-sdk/client-s3';\nfdk(s3);\n{NODE_HANDLER}");
+    let with = |own: &str| {
+        inventory(&[
+            ("serverless.yml", service),
+            ("package.json", own),
+            ("inner/package.json", r#"{"dependencies": {"@aws-sdk/client-s3": "^3", "fdk": ">=1"}}"#),
+            ("inner/func.js", &code),
+        ])
+    };
+    for (own, state) in [("{}", State::Unresolved), (r#"{"dependencies": {"ms": "2.1.3"}}"#, State::Partial)] {
+        let found = with(own);
+        assert_eq!(found.functions[0].state, state, "{own}");
+        // The platform provides the SDK.
+        assert_eq!(found.functions[0].unresolved.iter().map(|r| r.text.as_str()).collect::<Vec<_>>(), ["fdk@>=1"]);
+        assert_eq!(findings(&found), Vec::<String>::new());
+    }
 }

@@ -12,6 +12,8 @@ pub mod python;
 
 use crate::model::{Diagnostic, ImportKind, Language};
 
+use javascript::Compile;
+
 /// What one source file imports.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FileImports {
@@ -32,6 +34,26 @@ pub struct RawImport {
     pub names: Vec<String>,
     /// When it takes effect.
     pub kind: ImportKind,
+    /// By which rules the module is looked up. Python has one way.
+    pub how: How,
+}
+
+/// By which rules a module is looked up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum How {
+    /// `import`, `export … from`, `import()`; Python's statements and functions.
+    #[default]
+    Import,
+    /// `require()`, `require.resolve()`, `import x = require()`.
+    Require,
+    /// The same, with a `require` that `createRequire` made: there in ES modules too.
+    Created,
+    /// A path beside the file, to which nothing is added: `new URL("./x.js", import.meta.url)`.
+    Path,
+    /// A path from where the program was started: `fork("./x.js")`.
+    Start,
+    /// Every local file that matches: `*` stands for what has no `/`, `**` for anything.
+    Pattern,
 }
 
 /// The language that a file's extension says; declaration files (`.d.ts`) hold types only and have none.
@@ -56,9 +78,14 @@ pub fn is_source(file: &str) -> bool {
 ///
 /// `file` is the path that diagnostics name.
 pub fn imports(file: &str, bytes: &[u8]) -> FileImports {
+    imports_with(file, bytes, &Compile::default())
+}
+
+/// The same for a file of a project that says how it is compiled.
+pub fn imports_with(file: &str, bytes: &[u8], options: &Compile) -> FileImports {
     match language_of(file) {
         Some(Language::Python) => python::imports(file, bytes),
-        Some(Language::Node) => javascript::imports(file, bytes),
+        Some(Language::Node) => javascript::imports(file, bytes, options),
         None => FileImports::default(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::{FileImports, RawImport};
+use super::super::{FileImports, How, RawImport};
 use super::ir::{Alias, Argument, Node, Test, Value};
 use crate::model::{Diagnostic, ImportKind, Lines, Place, codes};
 
@@ -157,7 +157,7 @@ impl Classifier<'_> {
 
     fn push(&mut self, offset: u32, module: String, names: Vec<String>, kind: ImportKind) {
         let line = self.lines.of(offset as usize);
-        self.found.push((offset, RawImport { line, module, names, kind }));
+        self.found.push((offset, RawImport { line, module, names, kind, how: How::Import }));
     }
 
     fn catches_import(&self, name: &str) -> bool {
