@@ -10,7 +10,8 @@ Facts come from two published packages, downloaded at the pinned versions below 
 
 popular-names.tsv   from the first, completed by the second for the same distributions: one module a line with its
                     distributions, the usual one first; a module alone means the distribution of the same name; `*` marks
-                    a namespace whose parts many distributions share. Lines that begin with `=` name distributions
+                    a namespace whose parts many distributions share, `?` a module that too many others ship to say
+                    what is meant by it. Lines that begin with `=` name distributions
                     that no other line names by its module. Sorted by bytes, so that it is searched without being unpacked.
 rare-names.bin      pairs of module and distribution of everything else, as fingerprints: enough to confirm that a
                     declared distribution provides a module, of no use for naming one. Layout: see names/table.rs.
@@ -46,6 +47,8 @@ NAMESPACES = set(
     fds flytekitplugins google infi jaraco livekit llama_index nvidia odoo openerp opentelemetry orangecontrib plone repoze
     ruamel sage sphinxcontrib stactools tencentcloud trytond winrt xontrib xstatic z3c zc zope""".split()
 )
+# Shipped by this many, and by none that is downloaded this often, a module is nobody's.
+CONTESTED, ESTABLISHED = 5, 250_000
 # This many popular distributions under one module make a namespace as well.
 SHARED = 10
 # Another distribution is the usual one only when it is downloaded this much more often than that of the module's name.
@@ -89,7 +92,7 @@ def fingerprint(module: str, distribution: str) -> int:
     return value ^ (value >> 32)
 
 
-def popular_table(downloads, popular) -> list[str]:
+def popular_table(downloads, popular, others) -> list[str]:
     by_module = collections.defaultdict(set)
     for module, distribution in popular:
         by_module[module].add(distribution)
@@ -106,6 +109,9 @@ def popular_table(downloads, popular) -> list[str]:
         # Names of distributions are looked for under the module that they suggest.
         if own in distributions and module == own.replace("-", "_"):
             named.add(own)
+        if others[module] >= CONTESTED and downloads[order[0]] < ESTABLISHED:
+            lines.append("\t".join([module, "?", *order]))
+            continue
         lines.append(module if order == [own] else "\t".join([module, *order]))
     lines += [f"={name}" for name in downloads if name not in named]
     return sorted(lines, key=str.encode)
@@ -141,7 +147,7 @@ def main() -> None:
     rare = {(m, d) for m, d in pairs if meant(m) and normalise(m) != d and (m, d) not in popular}
     # Which part of a namespace a popular distribution provides is not in the data: only that it has one.
     rare |= {(m, d) for m, d in popular if m in NAMESPACES}
-    lines = popular_table(downloads, popular)
+    lines = popular_table(downloads, popular, others)
     (DATA / "popular-names.tsv").write_bytes((HEADER.format(**SOURCES) + "\n".join(lines) + "\n").encode())
     (DATA / "rare-names.bin").write_bytes(rare_table(rare))
     print(f"{len(downloads)} popular distributions, {len(popular)} pairs, {len(rare)} rare pairs")

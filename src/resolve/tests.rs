@@ -61,7 +61,7 @@ fn what_the_deploying_program_needs_is_not_the_functions() {
     assert_eq!(states(&found), expected);
     let closure: Vec<String> = found.functions[0].closure.iter().map(ToString::to_string).collect();
     assert_eq!(closure, ["npm:date-fns@3.6.0"]);
-    let reason = "nothing that is declared, locked, local or provided explains the import of `requests`";
+    let reason = "nothing that is declared, locked, local or provided explains the import of `requests`; it usually comes from `requests`";
     assert_eq!(findings(&found), [format!("import-missing py/asks/lambda_function.py:1: {reason}")]);
 }
 
@@ -119,7 +119,8 @@ Resources:
     assert_eq!(states["None"], (State::Unresolved, vec![]));
     let missing = |module: &str, line: u32| {
         let reason = "nothing that is declared, locked, local or provided explains the import of";
-        format!("import-missing fn/app.py:{line}: {reason} `{module}`")
+        let advice = if module == "numpy" { "; it usually comes from `numpy`" } else { "" };
+        format!("import-missing fn/app.py:{line}: {reason} `{module}`{advice}")
     };
     assert_eq!(
         findings(&found),

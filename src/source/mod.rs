@@ -10,6 +10,8 @@ pub mod javascript;
 mod nesting;
 pub mod python;
 
+use std::collections::BTreeMap;
+
 use crate::model::{Diagnostic, ImportKind, Language};
 
 /// What one source file imports.
@@ -19,6 +21,20 @@ pub struct FileImports {
     pub imports: Vec<RawImport>,
     /// What could not be read, and imports that only running would tell.
     pub diagnostics: Vec<Diagnostic>,
+    /// Imports (by their place in `imports`) that only some minor versions of Python 3 come to: from the first, below
+    /// the second.
+    pub only_on: BTreeMap<usize, (u32, u32)>,
+    /// Folders that the file adds to where Python looks for modules, in order.
+    pub search: Vec<SearchFolder>,
+}
+
+/// A folder that code adds to `sys.path`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SearchFolder {
+    /// Relative to the file that adds it; otherwise to the folder in which Python is started.
+    pub beside_file: bool,
+    /// May hold `..`.
+    pub path: String,
 }
 
 /// An import as written, before anyone asks what it refers to.

@@ -18,7 +18,8 @@ use crate::model::normalise_pypi;
 /// Module and distribution; the order of a module's rows is that of their likelihood.
 pub(super) const BY_HAND: &str = include_str!("../data/import-names.tsv");
 
-/// Lines sorted by bytes: a module and its distributions; `*` for a namespace; `=` and a distribution.
+/// Lines sorted by bytes: a module and its distributions (behind `?` if none is the usual one); `*` for a namespace;
+/// `=` and a distribution.
 pub(super) const POPULAR: &str = include_str!("../data/popular-names.tsv");
 
 /// 512 little-endian `u32`: pairs before each 256th bucket. Then the size of each of 131,072 buckets, a byte each. Then
@@ -53,6 +54,8 @@ pub(super) fn by_hand() -> &'static ByHand {
 pub(super) enum Popular {
     /// Its distributions, the usual one first.
     From(Vec<String>),
+    /// Its distributions, none of which is the usual one.
+    Contested(Vec<String>),
     /// Many distributions have a part of it.
     Namespace,
 }
@@ -64,6 +67,7 @@ pub(super) fn popular(module: &str) -> Option<Popular> {
     match fields.peek() {
         None => Some(Popular::From(vec![normalise_pypi(module)])),
         Some(&"*") => Some(Popular::Namespace),
+        Some(&"?") => Some(Popular::Contested(fields.skip(1).map(str::to_string).collect())),
         Some(_) => Some(Popular::From(fields.map(str::to_string).collect())),
     }
 }
@@ -72,7 +76,7 @@ pub(super) fn popular(module: &str) -> Option<Popular> {
 pub(super) fn is_popular(distribution: &str) -> bool {
     line_of(&format!("={distribution}")).is_some() || {
         let module = distribution.replace('-', "_");
-        matches!(popular(&module), Some(Popular::From(names)) if names.iter().any(|name| name == distribution))
+        matches!(popular(&module), Some(Popular::From(names) | Popular::Contested(names)) if names.iter().any(|name| name == distribution))
     }
 }
 
@@ -128,7 +132,7 @@ pub(super) fn public_modules(distribution: &str) -> Option<Vec<&'static str>> {
         for line in POPULAR.lines().filter(|line| !line.starts_with(['#', '=', '_'])) {
             let mut fields = line.split('\t');
             let Some(module) = fields.next() else { continue };
-            for distribution in fields.filter(|name| *name != "*") {
+            for distribution in fields.filter(|name| !matches!(*name, "*" | "?")) {
                 table.entry(distribution).or_default().push(module);
             }
         }

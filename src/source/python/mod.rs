@@ -19,6 +19,7 @@ mod lower_ruff;
 mod lower_rustpython;
 #[cfg(test)]
 mod oracle;
+mod values;
 
 use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
 use rustpython_parser::Parse;
@@ -26,19 +27,12 @@ use rustpython_parser::Parse;
 use super::FileImports;
 use super::nesting::{self, Nesting, Syntax};
 use crate::model::{Diagnostic, Lines, Place, codes};
-use ir::{Node, Test, Value};
+use ir::Node;
 
 /// CPython refuses 200 open brackets and 100 levels of indentation; a margin above, since here comments and
 /// continuation lines count as well.
 const MAX_BRACKETS: usize = 200;
 const MAX_INDENTS: usize = 150;
-
-/// `__name__ == "__main__"`, either way round.
-fn main_guard(left: &Value, right: &Value) -> Test {
-    let is_name = |value: &Value| matches!(value, Value::Path(path) if path == "__name__");
-    let is_main = |value: &Value| matches!(value, Value::Text(text) if text == "__main__");
-    if (is_name(left) && is_main(right)) || (is_main(left) && is_name(right)) { Test::Main } else { Test::Other }
-}
 
 /// What the parsers made of a file.
 enum Parsed {
@@ -50,7 +44,7 @@ enum Parsed {
 
 /// Reads the imports of a Python file; `file` is the path that diagnostics name.
 pub fn imports(file: &str, bytes: &[u8]) -> FileImports {
-    let refuse = |diagnostic| FileImports { imports: Vec::new(), diagnostics: vec![diagnostic] };
+    let refuse = |diagnostic| FileImports { diagnostics: vec![diagnostic], ..FileImports::default() };
     let text = match encoding::decode(bytes) {
         Ok(text) => text,
         Err(encoding::Undecodable::Binary(line)) => {
@@ -89,15 +83,18 @@ fn read(file: &str, text: &str, nesting: Nesting, parse: fn(&str, bool) -> Parse
     })
 }
 
-/// Whether anything in the file can import by a call: all ways to do so need one of these words.
+/// Whether anything in the file can import by a call, or say where to look: all ways to do so need one of these words.
 fn may_call(text: &str) -> bool {
-    text.contains("import_module") || text.contains("__import__")
+    classify::CALLS.iter().any(|word| text.contains(word))
 }
 
 fn parse(text: &str, calls: bool) -> Parsed {
-    match rustpython_parser::ast::Suite::parse(text, "") {
-        Ok(suite) => Parsed::Whole(lower_rustpython::lower(&suite, calls)),
-        Err(_) => parse_ruff(text, calls),
+    match parse_ruff(text, calls) {
+        Parsed::Whole(nodes) => Parsed::Whole(nodes),
+        broken @ Parsed::Broken { .. } => match rustpython_parser::ast::Suite::parse(text, "") {
+            Ok(suite) => Parsed::Whole(lower_rustpython::lower(&suite, calls)),
+            Err(_) => broken,
+        },
     }
 }
 

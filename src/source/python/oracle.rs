@@ -129,5 +129,5 @@ fn the_standard_library_is_read_as_python_reads_it() {
 fn is_call(bytes: &[u8], line: u32) -> bool {
     let line = bytes.split(|&b| b == b'\n').nth(line as usize - 1).unwrap_or_default();
     let line = String::from_utf8_lossy(line);
-    line.contains("__import__") || line.contains("import_module")
+    classify::CALLS.iter().any(|word| line.contains(word))
 }
