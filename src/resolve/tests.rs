@@ -160,3 +160,67 @@ functions:
     assert_eq!(findings(&found), Vec::<String>::new());
     assert!(found.functions[0].imports.iter().any(|i| i.file == "layer/nodejs/util.js"));
 }
+
+/// What a Python function imports from where, as `module target`.
+fn targets(inventory: &Inventory) -> Vec<String> {
+    let imports = inventory.functions.iter().flat_map(|f| &f.imports);
+    imports
+        .map(|i| {
+            let target = serde_json::to_value(&i.target).unwrap()["to"].as_str().unwrap().to_string();
+            format!("{} {} {target}", i.module, serde_json::to_value(i.kind).unwrap().as_str().unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn the_platform_decides_what_is_written_for_other_versions() {
+    let code = format!(
+        "import sys\nif sys.version_info >= (3, 11):\n  import tomllib\nelse:\n  import tomli\n\
+         if sys.platform == 'win32':\n  import winfriend\n{HANDLER}"
+    );
+    let template = |version: &str| {
+        format!(
+            "Resources:\n  F:\n    Type: AWS::Serverless::Function\n    Properties: {{Runtime: {version}, Handler: app.lambda_handler, CodeUri: fn}}\n"
+        )
+    };
+    for (version, expected) in [
+        ("python3.12", ["sys runtime stdlib", "tomllib runtime stdlib", "tomli type-only missing"]),
+        ("python3.9", ["sys runtime stdlib", "tomllib type-only missing", "tomli runtime missing"]),
+    ] {
+        let found = inventory(&[("template.yaml", &template(version)), ("fn/app.py", &code)]);
+        let targets = targets(&found);
+        assert!(expected.iter().all(|e| targets.iter().any(|t| t == e)), "{version}: {targets:?}");
+        assert!(targets.contains(&"winfriend type-only missing".to_string()), "{targets:?}");
+        assert_eq!(findings(&found).len(), usize::from(version == "python3.9"), "{:?}", findings(&found));
+    }
+}
+
+#[test]
+fn code_says_where_its_modules_lie() {
+    let code = format!(
+        "import os, sys\nsys.path.insert(0, os.path.join(os.path.dirname(__file__), 'vendored'))\n\
+         sys.path.append('../outside')\nimport inner\nimport outer\nfrom typing import TYPE_CHECKING\n\
+         if TYPE_CHECKING:\n  import types_only\nimport fast\nfrom .. import up\n{HANDLER}"
+    );
+    let found = inventory(&[
+        ("template.yaml", "Resources:\n  F:\n    Type: AWS::Serverless::Function\n    Properties: {Runtime: python3.12, Handler: app.lambda_handler, CodeUri: fn}\n"),
+        ("fn/app.py", &code),
+        ("fn/vendored/inner.py", "import json\n"),
+        ("fn/types_only.py", "import boto3_stubs_only\n"),
+        ("fn/fast.abi3.so", "binary"),
+        ("outside/outer.py", ""),
+    ]);
+    let files: Vec<&str> = found.functions[0].imports.iter().map(|i| i.file.as_str()).collect();
+    assert!(files.contains(&"fn/vendored/inner.py"), "{files:?}");
+    // Nothing is loaded for the type checker, and nothing from outside is deployed.
+    assert!(!files.contains(&"fn/types_only.py") && !files.contains(&"outside/outer.py"), "{files:?}");
+    assert_eq!(
+        findings(&found),
+        [
+            "import-missing fn/app.py:10: the relative import of `..` leads out of the function's folder",
+            "import-missing fn/app.py:5: nothing that is declared, locked, local or provided explains the import of `outer`",
+        ]
+    );
+    let note = found.diagnostics.iter().find(|d| d.code == "compiled-module").unwrap();
+    assert_eq!((note.place.to_string(), note.reason.as_str()), ("fn/app.py:9".into(), "`fast` is the compiled file fn/fast.abi3.so"));
+}
