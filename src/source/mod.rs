@@ -68,10 +68,18 @@ pub fn is_source(file: &str) -> bool {
     language_of(file).is_some()
 }
 
+/// Whether [`imports`] reads a file of this name as a notebook. A folder's notebooks are no sources of its functions.
+pub fn is_notebook(file: &str) -> bool {
+    file.ends_with(".ipynb")
+}
+
 /// Reads the imports of a source file by the extension of its name; a file of another kind has none.
 ///
 /// `file` is the path that diagnostics name.
 pub fn imports(file: &str, bytes: &[u8]) -> FileImports {
+    if is_notebook(file) {
+        return python::notebook::imports(file, bytes);
+    }
     match language_of(file) {
         Some(Language::Python) => python::imports(file, bytes),
         Some(Language::Node) => javascript::imports(file, bytes),

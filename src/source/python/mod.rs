@@ -1,22 +1,32 @@
 //! Imports of a Python file.
 //!
-//! rustpython-parser reads a file first; where it cannot (f-strings that reuse their quote inside, PEP 696, 750, 758,
-//! 810) Ruff's parser does. Both trees are lowered to one small form, so that one piece of code decides what an import
-//! is. A file that neither accepts gives a diagnostic, and the imports of the statements that Ruff's parser could
-//! still make out around the error.
+//! Ruff's parser reads a file first: it is several times as fast, and knows all of the language up to now. What it refuses,
+//! rustpython-parser is asked about, as a second opinion. Both trees are lowered to one small form, so that one piece of code
+//! decides what an import is. A file that neither accepts gives a diagnostic, and the imports of the statements that Ruff's
+//! parser could still make out around the error.
 //!
-//! What counts: `import` and `from … import` wherever they stand, `importlib.import_module` and `__import__` under any
-//! name that the file gives them. `if TYPE_CHECKING` (also negated, aliased or in `and`/`or`) and `if False` are for
-//! the type checker; the body and the handlers of a `try` that catches the failure of an import are optional, its
-//! `else` and `finally` are not, and nor is what is outside `with contextlib.suppress(ImportError)`; functions and
-//! lambdas are lazy; what stands under `if __name__ == "__main__"` is optional, as no provider starts a function so; a
-//! class body runs with its module.
+//! What counts, and how:
+//!
+//! | source | taken as |
+//! |---|---|
+//! | `import`, `from … import`, wherever they stand; a class body runs with its module | runtime |
+//! | the same in functions and lambdas | lazy |
+//! | `importlib.import_module`, `__import__`, `runpy.run_module`, `lazy_loader.load`, `pkgutil.resolve_name`, under any name that the file gives them | dynamic |
+//! | a name of a module: a literal, a sum or f-string of literals, a name given once at the top, the variable of a loop over literals | as if written out |
+//! | `if TYPE_CHECKING` (negated, aliased, in `and`/`or`, its `else`), `if False`, other systems (`sys.platform`, `os.name`), Python 2 | type-only: nobody loads it |
+//! | `if sys.version_info …` | as it stands, with the versions it is for (`only_on`) |
+//! | the body and handlers of a `try` that catches the failure of an import, `with contextlib.suppress(ImportError)`, `importlib.util.find_spec`, what stands under `if __name__ == "__main__"` | optional |
+//! | `else` and `finally` of such a `try` | runtime |
+//! | any other name of a module; `pkgutil.iter_modules`, entry points, modules by the path of a file | unknown, with a diagnostic |
+//! | `sys.path.append`, `.insert`, `.extend`, `site.addsitedir` with a folder beside `__file__` or a relative literal | looked into for local modules (`search`) |
+//! | strings given to `exec` or `eval`, doctests, comments | not read |
 
 mod classify;
 mod encoding;
 mod ir;
 mod lower_ruff;
 mod lower_rustpython;
+pub mod notebook;
 #[cfg(test)]
 mod oracle;
 mod values;
@@ -26,8 +36,26 @@ use rustpython_parser::Parse;
 
 use super::FileImports;
 use super::nesting::{self, Nesting, Syntax};
-use crate::model::{Diagnostic, Lines, Place, codes};
+use crate::model::{Area, Diagnostic, Extent, Lines, Place, Support, codes};
 use ir::Node;
+
+/// What is read of Python sources.
+pub const SUPPORT: [Support; 2] = [
+    Support {
+        area: Area::Source,
+        what: "Python",
+        files: "*.py",
+        extent: Extent::Full,
+        note: "Python 3 up to 3.14; what code loads by computed names is a diagnostic; of Python 2 what can be made out",
+    },
+    Support {
+        area: Area::Source,
+        what: "Jupyter notebooks",
+        files: "*.ipynb",
+        extent: Extent::Partly,
+        note: "code cells in Python, without magics, of a notebook that is named; others are not a function's code",
+    },
+];
 
 /// CPython refuses 200 open brackets and 100 levels of indentation; a margin above, since here comments and
 /// continuation lines count as well.
