@@ -168,7 +168,8 @@ fn inspect(path: &Path, forced: Option<&str>, platform: Option<&Platform>) -> Re
                 .map(|r| Declared { name: r.name.clone(), text: r.text.clone(), line: r.line, scope: scope(&r.scope) })
                 .collect();
         }
-    } else if source::is_source(&name) || source::is_notebook(&name) || matches!(forced, Some("python" | "javascript")) {
+    } else if source::is_source(&name) || source::is_notebook(&name) || matches!(forced, Some("python" | "javascript"))
+    {
         let as_name = match forced {
             Some("python") => "file.py".to_string(),
             Some("javascript") => "file.tsx".to_string(),

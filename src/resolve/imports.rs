@@ -94,7 +94,8 @@ impl<'a> Sources<'a> {
             for (at, raw) in parsed.imports.iter().enumerate() {
                 let other_version = |&(from, below): &(u32, u32)| !(from..below).contains(&platform.version_pair().1);
                 // What is written for other versions is not loaded, as what is written for the type checker is not.
-                let kind = if parsed.only_on.get(&at).is_some_and(other_version) { ImportKind::TypeOnly } else { raw.kind };
+                let kind =
+                    if parsed.only_on.get(&at).is_some_and(other_version) { ImportKind::TypeOnly } else { raw.kind };
                 let (targets, files) = self.resolve(site, platform, &file, raw, known, &searched);
                 let follows = kind != ImportKind::TypeOnly || platform.language != Language::Python;
                 for loaded in files.into_iter().filter(|_| follows) {

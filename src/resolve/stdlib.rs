@@ -141,7 +141,8 @@ mod tests {
         for minor in 10..=14 {
             let mut commands = vec![format!("python3.{minor}")];
             let versions = std::env::var_os("PYENV_ROOT").map(std::path::PathBuf::from);
-            let versions = versions.or_else(|| Some(std::env::home_dir()?.join(".pyenv"))).map(|root| root.join("versions"));
+            let versions =
+                versions.or_else(|| Some(std::env::home_dir()?.join(".pyenv"))).map(|root| root.join("versions"));
             for entry in versions.and_then(|folder| std::fs::read_dir(folder).ok()).into_iter().flatten().flatten() {
                 if entry.file_name().to_string_lossy().starts_with(&format!("3.{minor}.")) {
                     commands.push(entry.path().join("bin/python").display().to_string());

@@ -203,7 +203,10 @@ fn code_says_where_its_modules_lie() {
          if TYPE_CHECKING:\n  import types_only\nimport fast\nfrom .. import up\n{HANDLER}"
     );
     let found = inventory(&[
-        ("template.yaml", "Resources:\n  F:\n    Type: AWS::Serverless::Function\n    Properties: {Runtime: python3.12, Handler: app.lambda_handler, CodeUri: fn}\n"),
+        (
+            "template.yaml",
+            "Resources:\n  F:\n    Type: AWS::Serverless::Function\n    Properties: {Runtime: python3.12, Handler: app.lambda_handler, CodeUri: fn}\n",
+        ),
         ("fn/app.py", &code),
         ("fn/vendored/inner.py", "import json\n"),
         ("fn/types_only.py", "import boto3_stubs_only\n"),
@@ -222,5 +225,8 @@ fn code_says_where_its_modules_lie() {
         ]
     );
     let note = found.diagnostics.iter().find(|d| d.code == "compiled-module").unwrap();
-    assert_eq!((note.place.to_string(), note.reason.as_str()), ("fn/app.py:9".into(), "`fast` is the compiled file fn/fast.abi3.so"));
+    assert_eq!(
+        (note.place.to_string(), note.reason.as_str()),
+        ("fn/app.py:9".into(), "`fast` is the compiled file fn/fast.abi3.so")
+    );
 }

@@ -74,10 +74,11 @@ pub(super) fn popular(module: &str) -> Option<Popular> {
 
 /// Whether a distribution (normalised) is among the popular ones.
 pub(super) fn is_popular(distribution: &str) -> bool {
-    line_of(&format!("={distribution}")).is_some() || {
-        let module = distribution.replace('-', "_");
-        matches!(popular(&module), Some(Popular::From(names) | Popular::Contested(names)) if names.iter().any(|name| name == distribution))
-    }
+    line_of(&format!("={distribution}")).is_some()
+        || {
+            let module = distribution.replace('-', "_");
+            matches!(popular(&module), Some(Popular::From(names) | Popular::Contested(names)) if names.iter().any(|name| name == distribution))
+        }
 }
 
 /// The line whose first field is `key`, by bisection.
@@ -164,8 +165,7 @@ pub(super) fn is_rare_pair(module: &str, distribution: &str) -> bool {
     let Ok(first) = usize::try_from(u32::from_le_bytes([a, b, c, d])) else { return false };
     let from = (first + before) * 3;
     let Some(own) = pairs.get(from..from + usize::from(sizes[bucket]) * 3) else { return false };
-    own.chunks_exact(3)
-        .any(|pair| u64::from(pair[0]) | u64::from(pair[1]) << 8 | u64::from(pair[2]) << 16 == wanted)
+    own.chunks_exact(3).any(|pair| u64::from(pair[0]) | u64::from(pair[1]) << 8 | u64::from(pair[2]) << 16 == wanted)
 }
 
 #[cfg(test)]

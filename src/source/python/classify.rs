@@ -1,7 +1,7 @@
 //! From the [intermediate form](super::ir) to imports with kinds.
 
-use super::super::{FileImports, RawImport};
 use super::super::SearchFolder;
+use super::super::{FileImports, RawImport};
 use super::ir::{Alias, Argument, Comparison, Node, Test, Value};
 use super::values::{self, Location, Minors, Names};
 use crate::model::{Diagnostic, ImportKind, Lines, Place, codes};
@@ -236,7 +236,9 @@ impl Classifier<'_> {
     /// Whether code that runs only when `test` has this outcome is for the type checker alone.
     fn only_types_if(&self, test: &Test, outcome: bool) -> bool {
         match test {
-            Test::Value(Value::Path(path)) => outcome && self.names.resolve(path).rsplit('.').next() == Some("TYPE_CHECKING"),
+            Test::Value(Value::Path(path)) => {
+                outcome && self.names.resolve(path).rsplit('.').next() == Some("TYPE_CHECKING")
+            }
             Test::Never => outcome,
             Test::Not(inner) => self.only_types_if(inner, !outcome),
             // All parts have this outcome, or one of them has and it is not known which.
@@ -262,9 +264,8 @@ impl Classifier<'_> {
             // Loaded at their first use.
             "lazy_loader.load" => text(0, "fullname"),
             "runpy.run_module" => text(0, "mod_name"),
-            "pkgutil.resolve_name" => text(0, "name").map(|names| {
-                names.iter().map(|name| name.split(':').next().unwrap_or_default().to_string()).collect()
-            }),
+            "pkgutil.resolve_name" => text(0, "name")
+                .map(|names| names.iter().map(|name| name.split(':').next().unwrap_or_default().to_string()).collect()),
             "importlib.util.find_spec" => {
                 // Asks whether a module is there, and does not load it.
                 let context = Context { optional: true, ..context };

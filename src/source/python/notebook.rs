@@ -226,7 +226,10 @@ mod tests {
         assert_eq!(code(b"[]").as_deref(), Some("python-syntax"));
         assert_eq!(code(b"\xff").as_deref(), Some("file-encoding"));
         assert_eq!(code("[".repeat(100_000).as_bytes()).as_deref(), Some("nesting-too-deep"));
-        assert_eq!(code(br#"{"metadata": {"kernelspec": {"language": "R"}}, "cells": []}"#).as_deref(), Some("python-syntax"));
+        assert_eq!(
+            code(br#"{"metadata": {"kernelspec": {"language": "R"}}, "cells": []}"#).as_deref(),
+            Some("python-syntax")
+        );
         // A broken cell does not take the others with it, and the place is the file's.
         let found = read(&["import a", "def f(:", "import b"]);
         assert_eq!(shown(&found), ["4 a", "12 b"]);

@@ -446,7 +446,8 @@ fn folders_that_are_added_to_the_path() {
         ("my.sys.path.append('a')", &[]),
     ] {
         let found = read_both(&format!("import sys, os\nfrom pathlib import Path\n{code}"));
-        let folder = |f: &crate::source::SearchFolder| format!("{} {}", if f.beside_file { "beside" } else { "start" }, f.path);
+        let folder =
+            |f: &crate::source::SearchFolder| format!("{} {}", if f.beside_file { "beside" } else { "start" }, f.path);
         assert_eq!(found.search.iter().map(folder).collect::<Vec<_>>(), expected, "{code}");
     }
 }

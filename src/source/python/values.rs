@@ -72,7 +72,7 @@ impl Names {
     fn constant(&self, name: &str, lazy: bool) -> Option<&Value> {
         let (value, given_later) = self.constants.get(name)?.as_ref()?;
         let shouted = !name.contains(|c: char| c.is_lowercase());
-        ((!lazy && !given_later) || (shouted && !given_later)).then_some(value)
+        (!given_later && (!lazy || shouted)).then_some(value)
     }
 
     /// Every text that a value may be; `None` when only running would tell.
@@ -200,7 +200,11 @@ impl Names {
             Test::And(parts) | Test::Or(parts) => {
                 let ranges = parts.iter().map(|part| self.minors(part, outcome));
                 // All parts of an `and` that holds hold, and one at least of an `or`.
-                if matches!(test, Test::And(_)) == outcome { ranges.fold(EVERY, both) } else { ranges.fold(NONE, either) }
+                if matches!(test, Test::And(_)) == outcome {
+                    ranges.fold(EVERY, both)
+                } else {
+                    ranges.fold(NONE, either)
+                }
             }
             Test::Compare(left, how, right) => self.compared(left, *how, right, outcome),
             Test::Value(value) => match self.known_value(value) {
@@ -257,8 +261,11 @@ impl Names {
                 }
             }
             (Some("sys.version_info"), Value::List(parts)) => {
-                let numbers: Option<Vec<u32>> =
-                    parts.iter().take(2).map(|part| if let Value::Number(n) = part { Some(*n) } else { None }).collect();
+                let numbers: Option<Vec<u32>> = parts
+                    .iter()
+                    .take(2)
+                    .map(|part| if let Value::Number(n) = part { Some(*n) } else { None })
+                    .collect();
                 match numbers.as_deref() {
                     Some(&[major]) => version(how, major, None),
                     Some(&[major, minor, ..]) => version(how, major, Some((minor, parts.len() == 2))),
@@ -310,7 +317,13 @@ fn version(how: Comparison, major: u32, minor: Option<(u32, bool)>) -> Minors {
         _ if major != 3 && (at_most || at_least) => decided((3 < major) == at_most),
         _ if major != 3 => decided(how == Comparison::NotEqual),
         // `sys.version_info > (3,)`: it is longer.
-        None => if at_most { decided(how == Comparison::LessEqual) } else { EVERY },
+        None => {
+            if at_most {
+                decided(how == Comparison::LessEqual)
+            } else {
+                EVERY
+            }
+        }
         Some((minor, exact)) => match how {
             Comparison::Equal => (minor, minor.saturating_add(1)),
             Comparison::NotEqual => EVERY,
