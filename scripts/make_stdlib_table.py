@@ -3,7 +3,7 @@
 
     python3 scripts/make_stdlib_table.py PYTHON... > src/resolve/data/python-stdlib.tsv
 
-Each PYTHON is an interpreter of another minor version, 3.8 to 3.13. From 3.10 the names are `sys.stdlib_module_names`
+Each PYTHON is an interpreter of another minor version, 3.6 to 3.13. From 3.10 the names are `sys.stdlib_module_names`
 (all platforms); before, what the interpreter has built in or in its library folder, and those names of 3.10 that only
 other platforms have. What 3.14 added and removed is from "What's New In Python 3.14"; keep it until an interpreter
 of that version is given as well.
@@ -42,11 +42,11 @@ def main() -> None:
         by_minor[minor] = names | (OTHER_PLATFORMS if minor < 10 else set())
     if 14 not in by_minor and 13 in by_minor:
         by_minor[14] = (by_minor[13] | ADDED_314) - REMOVED_314
-    if sorted(by_minor) != list(range(8, 15)):
-        sys.exit(f"give interpreters of 3.8 to 3.13, not of {sorted(by_minor)}")
+    if sorted(by_minor) != list(range(6, 15)):
+        sys.exit(f"give interpreters of 3.6 to 3.13, not of {sorted(by_minor)}")
     print("# Made by scripts/make_stdlib_table.py: module, first minor version, last minor version (empty: still there).")
     for name in sorted(set().union(*by_minor.values())):
-        have = [minor for minor in range(8, 15) if name in by_minor[minor]]
+        have = [minor for minor in range(6, 15) if name in by_minor[minor]]
         # A module that is missing in between was optional in that build.
         since, until = have[0], have[-1]
         print(f"{name}\t{since}\t{'' if until == 14 else until}")

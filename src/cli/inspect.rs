@@ -176,14 +176,15 @@ fn inspect(path: &Path, forced: Option<&str>, platform: Option<&Platform>) -> Re
         if source::is_source(&name) {
             show_imports(&name, &bytes, &mut out);
         }
-    } else if source::is_source(&name) || matches!(forced, Some("python" | "javascript")) {
+    } else if source::is_source(&name) || source::is_notebook(&name) || matches!(forced, Some("python" | "javascript"))
+    {
         let as_name = match forced {
             Some("python") => "file.py".to_string(),
             Some("javascript") => "file.tsx".to_string(),
             _ => shown.clone(),
         };
         out.kind = source::language_of(&as_name)
-            .map_or("source", |l| match l {
+            .map_or("notebook", |l| match l {
                 crate::model::Language::Python => "python",
                 crate::model::Language::Node => "javascript",
             })

@@ -46,6 +46,7 @@ codes! {
     // Reading sources
     PYTHON_SYNTAX = "python-syntax", Warning, "a Python file could not be parsed", "correct the syntax error, or exclude the file if it is no source";
     PYTHON_2 = "python-2", Warning, "a Python 2 source", "port it to Python 3, or exclude it";
+    COMPILED_MODULE = "compiled-module", Note, "a local module is compiled, so that what it imports is not read", "declare what it imports, or keep its source beside it";
     JAVASCRIPT_SYNTAX = "javascript-syntax", Warning, "a JavaScript or TypeScript file could not be parsed", "correct the syntax error, or exclude the file if it is no source";
     DYNAMIC_IMPORT = "dynamic-import", Note, "an import whose module is only known when it runs", "import the module by a literal name where possible; its packages are not preloaded";
     SOURCE_UNREAD = "source-unread", Note, "a function loads a local file that warmset does not read, so its closure is kept whole", "nothing, unless that file loads what the function does not declare";

@@ -74,7 +74,7 @@ impl<'a> Sources<'a> {
                 Some(Language::Node) => source::imports_with(file, &bytes, &self.modules.compile(file)),
                 _ => source::imports(file, &bytes),
             },
-            Err(diagnostic) => FileImports { imports: Vec::new(), diagnostics: vec![diagnostic] },
+            Err(diagnostic) => FileImports { diagnostics: vec![diagnostic], ..FileImports::default() },
         })
     }
 
@@ -89,27 +89,43 @@ impl<'a> Sources<'a> {
         let mut seen: BTreeSet<String> = queue.iter().cloned().collect();
         let mut found = Found::default();
         // By package or top-level module: the place and the name of its first import, and whether there are others.
-        let mut missing: BTreeMap<String, (Place, String, bool)> = BTreeMap::new();
+        let mut missing: BTreeMap<String, (Place, String, Vec<String>, bool)> = BTreeMap::new();
         let mut ambiguous: BTreeMap<String, (Place, Vec<String>)> = BTreeMap::new();
+        // Folders that the code itself adds to where Python looks, as far as they are the function's.
+        let mut searched: Vec<String> = Vec::new();
+        let mut compiled: BTreeSet<String> = BTreeSet::new();
         while let Some(file) = queue.pop_front() {
             let parsed = self.parse(&file);
+            for folder in search_folders(site, &file, &parsed) {
+                if !searched.contains(&folder) {
+                    searched.push(folder);
+                }
+            }
             found.diagnostics.extend(parsed.diagnostics.iter().cloned());
-            for raw in &parsed.imports {
-                let (targets, files) = self.resolve(site, platform, &file, raw, known, &mut found);
-                // What is imported for its types alone is not loaded.
-                for file in files.into_iter().filter(|_| raw.kind != ImportKind::TypeOnly) {
-                    if source::language_of(&file) == Some(platform.language) && seen.insert(file.clone()) {
-                        queue.push_back(file);
+            for (at, raw) in parsed.imports.iter().enumerate() {
+                let other_version = |&(from, below): &(u32, u32)| !(from..below).contains(&platform.version_pair().1);
+                // What is written for other versions is not loaded, as what is written for the type checker is not.
+                let kind =
+                    if parsed.only_on.get(&at).is_some_and(other_version) { ImportKind::TypeOnly } else { raw.kind };
+                let (targets, files) = self.resolve(site, platform, &file, raw, known, &searched, &mut found);
+                for loaded in files.into_iter().filter(|_| kind != ImportKind::TypeOnly) {
+                    if local::is_compiled(&loaded) && compiled.insert(loaded.clone()) {
+                        let reason = format!("`{}` is the compiled file {loaded}", raw.module);
+                        let place = Place::at(&file, raw.line);
+                        found.diagnostics.push(Diagnostic::new(codes::COMPILED_MODULE, place, reason));
+                    }
+                    if source::language_of(&loaded) == Some(platform.language) && seen.insert(loaded.clone()) {
+                        queue.push_back(loaded);
                     }
                 }
                 for target in targets {
                     let place = Place::at(&file, raw.line);
                     match &target {
-                        Target::Missing if is_needed(raw.kind) => {
+                        Target::Missing if is_needed(kind) => {
                             missing
                                 .entry(family(platform.language, &raw.module))
-                                .and_modify(|(_, first, others)| *others |= *first != raw.module)
-                                .or_insert((place, raw.module.clone(), false));
+                                .and_modify(|(_, first, _, others)| *others |= *first != raw.module)
+                                .or_insert((place, raw.module.clone(), raw.names.clone(), false));
                         }
                         Target::Ambiguous { candidates } => {
                             ambiguous.entry(raw.module.clone()).or_insert((place, candidates.clone()));
@@ -121,23 +137,27 @@ impl<'a> Sources<'a> {
                         line: raw.line,
                         module: raw.module.clone(),
                         names: raw.names.clone(),
-                        kind: raw.kind,
+                        kind,
                         target,
                     });
                 }
             }
         }
         let unread: Vec<&str> = site.layers.iter().filter(|l| l.folder.is_none()).map(|l| l.text.as_str()).collect();
-        for (family, (place, module, others)) in missing {
+        for (family, (place, module, names, others)) in missing {
+            let advice = advice(platform.language, &module, &names);
             let module = if others { family } else { module };
             let in_layer = !unread.is_empty() && !module.starts_with('.');
             let (code, reason) = if in_layer {
                 (codes::LAYER_UNREAD, format!("`{module}` may come from the layer {}", unread.join(" or ")))
             } else if let Some(reason) = found.reasons.remove(&module) {
                 (codes::IMPORT_MISSING, reason)
+            } else if module.starts_with("..") && platform.language == Language::Python {
+                (codes::IMPORT_MISSING, format!("the relative import of `{module}` leads out of the function's folder"))
             } else {
-                let reason =
-                    format!("nothing that is declared, locked, local or provided explains the import of `{module}`");
+                let reason = format!(
+                    "nothing that is declared, locked, local or provided explains the import of `{module}`{advice}"
+                );
                 (codes::IMPORT_MISSING, reason)
             };
             found.diagnostics.push(Diagnostic::new(code, place, reason).for_function(&site.id));
@@ -181,7 +201,7 @@ impl<'a> Sources<'a> {
         rest.map(|file| {
             let mut packages = BTreeSet::new();
             for raw in self.parse(file).imports.iter().filter(|raw| raw.kind != ImportKind::TypeOnly) {
-                for target in self.resolve(site, platform, file, raw, known, &mut unused).0 {
+                for target in self.resolve(site, platform, file, raw, known, &[], &mut unused).0 {
                     match target {
                         Target::Package { package } => packages.insert(package),
                         Target::Missing | Target::Platform if !raw.module.starts_with(['.', '/', '#']) => {
@@ -239,6 +259,7 @@ impl<'a> Sources<'a> {
         file: &str,
         raw: &RawImport,
         known: &Known,
+        searched: &[String],
         found_so_far: &mut Found,
     ) -> (Vec<Target>, Vec<String>) {
         if raw.kind == ImportKind::DynamicUnknown || raw.module.is_empty() {
@@ -251,9 +272,9 @@ impl<'a> Sources<'a> {
         match platform.language {
             Language::Python => {
                 let found = names::distributions_for(&raw.module, &raw.names, &known.locked, &known.declared);
-                for root in python_roots(site, file) {
+                for root in python_roots(site, file).into_iter().chain(searched.iter().cloned()) {
                     let Some(files) = local::python_local(&root, file, raw, &contains) else { continue };
-                    let layer = root != site.root;
+                    let layer = root != site.root && !searched.contains(&root);
                     if layer && found != Match::None {
                         // The layer's own list says what lies installed in it.
                         break;
@@ -398,6 +419,31 @@ fn python_roots(site: &Site, file: &str) -> Vec<String> {
         roots.sort_by_key(|root| !inside(root));
     }
     roots
+}
+
+/// The folders of the function that a file adds to `sys.path`.
+fn search_folders(site: &Site, file: &str, parsed: &FileImports) -> Vec<String> {
+    let Some(root) = local::join(&site.root, "") else { return Vec::new() };
+    let folders = parsed.search.iter().filter_map(|folder| {
+        let from = if folder.beside_file { local::folder_of(file) } else { &site.root };
+        local::join(from, &folder.path)
+    });
+    folders.filter(|folder| *folder != root && local::within(folder, &root)).collect()
+}
+
+/// What to declare for an import that is missing, where that is usually the same.
+fn advice(language: Language, module: &str, names: &[String]) -> String {
+    if language != Language::Python || module.starts_with('.') {
+        return String::new();
+    }
+    let usual = names::usual_distributions(module, names);
+    match usual.get(..usual.len().min(3)).unwrap_or_default() {
+        [] => String::new(),
+        some => {
+            let some: Vec<String> = some.iter().map(|name| format!("`{name}`")).collect();
+            format!("; it usually comes from {}", some.join(" or "))
+        }
+    }
 }
 
 /// What a missing import is counted under, so that ten modules of one package are one finding: the package of a JS

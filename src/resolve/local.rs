@@ -6,7 +6,7 @@
 use crate::source::RawImport;
 
 /// Joins and resolves `.` and `..`; `None` when the path leaves the tree.
-fn join(folder: &str, path: &str) -> Option<String> {
+pub(super) fn join(folder: &str, path: &str) -> Option<String> {
     let mut parts: Vec<&str> = Vec::new();
     for part in folder.split('/').chain(path.split('/')) {
         match part {
@@ -20,11 +20,11 @@ fn join(folder: &str, path: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
-fn folder_of(file: &str) -> &str {
+pub(super) fn folder_of(file: &str) -> &str {
     file.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
-fn within(path: &str, root: &str) -> bool {
+pub(super) fn within(path: &str, root: &str) -> bool {
     root.is_empty() || path == root || path.strip_prefix(root).is_some_and(|rest| rest.starts_with('/'))
 }
 
@@ -94,6 +94,10 @@ fn load(
         if !package && add(format!("{inner}.py"), &mut files) {
             return Some(files);
         }
+        if !package && let Some(compiled) = compiled(&inner, depth > 0 || base_is_package, contains) {
+            files.push(compiled);
+            return Some(files);
+        }
         if !package && !contains(&format!("{inner}/")) {
             return (depth > 0 || base_is_package).then_some(files);
         }
@@ -101,11 +105,32 @@ fn load(
     }
     for name in names.iter().filter(|name| *name != "*") {
         let inner = at(&folder, name);
-        if !add(at(&inner, "__init__.py"), &mut files) {
-            add(format!("{inner}.py"), &mut files);
+        if !add(at(&inner, "__init__.py"), &mut files)
+            && !add(format!("{inner}.py"), &mut files)
+            && let Some(compiled) = compiled(&inner, true, contains)
+        {
+            files.push(compiled);
         }
     }
     Some(files)
+}
+
+/// Extensions of modules that are built from something else than Python (`.pyx`: Cython's sources, built before deployment).
+const COMPILED_PYTHON: &[&str] = &[".so", ".abi3.so", ".pyx", ".pyc"];
+
+/// The compiled module of a name. Tagged ones (PEP 3149) are looked for in packages only.
+fn compiled(module: &str, tagged: bool, contains: &dyn Fn(&str) -> bool) -> Option<String> {
+    let plain = COMPILED_PYTHON.iter().map(|extension| format!("{module}{extension}"));
+    let tags = (6..=14).flat_map(|minor| {
+        let m = if minor < 8 { "m" } else { "" };
+        ["x86_64", "aarch64"].map(|machine| format!("{module}.cpython-3{minor}{m}-{machine}-linux-gnu.so"))
+    });
+    plain.chain(tags.take(if tagged { 64 } else { 0 })).find(|file| contains(file))
+}
+
+/// Whether a file that [`python_local`] names cannot be read for its imports.
+pub(super) fn is_compiled(file: &str) -> bool {
+    COMPILED_PYTHON.iter().any(|extension| file.ends_with(extension))
 }
 
 #[cfg(test)]

@@ -85,10 +85,10 @@ fn python_table() -> &'static BTreeMap<&'static str, (u32, u32)> {
 
 /// Whether a top-level module (`os`, not `os.path`) is in the standard library of Python 3.`minor`.
 ///
-/// The table knows 3.8 to 3.14; older and newer versions are taken for the nearest of these. Modules of other operating
+/// The table knows 3.6 to 3.14; older and newer versions are taken for the nearest of these. Modules of other operating
 /// systems count: an import of `winreg` is not a missing package.
 pub fn is_python_stdlib(top_level: &str, minor: u32) -> bool {
-    let minor = minor.clamp(8, 14);
+    let minor = minor.clamp(6, 14);
     python_table().get(top_level).is_some_and(|&(since, until)| (since..=until).contains(&minor))
 }
 
@@ -152,6 +152,10 @@ mod tests {
             ("annotationlib", 14, true),
             ("compression", 14, true), // PEP 784, 3.14
             ("winreg", 11, true),
+            ("dataclasses", 6, false), // PEP 557, 3.7
+            ("dataclasses", 7, true),
+            ("macpath", 7, true), // gone in 3.8
+            ("macpath", 8, false),
             ("__future__", 8, true),
             ("_thread", 8, true),
             ("sys", 8, true),
@@ -160,6 +164,38 @@ mod tests {
         ] {
             assert_eq!(is_python_stdlib(module, minor), expected, "{module} in 3.{minor}");
         }
+    }
+
+    /// Every interpreter at hand, of those that list their modules, is the oracle for its version.
+    #[test]
+    fn the_table_says_what_interpreters_say() {
+        let script = "import sys; print(sys.version_info[1], *sorted(sys.stdlib_module_names))";
+        let mut asked = 0;
+        for minor in 10..=14 {
+            let mut commands = vec![format!("python3.{minor}")];
+            let versions = std::env::var_os("PYENV_ROOT").map(std::path::PathBuf::from);
+            let versions =
+                versions.or_else(|| Some(std::env::home_dir()?.join(".pyenv"))).map(|root| root.join("versions"));
+            for entry in versions.and_then(|folder| std::fs::read_dir(folder).ok()).into_iter().flatten().flatten() {
+                if entry.file_name().to_string_lossy().starts_with(&format!("3.{minor}.")) {
+                    commands.push(entry.path().join("bin/python").display().to_string());
+                }
+            }
+            let run = |command: &String| std::process::Command::new(command).args(["-c", script]).output().ok();
+            let Some(output) = commands.iter().filter_map(run).find(|output| output.status.success()) else { continue };
+            let text = String::from_utf8(output.stdout).unwrap();
+            let mut words = text.split_whitespace();
+            assert_eq!(words.next(), Some(minor.to_string().as_str()));
+            let said: std::collections::BTreeSet<&str> = words.collect();
+            let ours: std::collections::BTreeSet<&str> =
+                python_table().keys().copied().filter(|name| is_python_stdlib(name, minor)).collect();
+            let lacking: Vec<_> = said.difference(&ours).collect();
+            // Names that only this machine's build has, or that an interpreter of another version brought into the table.
+            let extra: Vec<_> = ours.difference(&said).filter(|name| !name.starts_with('_')).collect();
+            assert!(lacking.is_empty() && extra.is_empty(), "3.{minor}: lacking {lacking:?}, more {extra:?}");
+            asked += 1;
+        }
+        println!("{asked} interpreters asked");
     }
 
     #[test]

@@ -61,7 +61,7 @@ fn what_the_deploying_program_needs_is_not_the_functions() {
     assert_eq!(states(&found), expected);
     let closure: Vec<String> = found.functions[0].closure.iter().map(ToString::to_string).collect();
     assert_eq!(closure, ["npm:date-fns@3.6.0"]);
-    let reason = "nothing that is declared, locked, local or provided explains the import of `requests`";
+    let reason = "nothing that is declared, locked, local or provided explains the import of `requests`; it usually comes from `requests`";
     assert_eq!(findings(&found), [format!("import-missing py/asks/lambda_function.py:1: {reason}")]);
 }
 
@@ -119,7 +119,8 @@ Resources:
     assert_eq!(states["None"], (State::Unresolved, vec![]));
     let missing = |module: &str, line: u32| {
         let reason = "nothing that is declared, locked, local or provided explains the import of";
-        format!("import-missing fn/app.py:{line}: {reason} `{module}`")
+        let advice = if module == "numpy" { "; it usually comes from `numpy`" } else { "" };
+        format!("import-missing fn/app.py:{line}: {reason} `{module}`{advice}")
     };
     assert_eq!(
         findings(&found),
@@ -462,4 +463,74 @@ fn what_another_folders_manifest_asks_for_has_no_version() {
         assert_eq!(found.functions[0].unresolved.iter().map(|r| r.text.as_str()).collect::<Vec<_>>(), ["fdk@>=1"]);
         assert_eq!(findings(&found), Vec::<String>::new());
     }
+}
+
+/// What a Python function imports from where, as `module target`.
+fn targets(inventory: &Inventory) -> Vec<String> {
+    let imports = inventory.functions.iter().flat_map(|f| &f.imports);
+    imports
+        .map(|i| {
+            let target = serde_json::to_value(&i.target).unwrap()["to"].as_str().unwrap().to_string();
+            format!("{} {} {target}", i.module, serde_json::to_value(i.kind).unwrap().as_str().unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn the_platform_decides_what_is_written_for_other_versions() {
+    let code = format!(
+        "import sys\nif sys.version_info >= (3, 11):\n  import tomllib\nelse:\n  import tomli\n\
+         if sys.platform == 'win32':\n  import winfriend\n{HANDLER}"
+    );
+    let template = |version: &str| {
+        format!(
+            "Resources:\n  F:\n    Type: AWS::Serverless::Function\n    Properties: {{Runtime: {version}, Handler: app.lambda_handler, CodeUri: fn}}\n"
+        )
+    };
+    for (version, expected) in [
+        ("python3.12", ["sys runtime stdlib", "tomllib runtime stdlib", "tomli type-only missing"]),
+        ("python3.9", ["sys runtime stdlib", "tomllib type-only missing", "tomli runtime missing"]),
+    ] {
+        let found = inventory(&[("template.yaml", &template(version)), ("fn/app.py", &code)]);
+        let targets = targets(&found);
+        assert!(expected.iter().all(|e| targets.iter().any(|t| t == e)), "{version}: {targets:?}");
+        assert!(targets.contains(&"winfriend type-only missing".to_string()), "{targets:?}");
+        assert_eq!(findings(&found).len(), usize::from(version == "python3.9"), "{:?}", findings(&found));
+    }
+}
+
+#[test]
+fn code_says_where_its_modules_lie() {
+    let code = format!(
+        "import os, sys\nsys.path.insert(0, os.path.join(os.path.dirname(__file__), 'vendored'))\n\
+         sys.path.append('../outside')\nimport inner\nimport outer\nfrom typing import TYPE_CHECKING\n\
+         if TYPE_CHECKING:\n  import types_only\nimport fast\nfrom .. import up\n{HANDLER}"
+    );
+    let found = inventory(&[
+        (
+            "template.yaml",
+            "Resources:\n  F:\n    Type: AWS::Serverless::Function\n    Properties: {Runtime: python3.12, Handler: app.lambda_handler, CodeUri: fn}\n",
+        ),
+        ("fn/app.py", &code),
+        ("fn/vendored/inner.py", "import json\n"),
+        ("fn/types_only.py", "import boto3_stubs_only\n"),
+        ("fn/fast.abi3.so", "binary"),
+        ("outside/outer.py", ""),
+    ]);
+    let files: Vec<&str> = found.functions[0].imports.iter().map(|i| i.file.as_str()).collect();
+    assert!(files.contains(&"fn/vendored/inner.py"), "{files:?}");
+    // Nothing is loaded for the type checker, and nothing from outside is deployed.
+    assert!(!files.contains(&"fn/types_only.py") && !files.contains(&"outside/outer.py"), "{files:?}");
+    assert_eq!(
+        findings(&found),
+        [
+            "import-missing fn/app.py:10: the relative import of `..` leads out of the function's folder",
+            "import-missing fn/app.py:5: nothing that is declared, locked, local or provided explains the import of `outer`",
+        ]
+    );
+    let note = found.diagnostics.iter().find(|d| d.code == "compiled-module").unwrap();
+    assert_eq!(
+        (note.place.to_string(), note.reason.as_str()),
+        ("fn/app.py:9".into(), "`fast` is the compiled file fn/fast.abi3.so")
+    );
 }

@@ -10,6 +10,8 @@ pub mod javascript;
 mod nesting;
 pub mod python;
 
+use std::collections::BTreeMap;
+
 use crate::model::{Diagnostic, ImportKind, Language};
 
 use javascript::Compile;
@@ -21,6 +23,20 @@ pub struct FileImports {
     pub imports: Vec<RawImport>,
     /// What could not be read, and imports that only running would tell.
     pub diagnostics: Vec<Diagnostic>,
+    /// Imports (by their place in `imports`) that only some minor versions of Python 3 come to: from the first, below
+    /// the second.
+    pub only_on: BTreeMap<usize, (u32, u32)>,
+    /// Folders that the file adds to where Python looks for modules, in order.
+    pub search: Vec<SearchFolder>,
+}
+
+/// A folder that code adds to `sys.path`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SearchFolder {
+    /// Relative to the file that adds it; otherwise to the folder in which Python is started.
+    pub beside_file: bool,
+    /// May hold `..`.
+    pub path: String,
 }
 
 /// An import as written, before anyone asks what it refers to.
@@ -74,6 +90,11 @@ pub fn is_source(file: &str) -> bool {
     language_of(file).is_some()
 }
 
+/// Whether [`imports`] reads a file of this name as a notebook. A folder's notebooks are no sources of its functions.
+pub fn is_notebook(file: &str) -> bool {
+    file.ends_with(".ipynb")
+}
+
 /// Reads the imports of a source file by the extension of its name; a file of another kind has none.
 ///
 /// `file` is the path that diagnostics name.
@@ -83,6 +104,9 @@ pub fn imports(file: &str, bytes: &[u8]) -> FileImports {
 
 /// The same for a file of a project that says how it is compiled.
 pub fn imports_with(file: &str, bytes: &[u8], options: &Compile) -> FileImports {
+    if is_notebook(file) {
+        return python::notebook::imports(file, bytes);
+    }
     match language_of(file) {
         Some(Language::Python) => python::imports(file, bytes),
         Some(Language::Node) => javascript::imports(file, bytes, options),

@@ -63,7 +63,7 @@ const MAX_BRACKETS: usize = 1_000;
 /// Reads the imports of a JavaScript or TypeScript file; `file` is the path that diagnostics name, and its extension
 /// says which language.
 pub fn imports(file: &str, bytes: &[u8], options: &Compile) -> FileImports {
-    let refuse = |diagnostic| FileImports { imports: Vec::new(), diagnostics: vec![diagnostic] };
+    let refuse = |diagnostic| FileImports { diagnostics: vec![diagnostic], ..FileImports::default() };
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
         let reason = "the file is in UTF-16, which Node.js does not run";
         return refuse(Diagnostic::new(codes::FILE_ENCODING, Place::file(file), reason).next("save it as UTF-8"));
@@ -185,6 +185,7 @@ fn walk_program(file: &str, lines: &Lines, program: &Program<'_>, options: &Comp
     FileImports {
         imports: reader.found.into_iter().map(|(_, import)| import).collect(),
         diagnostics: reader.diagnostics,
+        ..FileImports::default()
     }
 }
 

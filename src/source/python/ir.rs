@@ -14,26 +14,50 @@ pub(super) struct Argument {
     pub(super) value: Value,
 }
 
-/// As much of an expression as can be known without running it.
+/// As much of an expression as can be known without running it. What it comes to is for [`super::values`] to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Value {
     Text(String),
     Number(u32),
     /// A dotted name.
     Path(String),
+    /// The parts of an f-string or a sum.
+    Joined(Vec<Value>),
+    /// A list, tuple or set.
+    List(Vec<Value>),
+    /// What the variable of a loop takes, one after the other.
+    OneOf(Box<Value>),
+    /// `x[0]`
+    Index(Box<Value>, u32),
+    /// `x.name`, where `x` is no dotted name.
+    Attribute(Box<Value>, String),
+    /// A call, with its arguments by position.
+    Call(Box<Value>, Vec<Value>),
+    /// `x / y`
+    Slash(Box<Value>, Box<Value>),
     Unknown,
+}
+
+/// How two values are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Comparison {
+    Equal,
+    NotEqual,
+    Less,
+    LessEqual,
+    Greater,
+    GreaterEqual,
 }
 
 /// What an `if` asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Test {
-    /// A dotted name.
-    Path(String),
+    /// A dotted name, or a call.
+    Value(Value),
     Not(Box<Test>),
     And(Vec<Test>),
     Or(Vec<Test>),
-    /// `__name__ == "__main__"`
-    Main,
+    Compare(Value, Comparison, Value),
     /// `False`, `0`
     Never,
     Other,
@@ -60,10 +84,10 @@ pub(super) enum Node {
         callee: String,
         arguments: Vec<Argument>,
     },
-    /// `name = dotted.name`
+    /// `name = value`
     Bind {
         name: String,
-        value: String,
+        value: Value,
     },
     If {
         test: Test,

@@ -7,7 +7,7 @@ use ruff_python_ast::{
 };
 use ruff_text_size::Ranged;
 
-use super::ir::{Alias, Argument, Node, Test, Value};
+use super::ir::{Alias, Argument, Comparison, Node, Test, Value};
 
 /// Lowers a module. Without `calls`, expressions are not looked into: nothing in the file can import by a call.
 pub(super) fn lower(body: &[Stmt], calls: bool) -> Vec<Node> {
@@ -65,16 +65,56 @@ fn text(expression: &Expr) -> Option<String> {
     }
 }
 
+/// The parts of an f-string; those with a conversion or a format are not known.
+fn parts(string: &ast::FStringValue) -> Vec<Value> {
+    let mut out = Vec::new();
+    for part in string {
+        match part {
+            FStringPart::Literal(literal) => out.push(Value::Text(literal.to_string())),
+            FStringPart::FString(part) => out.extend(part.elements.iter().map(|element| match element {
+                InterpolatedStringElement::Literal(literal) => Value::Text(literal.value.to_string()),
+                InterpolatedStringElement::Interpolation(inner) if inner.format_spec.is_none() => {
+                    value(&inner.expression)
+                }
+                InterpolatedStringElement::Interpolation(_) => Value::Unknown,
+            })),
+        }
+    }
+    out
+}
+
 fn value(expression: &Expr) -> Value {
     if let Some(text) = text(expression) {
         return Value::Text(text);
     }
-    if let Expr::NumberLiteral(literal) = expression
-        && let Number::Int(number) = &literal.value
-    {
-        return number.as_u8().map_or(Value::Unknown, |n| Value::Number(n.into()));
+    if let Some(path) = path(expression) {
+        return Value::Path(path);
     }
-    path(expression).map_or(Value::Unknown, Value::Path)
+    let number = |expression: &Expr| match expression {
+        Expr::NumberLiteral(literal) => match &literal.value {
+            Number::Int(number) => number.as_u8().map(u32::from),
+            _ => None,
+        },
+        _ => None,
+    };
+    let boxed = |expression: &Expr| Box::new(value(expression));
+    match expression {
+        Expr::NumberLiteral(_) => number(expression).map_or(Value::Unknown, Value::Number),
+        Expr::FString(string) => Value::Joined(parts(&string.value)),
+        Expr::BinOp(e) if e.op == Operator::Add => Value::Joined(vec![value(&e.left), value(&e.right)]),
+        Expr::BinOp(e) if e.op == Operator::Div => Value::Slash(boxed(&e.left), boxed(&e.right)),
+        Expr::List(e) => Value::List(e.elts.iter().map(value).collect()),
+        Expr::Tuple(e) => Value::List(e.elts.iter().map(value).collect()),
+        Expr::Set(e) => Value::List(e.elts.iter().map(value).collect()),
+        Expr::Attribute(e) => Value::Attribute(boxed(&e.value), e.attr.to_string()),
+        Expr::Call(e) => Value::Call(boxed(&e.func), e.arguments.args.iter().map(value).collect()),
+        Expr::Subscript(e) => match &*e.slice {
+            // `sys.version_info[:2]` compares as the whole does.
+            Expr::Slice(slice) if slice.lower.is_none() && slice.step.is_none() => value(&e.value),
+            index => number(index).map_or(Value::Unknown, |n| Value::Index(boxed(&e.value), n)),
+        },
+        _ => Value::Unknown,
+    }
 }
 
 fn test(expression: &Expr) -> Test {
@@ -85,16 +125,25 @@ fn test(expression: &Expr) -> Test {
             if joined.op == BoolOp::And { Test::And(parts) } else { Test::Or(parts) }
         }
         Expr::Compare(comparison) => {
-            let [CmpOp::Eq] = comparison.ops[..] else { return Test::Other };
-            let [right] = &comparison.comparators[..] else { return Test::Other };
-            super::main_guard(&value(&comparison.left), &value(right))
+            let ([op], [right]) = (&comparison.ops[..], &comparison.comparators[..]) else { return Test::Other };
+            let op = match op {
+                CmpOp::Eq => Comparison::Equal,
+                CmpOp::NotEq => Comparison::NotEqual,
+                CmpOp::Lt => Comparison::Less,
+                CmpOp::LtE => Comparison::LessEqual,
+                CmpOp::Gt => Comparison::Greater,
+                CmpOp::GtE => Comparison::GreaterEqual,
+                _ => return Test::Other,
+            };
+            Test::Compare(value(&comparison.left), op, value(right))
         }
         Expr::BooleanLiteral(literal) if !literal.value => Test::Never,
         Expr::NumberLiteral(literal) => match &literal.value {
             Number::Int(number) if number.as_u8() == Some(0) => Test::Never,
             _ => Test::Other,
         },
-        _ => path(expression).map_or(Test::Other, Test::Path),
+        Expr::Name(_) | Expr::Attribute(_) | Expr::Call(_) => Test::Value(value(expression)),
+        _ => Test::Other,
     }
 }
 
@@ -111,6 +160,16 @@ impl Lower {
         let outer = std::mem::take(&mut self.out);
         visit(self);
         std::mem::replace(&mut self.out, outer)
+    }
+
+    /// What a name is given. Where nothing can import by a call, only other names for something matter.
+    fn bind(&mut self, target: &Expr, given: impl FnOnce() -> Value) {
+        if let Expr::Name(name) = target {
+            let value = given();
+            if self.calls || matches!(value, Value::Path(_)) {
+                self.out.push(Node::Bind { name: name.id.to_string(), value });
+            }
+        }
     }
 
     /// The `elif` and `else` clauses, the first first.
@@ -191,9 +250,26 @@ impl<'a> Visitor<'a> for Lower {
             }
             Stmt::Assign(s) => {
                 visitor::walk_stmt(self, statement);
-                if let [Expr::Name(name)] = &s.targets[..] {
-                    self.out.extend(path(&s.value).map(|value| Node::Bind { name: name.id.to_string(), value }));
+                if let [target] = &s.targets[..] {
+                    self.bind(target, || value(&s.value));
                 }
+            }
+            Stmt::AnnAssign(s) => {
+                visitor::walk_stmt(self, statement);
+                if let Some(given) = &s.value {
+                    self.bind(&s.target, || value(given));
+                }
+            }
+            Stmt::AugAssign(s) => {
+                visitor::walk_stmt(self, statement);
+                self.bind(&s.target, || Value::Unknown);
+            }
+            Stmt::For(s) => {
+                self.visit_expr(&s.iter);
+                self.visit_expr(&s.target);
+                self.bind(&s.target, || Value::OneOf(Box::new(value(&s.iter))));
+                self.visit_body(&s.body);
+                self.visit_body(&s.orelse);
             }
             _ => visitor::walk_stmt(self, statement),
         }
@@ -223,9 +299,7 @@ impl<'a> Visitor<'a> for Lower {
             }
             Expr::Named(e) => {
                 visitor::walk_expr(self, expression);
-                if let (Expr::Name(name), Some(value)) = (&*e.target, path(&e.value)) {
-                    self.out.push(Node::Bind { name: name.id.to_string(), value });
-                }
+                self.bind(&e.target, || value(&e.value));
             }
             _ => visitor::walk_expr(self, expression),
         }

@@ -4,7 +4,7 @@
 
 use rustpython_parser::ast::{self, Constant, ExceptHandler, Expr, Operator, Pattern, Ranged, Stmt, TypeParam};
 
-use super::ir::{Alias, Argument, Node, Test, Value};
+use super::ir::{Alias, Argument, Comparison, Node, Test, Value};
 
 /// Lowers a module. Without `calls`, expressions are not looked into: nothing in the file can import by a call.
 pub(super) fn lower(body: &[Stmt], calls: bool) -> Vec<Node> {
@@ -55,12 +55,40 @@ fn value(expression: &Expr) -> Value {
     if let Some(text) = text(expression) {
         return Value::Text(text);
     }
-    if let Expr::Constant(constant) = expression
-        && let Constant::Int(number) = &constant.value
-    {
-        return u32::try_from(number).map_or(Value::Unknown, Value::Number);
+    if let Some(path) = path(expression) {
+        return Value::Path(path);
     }
-    path(expression).map_or(Value::Unknown, Value::Path)
+    let number = |expression: &Expr| match expression {
+        Expr::Constant(constant) => match &constant.value {
+            Constant::Int(number) => u8::try_from(number).ok().map(u32::from),
+            _ => None,
+        },
+        _ => None,
+    };
+    let boxed = |expression: &Expr| Box::new(value(expression));
+    match expression {
+        Expr::Constant(_) => number(expression).map_or(Value::Unknown, Value::Number),
+        Expr::JoinedStr(joined) => {
+            let part = |part: &Expr| match part {
+                Expr::FormattedValue(inner) if inner.format_spec.is_none() => value(&inner.value),
+                Expr::FormattedValue(_) => Value::Unknown,
+                other => value(other),
+            };
+            Value::Joined(joined.values.iter().map(part).collect())
+        }
+        Expr::BinOp(e) if e.op == Operator::Add => Value::Joined(vec![value(&e.left), value(&e.right)]),
+        Expr::BinOp(e) if e.op == Operator::Div => Value::Slash(boxed(&e.left), boxed(&e.right)),
+        Expr::List(e) => Value::List(e.elts.iter().map(value).collect()),
+        Expr::Tuple(e) => Value::List(e.elts.iter().map(value).collect()),
+        Expr::Set(e) => Value::List(e.elts.iter().map(value).collect()),
+        Expr::Attribute(e) => Value::Attribute(boxed(&e.value), e.attr.to_string()),
+        Expr::Call(e) => Value::Call(boxed(&e.func), e.args.iter().map(value).collect()),
+        Expr::Subscript(e) => match &*e.slice {
+            Expr::Slice(slice) if slice.lower.is_none() && slice.step.is_none() => value(&e.value),
+            index => number(index).map_or(Value::Unknown, |n| Value::Index(boxed(&e.value), n)),
+        },
+        _ => Value::Unknown,
+    }
 }
 
 fn test(expression: &Expr) -> Test {
@@ -71,16 +99,25 @@ fn test(expression: &Expr) -> Test {
             if joined.op == ast::BoolOp::And { Test::And(parts) } else { Test::Or(parts) }
         }
         Expr::Compare(comparison) => {
-            let [ast::CmpOp::Eq] = comparison.ops[..] else { return Test::Other };
-            let [right] = &comparison.comparators[..] else { return Test::Other };
-            super::main_guard(&value(&comparison.left), &value(right))
+            let ([op], [right]) = (&comparison.ops[..], &comparison.comparators[..]) else { return Test::Other };
+            let op = match op {
+                ast::CmpOp::Eq => Comparison::Equal,
+                ast::CmpOp::NotEq => Comparison::NotEqual,
+                ast::CmpOp::Lt => Comparison::Less,
+                ast::CmpOp::LtE => Comparison::LessEqual,
+                ast::CmpOp::Gt => Comparison::Greater,
+                ast::CmpOp::GtE => Comparison::GreaterEqual,
+                _ => return Test::Other,
+            };
+            Test::Compare(value(&comparison.left), op, value(right))
         }
         Expr::Constant(constant) => match &constant.value {
             Constant::Bool(false) => Test::Never,
             Constant::Int(number) if u32::try_from(number) == Ok(0) => Test::Never,
             _ => Test::Other,
         },
-        _ => path(expression).map_or(Test::Other, Test::Path),
+        Expr::Name(_) | Expr::Attribute(_) | Expr::Call(_) => Test::Value(value(expression)),
+        _ => Test::Other,
     }
 }
 
@@ -135,9 +172,13 @@ impl Lower {
             Stmt::TryStar(s) => self.attempt(&s.body, &s.handlers, &s.orelse, &s.finalbody, out),
             Stmt::With(s) => self.with(&s.items, &s.body, out),
             Stmt::AsyncWith(s) => self.with(&s.items, &s.body, out),
-            Stmt::For(s) => self.repeat(&[&s.iter, &s.target], &s.body, &s.orelse, out),
-            Stmt::AsyncFor(s) => self.repeat(&[&s.iter, &s.target], &s.body, &s.orelse, out),
-            Stmt::While(s) => self.repeat(&[&s.test], &s.body, &s.orelse, out),
+            Stmt::For(s) => self.each(&s.iter, &s.target, &s.body, &s.orelse, out),
+            Stmt::AsyncFor(s) => self.each(&s.iter, &s.target, &s.body, &s.orelse, out),
+            Stmt::While(s) => {
+                self.expression(&s.test, out);
+                self.block(&s.body, out);
+                self.block(&s.orelse, out);
+            }
             Stmt::Match(s) => {
                 self.expression(&s.subject, out);
                 for case in &s.cases {
@@ -149,18 +190,22 @@ impl Lower {
             Stmt::Assign(s) => {
                 self.expression(&s.value, out);
                 self.all(&s.targets, out);
-                if let [Expr::Name(name)] = &s.targets[..] {
-                    out.extend(path(&s.value).map(|value| Node::Bind { name: name.id.to_string(), value }));
+                if let [target] = &s.targets[..] {
+                    self.bind(target, || value(&s.value), out);
                 }
             }
             Stmt::AnnAssign(s) => {
                 self.maybe(s.value.as_deref(), out);
                 self.expression(&s.annotation, out);
                 self.expression(&s.target, out);
+                if let Some(given) = &s.value {
+                    self.bind(&s.target, || value(given), out);
+                }
             }
             Stmt::AugAssign(s) => {
                 self.expression(&s.value, out);
                 self.expression(&s.target, out);
+                self.bind(&s.target, || Value::Unknown, out);
             }
             Stmt::TypeAlias(s) => {
                 self.type_params(&s.type_params, out);
@@ -236,10 +281,22 @@ impl Lower {
         out.push(Node::With { managers, body: self.nested(body) });
     }
 
-    fn repeat(self, head: &[&Expr], body: &[Stmt], orelse: &[Stmt], out: &mut Vec<Node>) {
-        head.iter().for_each(|e| self.expression(e, out));
+    fn each(self, iter: &Expr, target: &Expr, body: &[Stmt], orelse: &[Stmt], out: &mut Vec<Node>) {
+        self.expression(iter, out);
+        self.expression(target, out);
+        self.bind(target, || Value::OneOf(Box::new(value(iter))), out);
         self.block(body, out);
         self.block(orelse, out);
+    }
+
+    /// What a name is given. Where nothing can import by a call, only other names for something matter.
+    fn bind(self, target: &Expr, given: impl FnOnce() -> Value, out: &mut Vec<Node>) {
+        if let Expr::Name(name) = target {
+            let value = given();
+            if self.calls || matches!(value, Value::Path(_)) {
+                out.push(Node::Bind { name: name.id.to_string(), value });
+            }
+        }
     }
 
     fn type_params(self, params: &[TypeParam], out: &mut Vec<Node>) {
@@ -323,9 +380,7 @@ impl Lower {
             Expr::BoolOp(e) => self.all(&e.values, out),
             Expr::NamedExpr(e) => {
                 self.expression(&e.value, out);
-                if let (Expr::Name(name), Some(value)) = (&*e.target, path(&e.value)) {
-                    out.push(Node::Bind { name: name.id.to_string(), value });
-                }
+                self.bind(&e.target, || value(&e.value), out);
             }
             Expr::BinOp(e) => {
                 self.expression(&e.left, out);

@@ -1,46 +1,68 @@
 //! Imports of a Python file.
 //!
-//! rustpython-parser reads a file first; where it cannot (f-strings that reuse their quote inside, PEP 696, 750, 758,
-//! 810) Ruff's parser does. Both trees are lowered to one small form, so that one piece of code decides what an import
-//! is. A file that neither accepts gives a diagnostic, and the imports of the statements that Ruff's parser could
-//! still make out around the error.
+//! Ruff's parser reads a file first: it is several times as fast, and knows all of the language up to now. What it refuses,
+//! rustpython-parser is asked about, as a second opinion. Both trees are lowered to one small form, so that one piece of code
+//! decides what an import is. A file that neither accepts gives a diagnostic, and the imports of the statements that Ruff's
+//! parser could still make out around the error.
 //!
-//! What counts: `import` and `from … import` wherever they stand, `importlib.import_module` and `__import__` under any
-//! name that the file gives them. `if TYPE_CHECKING` (also negated, aliased or in `and`/`or`) and `if False` are for
-//! the type checker; the body and the handlers of a `try` that catches the failure of an import are optional, its
-//! `else` and `finally` are not, and nor is what is outside `with contextlib.suppress(ImportError)`; functions and
-//! lambdas are lazy; what stands under `if __name__ == "__main__"` is optional, as no provider starts a function so; a
-//! class body runs with its module.
+//! What counts, and how:
+//!
+//! | source | taken as |
+//! |---|---|
+//! | `import`, `from … import`, wherever they stand; a class body runs with its module | runtime |
+//! | the same in functions and lambdas | lazy |
+//! | `importlib.import_module`, `__import__`, `runpy.run_module`, `lazy_loader.load`, `pkgutil.resolve_name`, under any name that the file gives them | dynamic |
+//! | a name of a module: a literal, a sum or f-string of literals, a name given once at the top, the variable of a loop over literals | as if written out |
+//! | `if TYPE_CHECKING` (negated, aliased, in `and`/`or`, its `else`), `if False`, other systems (`sys.platform`, `os.name`), Python 2 | type-only: nobody loads it |
+//! | `if sys.version_info …` | as it stands, with the versions it is for (`only_on`) |
+//! | the body and handlers of a `try` that catches the failure of an import, `with contextlib.suppress(ImportError)`, `importlib.util.find_spec`, what stands under `if __name__ == "__main__"` | optional |
+//! | `else` and `finally` of such a `try` | runtime |
+//! | any other name of a module; `pkgutil.iter_modules`, entry points, modules by the path of a file | unknown, with a diagnostic |
+//! | `sys.path.append`, `.insert`, `.extend`, `site.addsitedir` with a folder beside `__file__` or a relative literal | looked into for local modules (`search`) |
+//! | strings given to `exec` or `eval`, doctests, comments | not read |
 
 mod classify;
 mod encoding;
 mod ir;
 mod lower_ruff;
 mod lower_rustpython;
+pub mod notebook;
 #[cfg(test)]
 mod oracle;
 pub mod setup;
 mod setup_idioms;
+mod values;
 
 use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
 use rustpython_parser::Parse;
 
 use super::FileImports;
 use super::nesting::{self, Nesting, Syntax};
-use crate::model::{Diagnostic, Lines, Place, codes};
-use ir::{Node, Test, Value};
+use crate::model::{Area, Diagnostic, Extent, Lines, Place, Support, codes};
+use ir::Node;
+
+/// What is read of Python sources.
+pub const SUPPORT: [Support; 2] = [
+    Support {
+        area: Area::Source,
+        what: "Python",
+        files: "*.py",
+        extent: Extent::Full,
+        note: "Python 3 up to 3.14; what code loads by computed names is a diagnostic; of Python 2 what can be made out",
+    },
+    Support {
+        area: Area::Source,
+        what: "Jupyter notebooks",
+        files: "*.ipynb",
+        extent: Extent::Partly,
+        note: "code cells in Python, without magics, of a notebook that is named; others are not a function's code",
+    },
+];
 
 /// CPython refuses 200 open brackets and 100 levels of indentation; a margin above, since here comments and
 /// continuation lines count as well.
 const MAX_BRACKETS: usize = 200;
 const MAX_INDENTS: usize = 150;
-
-/// `__name__ == "__main__"`, either way round.
-fn main_guard(left: &Value, right: &Value) -> Test {
-    let is_name = |value: &Value| matches!(value, Value::Path(path) if path == "__name__");
-    let is_main = |value: &Value| matches!(value, Value::Text(text) if text == "__main__");
-    if (is_name(left) && is_main(right)) || (is_main(left) && is_name(right)) { Test::Main } else { Test::Other }
-}
 
 /// What the parsers made of a file.
 enum Parsed {
@@ -52,7 +74,7 @@ enum Parsed {
 
 /// Reads the imports of a Python file; `file` is the path that diagnostics name.
 pub fn imports(file: &str, bytes: &[u8]) -> FileImports {
-    let refuse = |diagnostic| FileImports { imports: Vec::new(), diagnostics: vec![diagnostic] };
+    let refuse = |diagnostic| FileImports { diagnostics: vec![diagnostic], ..FileImports::default() };
     let text = match encoding::decode(bytes) {
         Ok(text) => text,
         Err(encoding::Undecodable::Binary(line)) => {
@@ -91,15 +113,18 @@ fn read(file: &str, text: &str, nesting: Nesting, parse: fn(&str, bool) -> Parse
     })
 }
 
-/// Whether anything in the file can import by a call: all ways to do so need one of these words.
+/// Whether anything in the file can import by a call, or say where to look: all ways to do so need one of these words.
 fn may_call(text: &str) -> bool {
-    text.contains("import_module") || text.contains("__import__")
+    classify::CALLS.iter().any(|word| text.contains(word))
 }
 
 fn parse(text: &str, calls: bool) -> Parsed {
-    match rustpython_parser::ast::Suite::parse(text, "") {
-        Ok(suite) => Parsed::Whole(lower_rustpython::lower(&suite, calls)),
-        Err(_) => parse_ruff(text, calls),
+    match parse_ruff(text, calls) {
+        Parsed::Whole(nodes) => Parsed::Whole(nodes),
+        broken @ Parsed::Broken { .. } => match rustpython_parser::ast::Suite::parse(text, "") {
+            Ok(suite) => Parsed::Whole(lower_rustpython::lower(&suite, calls)),
+            Err(_) => broken,
+        },
     }
 }
 

@@ -7,12 +7,13 @@ use super::*;
 use crate::model::ImportKind;
 
 /// Prints `path \t line \t module \t names` for every import statement of every library file that this Python compiles,
-/// and a line with the path alone for each such file. The library's own tests, and more than every sixth file, only with
+/// and a line with the path alone for each such file; those below the folders in `WARMSET_TEST_FOLDERS` as well. The library's own tests, and more than every sixth file, only with
 /// `WARMSET_TEST_ALL` set: without optimisation they take minutes.
 const SCRIPT: &str = r#"
 import ast, os, sysconfig, warnings
 warnings.simplefilter("ignore")
-for folder, folders, files in os.walk(sysconfig.get_path("stdlib")):
+roots = [sysconfig.get_path("stdlib"), *filter(None, os.environ.get("WARMSET_TEST_FOLDERS", "").split(os.pathsep))]
+for folder, folders, files in (entry for root in roots for entry in os.walk(root)):
     skipped = ("site-packages", "__pycache__") + (() if "WARMSET_TEST_ALL" in os.environ else ("test", "tests", "idlelib"))
     folders[:] = sorted(f for f in folders if f not in skipped)
     for name in sorted(files):
@@ -129,5 +130,5 @@ fn the_standard_library_is_read_as_python_reads_it() {
 fn is_call(bytes: &[u8], line: u32) -> bool {
     let line = bytes.split(|&b| b == b'\n').nth(line as usize - 1).unwrap_or_default();
     let line = String::from_utf8_lossy(line);
-    line.contains("__import__") || line.contains("import_module")
+    classify::CALLS.iter().any(|word| line.contains(word))
 }

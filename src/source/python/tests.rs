@@ -320,3 +320,134 @@ fn nothing_overflows_the_stack() {
         }
     }
 }
+
+/// As `check`, with the versions of Python 3 that an import is for: `1 runtime a [..9]`.
+#[track_caller]
+fn check_versions(source: &str, expected: &[&str]) {
+    let found = read_both(source);
+    let mut lines = shown(&found);
+    for (&at, &(from, below)) in &found.only_on {
+        let bound = |n: u32| if n == 0 || n == u32::MAX { String::new() } else { n.to_string() };
+        lines[at] += &format!(" [{}..{}]", bound(from), bound(below));
+    }
+    assert_eq!(lines, expected, "{source}");
+}
+
+#[test]
+fn what_other_versions_and_systems_run() {
+    check_versions(
+        "import sys\nif sys.version_info >= (3, 11):\n  import tomllib\nelse:\n  import tomli as tomllib",
+        &["1 runtime sys", "3 runtime tomllib [11..]", "5 runtime tomli [..11]"],
+    );
+    check_versions(
+        "from sys import version_info as v\nif v < (3, 8):\n  import a\nelif v < (3, 10):\n  import b\nelse:\n  import c",
+        &["1 runtime sys version_info", "3 runtime a [..8]", "5 runtime b [8..10]", "7 runtime c [10..]"],
+    );
+    check_versions("import sys\nif (3, 9) <= x:\n  import a", &["1 runtime sys", "3 runtime a"]);
+    for (test, body, orelse) in [
+        ("sys.version_info[0] == 2", "type-only a", "runtime b"),
+        ("sys.version_info[0] < 3", "type-only a", "runtime b"),
+        ("sys.version_info.major >= 3", "runtime a", "type-only b"),
+        ("sys.version_info >= (3,)", "runtime a", "type-only b"),
+        ("sys.version_info < (3, 0)", "type-only a", "runtime b"),
+        ("sys.version_info[:2] >= (3, 9)", "runtime a [9..]", "runtime b [..9]"),
+        ("sys.version_info[:2] == (3, 9)", "runtime a [9..10]", "runtime b"),
+        // Whether 3.9 itself is in depends on the slice that is not there.
+        ("sys.version_info > (3, 9)", "runtime a [9..]", "runtime b [..10]"),
+        ("sys.version_info >= (3, 9, 2)", "runtime a [9..]", "runtime b [..10]"),
+        ("sys.version_info[1] > 9", "runtime a [10..]", "runtime b [..10]"),
+        ("not sys.version_info >= (3, 9)", "runtime a [..9]", "runtime b [9..]"),
+        ("sys.version_info >= (3, 9) and x", "runtime a [9..]", "runtime b"),
+        ("sys.version_info >= (3, 9) or x", "runtime a", "runtime b [..9]"),
+        ("sys.platform == 'win32'", "type-only a", "runtime b"),
+        ("sys.platform != 'win32'", "runtime a", "type-only b"),
+        ("sys.platform.startswith('linux')", "runtime a", "type-only b"),
+        ("sys.platform.startswith('win')", "type-only a", "runtime b"),
+        ("os.name == 'nt'", "type-only a", "runtime b"),
+        ("platform.system() == 'Windows'", "type-only a", "runtime b"),
+        ("six.PY2", "type-only a", "runtime b"),
+        ("sys.maxsize > 9", "runtime a", "runtime b"),
+        ("x == 'win32'", "runtime a", "runtime b"),
+    ] {
+        let source = format!("if {test}:\n  import a\nelse:\n  import b");
+        check_versions(&source, &[&format!("2 {body}"), &format!("4 {orelse}")]);
+    }
+}
+
+#[test]
+fn names_that_are_given_to_modules() {
+    let with = |code: &str| format!("from importlib import import_module\n{code}");
+    for (code, expected) in [
+        ("NAME = 'a'\nimport_module(NAME)", &["3 dynamic a"][..]),
+        ("NAME: str = 'a'\ndef f():\n  import_module(NAME)", &["4 dynamic a"]),
+        ("P = 'a'\nimport_module(f'{P}.b')\nimport_module(P + '.c')", &["3 dynamic a.b", "4 dynamic a.c"]),
+        ("for m in ('a', 'b'):\n  import_module(m)", &["3 dynamic a", "3 dynamic b"]),
+        ("ALL = ['a', 'b']\nfor m in ALL:\n  import_module(f'p.{m}')", &["4 dynamic p.a", "4 dynamic p.b"]),
+        ("import_module(f'{__package__}.x')\nimport_module(__name__ + '.y')", &["2 dynamic .x", "3 dynamic .y"]),
+        // Given twice, in a function, or under a name that a parameter may hide.
+        ("N = 'a'\nN = 'b'\nimport_module(N)", &["4 unknown"]),
+        ("N = 'a'\nN += 'b'\nimport_module(N)", &["4 unknown"]),
+        ("def f():\n  global N\n  N = 'a'\nimport_module(N)", &["5 unknown"]),
+        ("name = 'a'\ndef f(name):\n  import_module(name)", &["4 unknown"]),
+        ("N = N\nimport_module(N)", &["3 unknown"]),
+    ] {
+        let expected = [&["1 runtime importlib import_module"], expected].concat();
+        check(&with(code), &expected);
+    }
+}
+
+#[test]
+fn calls_that_ask_or_load_otherwise() {
+    check(
+        "from importlib.util import find_spec\nif find_spec('a'):\n  pass\nfind_spec(x)",
+        &["1 runtime importlib.util find_spec", "2 optional a"],
+    );
+    check("import lazy_loader as lazy\nnp = lazy.load('numpy')", &["1 runtime lazy_loader", "2 dynamic numpy"]);
+    check("import runpy\nrunpy.run_module('a.b')", &["1 runtime runpy", "2 dynamic a.b"]);
+    check("import pkgutil\npkgutil.resolve_name('a.b:f')", &["1 runtime pkgutil", "2 dynamic a.b"]);
+    for (import, call) in [
+        ("import pkgutil", "pkgutil.iter_modules(__path__)"),
+        ("from pkgutil import walk_packages", "walk_packages()"),
+        ("from importlib.metadata import entry_points", "entry_points(group='x')"),
+        ("import importlib.metadata", "importlib.metadata.entry_points()"),
+        ("import pkg_resources", "pkg_resources.iter_entry_points('x')"),
+        ("import importlib.util as u", "u.spec_from_file_location('a', 'b')"),
+        ("import imp", "imp.load_source('a', 'b')"),
+    ] {
+        let found = read_both(&format!("{import}\nfor x in {call}: pass"));
+        assert_eq!(shown(&found)[1..], ["2 unknown"], "{call}");
+        assert_eq!(found.diagnostics.len(), 1);
+        assert!(found.diagnostics[0].reason.ends_with("which no import names"), "{:?}", found.diagnostics);
+    }
+    // Neither is the name in a string or the method of something else.
+    check("x = 'pkgutil.iter_modules()'\nself.iter_modules()\nobj.entry_points()", &[]);
+}
+
+#[test]
+fn folders_that_are_added_to_the_path() {
+    for (code, expected) in [
+        ("sys.path.append('lib')", &["start lib"][..]),
+        ("sys.path.insert(0, './vendor')", &["start ./vendor"]),
+        ("sys.path.append('/var/task/lib')", &["start lib"]),
+        ("sys.path.append('/opt/python')", &[]),
+        ("sys.path.append(os.path.dirname(__file__))", &["beside "]),
+        ("sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'a', 'b'))", &["beside a/b"]),
+        ("HERE = os.path.dirname(os.path.realpath(__file__))\nsys.path.insert(0, HERE + '/lib')", &["beside lib"]),
+        ("HERE = os.path.dirname(__file__)\nsys.path.insert(0, f'{HERE}/lib')", &["beside lib"]),
+        ("sys.path.append(os.path.dirname(os.path.dirname(__file__)))", &["beside .."]),
+        ("sys.path.append(os.path.join(os.path.dirname(__file__), '..', 'x'))", &["beside ../x"]),
+        ("sys.path.append(str(Path(__file__).parent / 'lib'))", &["beside lib"]),
+        ("sys.path.append(str(Path(__file__).resolve().parents[1]))", &["beside .."]),
+        ("ROOT = Path(__file__).parent\nsys.path.append(str(ROOT.parent.joinpath('x')))", &["beside ../x"]),
+        ("sys.path.extend(['a', str(Path(__file__).parent)])", &["start a", "beside "]),
+        ("import site\nsite.addsitedir('lib')", &["start lib"]),
+        ("sys.path.append(os.environ['X'])\nsys.path.append(x)\nsys.path.append()", &[]),
+        ("sys.path.append(__file__)", &[]),
+        ("my.sys.path.append('a')", &[]),
+    ] {
+        let found = read_both(&format!("import sys, os\nfrom pathlib import Path\n{code}"));
+        let folder =
+            |f: &crate::source::SearchFolder| format!("{} {}", if f.beside_file { "beside" } else { "start" }, f.path);
+        assert_eq!(found.search.iter().map(folder).collect::<Vec<_>>(), expected, "{code}");
+    }
+}
