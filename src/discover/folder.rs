@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::programs::Programs;
 use super::tree::Tree;
-use super::{Defaults, Discovery, Site, paths, platform_from_folder, runtime};
+use super::{Defaults, Discovery, Provider, Site, paths, platform_from_folder, runtime};
 use crate::model::inventory::PlatformSource;
 use crate::model::{Diagnostic, Language, Place, codes};
 
@@ -182,20 +182,16 @@ fn site(
     let module = paths::relative_to(path, root).unwrap_or(path);
     let module = module.rsplit_once('.').map_or(module, |(module, _)| module);
     let mut site = Site {
-        id: if only { base } else { format!("{base}/{stem}") },
-        name: if only { name.to_string() } else { stem.to_string() },
-        root: root.to_string(),
         handler: Some(format!("{module}.{}", entry.export)),
         handler_file: Some(path.to_string()),
-        platform: None,
-        platform_source: None,
-        runtime: None,
-        declared_at: Place::file(path),
-        declared_as: "folder",
-        environment: BTreeMap::new(),
-        aws_lambda: entry.lambda,
-        entry: None,
-        layers: Vec::new(),
+        provider: if entry.lambda { Provider::AwsLambda } else { Provider::Unknown },
+        ..Site::new(
+            "folder",
+            Place::file(path),
+            if only { base } else { format!("{base}/{stem}") },
+            if only { name.to_string() } else { (*stem).to_string() },
+            root.to_string(),
+        )
     };
     match programs.runtime(tree, dir, language).and_then(|wanted| wanted.version) {
         Some(version) => {

@@ -50,6 +50,25 @@ pub fn wanted(tree: &Tree, dir: &str, language: Language, default: &str) -> Opti
     })
 }
 
+/// The nearest range of a manifest (`engines.node`, `requires-python`) when it refuses a version that is declared
+/// elsewhere, and holds another one. Files that choose a version for developers refuse nothing.
+pub fn refused(tree: &Tree, dir: &str, language: Language, version: &str) -> Option<Wanted> {
+    let name = if language == Language::Python { "pyproject.toml" } else { "package.json" };
+    let path = paths::ancestors(dir).find_map(|folder| paths::join(folder, name).filter(|path| tree.contains(path)))?;
+    let text = tree.text(&path).ok()?;
+    let (text, line, allowed) = match language {
+        Language::Python => pyproject(&text, language, version)?,
+        Language::Node => {
+            let root = doc::parse(&text).ok()?;
+            let entry = root.get("engines")?.entry("node")?;
+            let range = entry.value.text()?;
+            (range.to_string(), entry.line, node_in_range(range, version))
+        }
+    };
+    let other = allowed.filter(|allowed| allowed != version)?;
+    Some(Wanted { version: Some(other), text, place: Place::at(path, line) })
+}
+
 /// Text of a file → (as written, line, version planned for); `None` when the file does not speak of it.
 type Reader = fn(&str, Language, &str) -> Option<(String, u32, Option<String>)>;
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::discover::{Site, Tree};
+use crate::discover::{Provider, Site, Tree};
 use crate::model::codes;
 use crate::model::inventory::Target;
 use crate::model::{Diagnostic, Import, ImportKind, Language, Place, Platform};
@@ -75,6 +75,7 @@ impl<'a> Sources<'a> {
             Some(file) => VecDeque::from([file.clone()]),
             None => self.all_sources(site, nested, platform.language).into(),
         };
+        queue.extend(site.also_loads.iter().filter(|file| site.handler_file.as_ref() != Some(file)).cloned());
         let mut seen: BTreeSet<String> = queue.iter().cloned().collect();
         let mut found = Found::default();
         // By package or top-level module: the place and the name of its first import, and whether there are others.
@@ -115,12 +116,13 @@ impl<'a> Sources<'a> {
                 }
             }
         }
-        let unread: Vec<&str> = site.layers.iter().filter(|l| l.folder.is_none()).map(|l| l.text.as_str()).collect();
+        let layers = site.layers.iter().filter(|l| l.folder.is_none()).map(|l| format!("the layer {}", l.text));
+        let unread: Vec<String> = layers.chain(site.beneath.clone()).collect();
         for (family, (place, module, others)) in missing {
             let module = if others { family } else { module };
             let in_layer = !unread.is_empty() && !module.starts_with('.');
             let (code, reason) = if in_layer {
-                (codes::LAYER_UNREAD, format!("`{module}` may come from the layer {}", unread.join(" or ")))
+                (codes::LAYER_UNREAD, format!("`{module}` may come from {}", unread.join(" or ")))
             } else {
                 let reason =
                     format!("nothing that is declared, locked, local or provided explains the import of `{module}`");
@@ -210,7 +212,7 @@ impl<'a> Sources<'a> {
                         packages.into_iter().map(|(package, _)| Target::Package { package }).collect()
                     }
                     Match::Ambiguous(candidates) => vec![Target::Ambiguous { candidates }],
-                    Match::None => vec![provided_or_missing(platform, site.aws_lambda, &raw.module)],
+                    Match::None => vec![provided_or_missing(platform, site.provider, &raw.module)],
                 };
                 (targets, Vec::new())
             }
@@ -246,7 +248,7 @@ impl<'a> Sources<'a> {
                     match (path, name) {
                         (Some(path), _) => (vec![Target::Local], vec![path]),
                         (None, Some(_)) => {
-                            (vec![provided_or_missing(platform, site.aws_lambda, &raw.module)], Vec::new())
+                            (vec![provided_or_missing(platform, site.provider, &raw.module)], Vec::new())
                         }
                         (None, None) => (vec![Target::Unknown], Vec::new()),
                     }
@@ -290,8 +292,8 @@ pub(super) fn is_needed(kind: ImportKind) -> bool {
     matches!(kind, ImportKind::Runtime | ImportKind::Lazy | ImportKind::Dynamic)
 }
 
-fn provided_or_missing(platform: &Platform, aws_lambda: bool, module: &str) -> Target {
-    match provided::provided_by_platform(platform, aws_lambda, module) {
+fn provided_or_missing(platform: &Platform, provider: Provider, module: &str) -> Target {
+    match provided::provided_by_platform(platform, provider, module) {
         Some(_) => Target::Platform,
         None => Target::Missing,
     }

@@ -7,9 +7,9 @@
 //! absence is optional; anything under `if TYPE_CHECKING` is type-only.
 
 pub mod javascript;
-mod nesting;
 pub mod python;
 
+use crate::discover::nesting;
 use crate::model::{Diagnostic, ImportKind, Language};
 
 /// What one source file imports.

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use crate::discover::doc::{self, Entry, Node, Value};
 use crate::discover::runtime::{self, Runtime};
 use crate::discover::tree::Tree;
-use crate::discover::{Defaults, Discovery, Layer, Site, handler, paths, platform_from_folder, version};
+use crate::discover::{Defaults, Discovery, Layer, Provider, Site, handler, paths, platform_from_folder, version};
 use crate::model::codes;
 use crate::model::inventory::PlatformSource;
 use crate::model::{Diagnostic, Language, Place, Severity};
@@ -188,20 +188,15 @@ impl Service<'_> {
     ) -> Option<Site> {
         let provider = self.provider().unwrap_or_else(|| "aws".into());
         let mut site = Site {
-            id: id.to_string(),
-            name: entry.key.clone(),
-            root: self.dir.to_string(),
-            handler: None,
-            handler_file: None,
-            platform: None,
-            platform_source: None,
-            runtime: None,
-            declared_at: Place::at(file, entry.line),
-            declared_as: "serverless",
             environment: self.environment(body),
-            aws_lambda: provider == "aws",
-            entry: None,
-            layers: Vec::new(),
+            provider: Provider::named(&provider),
+            ..Site::new(
+                "serverless",
+                Place::at(file, entry.line),
+                id.to_string(),
+                entry.key.clone(),
+                self.dir.to_string(),
+            )
         };
         if let Some(image) = body.entry("image") {
             return self.image(image, file, site, diagnostics);
@@ -316,7 +311,7 @@ impl Service<'_> {
         let named = definition.and_then(|d| d.get("file")).and_then(Node::text).unwrap_or("Dockerfile");
         let dockerfile = paths::join(&dir, named).unwrap_or_default();
         site.root = dir;
-        site.aws_lambda = false;
+        site.provider = Provider::Unknown;
         let (platform, command) = match self.tree.text(&dockerfile) {
             Ok(text) => version::dockerfile(&text),
             Err(diagnostic) => {
