@@ -3,8 +3,10 @@
 //!
 //! [`discover`] is pure: it reads a [`Tree`] and returns sites and diagnostics, sorted, the same on every machine.
 
+pub(crate) mod code;
 mod declared;
 pub mod doc;
+mod dockerfile;
 mod folder;
 mod handler;
 mod merge;
@@ -21,7 +23,7 @@ use std::collections::BTreeMap;
 
 use crate::model::codes;
 use crate::model::inventory::PlatformSource;
-use crate::model::{Diagnostic, Language, Place, Platform};
+use crate::model::{Diagnostic, Language, Place, Platform, Support};
 
 pub use provider::Provider;
 pub use tree::{Limits, OpenError, Tree};
@@ -155,17 +157,28 @@ pub struct Discovery {
 /// Finds the functions of a fleet.
 pub fn discover(tree: &Tree, defaults: &Defaults) -> Discovery {
     let mut found = Discovery::default();
-    declared::template::find(tree, defaults, &mut found);
-    declared::serverless::find(tree, defaults, &mut found);
+    let mut config = declared::warmset::read(tree, defaults, &mut found);
+    let defaults = &config.defaults.clone();
+    for read in declared::READERS {
+        read(tree, defaults, &mut found);
+    }
     merge::merge(&mut found);
+    config.apply_to_declared(tree, &mut found);
     merge::contradictions(tree, &mut found);
     folder::find(tree, defaults, &mut found);
+    config.apply_to_folders(tree, &mut found);
     merge::name_apart(&mut found);
     mark_shared_folders(&mut found.sites);
+    config.filter(&mut found);
     found.sites.sort_by(|a, b| a.id.cmp(&b.id));
     found.diagnostics.sort();
     found.diagnostics.dedup();
     found
+}
+
+/// What is read of each way to declare a function.
+pub fn support() -> Vec<Support> {
+    declared::support()
 }
 
 /// Fills in a platform from the folder's own files or from the defaults, where the declaration names a language only.

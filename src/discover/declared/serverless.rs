@@ -13,7 +13,17 @@ use crate::discover::tree::Tree;
 use crate::discover::{Defaults, Discovery, Layer, Provider, Site, handler, paths, platform_from_folder, version};
 use crate::model::codes;
 use crate::model::inventory::PlatformSource;
+use crate::model::support::{Area, Extent, Support};
 use crate::model::{Diagnostic, Language, Place, Severity};
+
+/// What is read.
+pub const SUPPORT: Support = Support {
+    area: Area::Declaration,
+    what: "Serverless Framework",
+    files: "serverless.yml, .yaml, .json; serverless.ts, .js, .mjs, .cjs where it is data",
+    extent: Extent::Partly,
+    note: "every provider; what only an environment, an option without default or another program knows is reported",
+};
 
 /// Variables refer to variables a few levels deep at most; a circle of them ends here.
 const MAX_NESTING: usize = 16;
