@@ -312,7 +312,10 @@ pub fn parse_toml(text: &str) -> Result<Node, DocError> {
         Ok(root) => table(root.get_ref(), 1, &lines, 0),
         Err(error) => Err(DocError {
             line: error.span().map_or(0, |span| lines.of(span.start)),
-            reason: format!("not valid TOML: {}", lower_first(error.message().lines().next().unwrap_or("syntax error"))),
+            reason: format!(
+                "not valid TOML: {}",
+                lower_first(error.message().lines().next().unwrap_or("syntax error"))
+            ),
         }),
     }
 }

@@ -189,7 +189,8 @@ pub(crate) fn stages(text: &str) -> Vec<Stage> {
         match keyword.as_str() {
             "ARG" => {
                 let (name, value) = rest.split_once('=').map_or((rest, None), |(n, v)| (n, Some(v)));
-                let value = value.map(|v| fill(v.trim_matches(['"', '\'']), &env)).or_else(|| globals.get(name).cloned());
+                let value =
+                    value.map(|v| fill(v.trim_matches(['"', '\'']), &env)).or_else(|| globals.get(name).cloned());
                 stages[at].env.entry(name.to_string()).or_insert(value.unwrap_or_default());
             }
             "ENV" => {
@@ -239,7 +240,12 @@ fn copy(stages: &mut [Stage], at: usize, rest: &str) {
     match from {
         None => {
             for local in parts.iter().filter(|p| !p.contains("://") && !p.starts_with("<<")) {
-                copies.push(Copy { local: local.trim_start_matches('/').to_string(), to: target.clone(), into, part: false });
+                copies.push(Copy {
+                    local: local.trim_start_matches('/').to_string(),
+                    to: target.clone(),
+                    into,
+                    part: false,
+                });
             }
         }
         Some(from) => {
@@ -376,7 +382,10 @@ mod tests {
         let stages = stages(text);
         let [build, last] = &stages[..] else { panic!("{stages:?}") };
         assert_eq!((build.name.as_str(), build.image.as_str()), ("build", "python:3.11-slim"));
-        assert_eq!(build.runs[0].2.split_whitespace().collect::<Vec<_>>(), ["pip", "install", "-r", "requirements.txt"]);
+        assert_eq!(
+            build.runs[0].2.split_whitespace().collect::<Vec<_>>(),
+            ["pip", "install", "-r", "requirements.txt"]
+        );
         assert_eq!((last.image.as_str(), last.workdir.as_str(), last.line), ("python:3.11", "/srv", 10));
         let copied: Vec<_> = last.copies.iter().map(|c| (c.local.as_str(), c.to.as_str(), c.into)).collect();
         assert_eq!(copied, [("app/", "/srv", false), ("conf.toml", "/srv", true), ("main.py", "/srv", true)]);

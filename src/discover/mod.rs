@@ -101,6 +101,8 @@ pub struct Site {
     /// The files that say what is installed with it, where its declaration names them: locks and manifests, relative to
     /// the fleet. Empty: those that lie nearest.
     pub installs: Vec<String>,
+    /// A bundler packages it: of its dependencies it carries what it imports.
+    pub bundled: bool,
     /// What lies beneath its code and cannot be looked into, in words: `the image x/y:1`, `the template python3-http`.
     pub beneath: Option<String>,
     /// Who may share a process with it, where its declaration says so.
@@ -129,6 +131,7 @@ impl Site {
             layers: Vec::new(),
             also_loads: Vec::new(),
             installs: Vec::new(),
+            bundled: false,
             beneath: None,
             trust_domain: None,
             weight: None,

@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 
 use oxc_allocator::Allocator;
 use oxc_ast::ast::{
-    ArrayExpressionElement, AssignmentTarget, BindingPattern, CallExpression, Declaration, ExportDefaultDeclarationKind,
-    Expression, ImportDeclarationSpecifier, ObjectPropertyKind, Statement, VariableDeclaration,
+    ArrayExpressionElement, AssignmentTarget, BindingPattern, CallExpression, Declaration,
+    ExportDefaultDeclarationKind, Expression, ImportDeclarationSpecifier, ObjectPropertyKind, Statement,
+    VariableDeclaration,
 };
 use oxc_parser::{ParseOptions, Parser};
 use oxc_span::{GetSpan, SourceType, Span};
 
-use super::{CODE, Call, Entry, FOLDER, FUNCTION, IMPORT, Import, MAX_HOPS, MAX_VALUES, Module, Node, Unreadable, Value};
+use super::{
+    CODE, Call, Entry, FOLDER, FUNCTION, IMPORT, Import, MAX_HOPS, MAX_VALUES, Module, Node, Unreadable, Value,
+};
 use super::{guarded, node, tagged};
 use crate::discover::nesting::Syntax;
 use crate::discover::paths;
@@ -331,7 +334,8 @@ impl<'b, 'a> Reader<'b, 'a> {
                 let mut items = Vec::new();
                 for element in &array.elements {
                     match element {
-                        ArrayExpressionElement::SpreadElement(spread) => match self.value(&spread.argument, hops).value {
+                        ArrayExpressionElement::SpreadElement(spread) => match self.value(&spread.argument, hops).value
+                        {
                             Value::List(inner) => items.extend(inner),
                             _ => items.push(tagged(self.line(spread.span), CODE, self.source(spread.span))),
                         },
@@ -347,16 +351,23 @@ impl<'b, 'a> Reader<'b, 'a> {
                     match property {
                         ObjectPropertyKind::SpreadProperty(spread) => match self.value(&spread.argument, hops) {
                             Node { value: Value::Map(inner), .. } => entries.extend(inner),
-                            other => entries.push(Entry { key: "...".into(), line: self.line(spread.span), value: other }),
+                            other => {
+                                entries.push(Entry { key: "...".into(), line: self.line(spread.span), value: other })
+                            }
                         },
                         ObjectPropertyKind::ObjectProperty(property) => {
                             let Some(key) = property.key.static_name().filter(|_| {
-                                !property.computed || matches!(property.key.as_expression(), Some(Expression::StringLiteral(_)))
+                                !property.computed
+                                    || matches!(property.key.as_expression(), Some(Expression::StringLiteral(_)))
                             }) else {
                                 continue;
                             };
                             let line = self.line(property.span);
-                            entries.push(Entry { key: key.to_string(), line, value: self.value(&property.value, hops) });
+                            entries.push(Entry {
+                                key: key.to_string(),
+                                line,
+                                value: self.value(&property.value, hops),
+                            });
                         }
                     }
                 }
@@ -368,9 +379,9 @@ impl<'b, 'a> Reader<'b, 'a> {
                 let object = self.value(&member.object, hops);
                 object.get(member.property.name.as_str()).cloned().unwrap_or_else(unknown)
             }
-            Expression::ArrowFunctionExpression(_) | Expression::FunctionExpression(_) | Expression::ClassExpression(_) => {
-                tagged(line, FUNCTION, "")
-            }
+            Expression::ArrowFunctionExpression(_)
+            | Expression::FunctionExpression(_)
+            | Expression::ClassExpression(_) => tagged(line, FUNCTION, ""),
             Expression::CallExpression(call) => {
                 let folder = matches!(&call.callee, Expression::Identifier(name) if name.name == "handlerPath")
                     && matches!(call.arguments.first().and_then(|a| a.as_expression()),
@@ -445,7 +456,10 @@ mod tests {
         assert_eq!(root.get("name").unwrap().text(), Some("svc-dev"));
         let list: Vec<_> = root.get("list").unwrap().items().iter().map(|n| n.text().unwrap()).collect();
         assert_eq!(list, ["ab", "1", "2"]);
-        assert_eq!(root.entry("env").map(|e| (e.line, e.value.tag.as_deref(), e.value.text())), Some((8, Some(CODE), None)));
+        assert_eq!(
+            root.entry("env").map(|e| (e.line, e.value.tag.as_deref(), e.value.text())),
+            Some((8, Some(CODE), None))
+        );
         assert_eq!(root.get("y").unwrap().tag.as_deref(), Some(IMPORT));
         assert_eq!(root.get("run").unwrap().tag.as_deref(), Some(FUNCTION));
         assert_eq!(module.export("config").unwrap().get("runtime").unwrap().text(), Some("edge"));
@@ -460,10 +474,7 @@ mod tests {
         let calls: Vec<_> =
             module.calls.iter().map(|c| (c.path.as_str(), c.line, c.arguments[0].text().unwrap())).collect();
         assert_eq!(calls, [("functions.http", 3, "hello"), ("a.http", 4, "cart")]);
-        assert_eq!(
-            module.from_module("functions.http", "@google-cloud/functions-framework").as_deref(),
-            Some("http")
-        );
+        assert_eq!(module.from_module("functions.http", "@google-cloud/functions-framework").as_deref(), Some("http"));
         assert_eq!(module.from_module("a.http", "@azure/functions").as_deref(), Some("app.http"));
         assert_eq!(module.from_module("a.http", "other"), None);
         let exports: Vec<_> =

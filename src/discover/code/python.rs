@@ -7,7 +7,9 @@ use ruff_python_ast::{Expr, FStringPart, InterpolatedStringElement, Mod, Number,
 use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
 use ruff_text_size::Ranged;
 
-use super::{CODE, Call, Entry, FUNCTION, Function, IMPORT, Import, MAX_HOPS, MAX_VALUES, Module, Node, Unreadable, Value};
+use super::{
+    CODE, Call, Entry, FUNCTION, Function, IMPORT, Import, MAX_HOPS, MAX_VALUES, Module, Node, Unreadable, Value,
+};
 use super::{guarded, node, tagged};
 use crate::discover::nesting::Syntax;
 use crate::model::Lines;
@@ -21,8 +23,13 @@ pub(crate) fn python(text: &str) -> Result<Module, Unreadable> {
         let parsed = parse_unchecked(text, ParseOptions::from(Mode::Module));
         let Mod::Module(module) = parsed.syntax() else { return Ok(Module::default()) };
         let lines = Lines::new(text);
-        let mut reader =
-            Reader { text, lines: &lines, bound: BTreeMap::new(), module: Module::default(), left: Cell::new(MAX_VALUES) };
+        let mut reader = Reader {
+            text,
+            lines: &lines,
+            bound: BTreeMap::new(),
+            module: Module::default(),
+            left: Cell::new(MAX_VALUES),
+        };
         for statement in &module.body {
             reader.bind(statement);
         }
@@ -72,10 +79,10 @@ impl<'b> Reader<'b> {
                 for alias in &import.names {
                     let module = alias.name.to_string();
                     // `import a.b` binds `a`.
-                    let local = alias.asname.as_ref().map_or_else(
-                        || module.split('.').next().unwrap_or_default().to_string(),
-                        ToString::to_string,
-                    );
+                    let local = alias
+                        .asname
+                        .as_ref()
+                        .map_or_else(|| module.split('.').next().unwrap_or_default().to_string(), ToString::to_string);
                     let module = if alias.asname.is_some() { module } else { local.clone() };
                     self.module.imports.push(Import { local, module, name: "*".into() });
                 }

@@ -198,9 +198,10 @@ impl App<'_> {
                     functions.push((file.clone(), call.line, "http_app_func".into(), name.clone()));
                 }
             }
-            let registered = module.calls.iter().filter(|c| {
-                matches!(c.path.rsplit('.').next(), Some("register_functions" | "register_blueprint"))
-            });
+            let registered = module
+                .calls
+                .iter()
+                .filter(|c| matches!(c.path.rsplit('.').next(), Some("register_functions" | "register_blueprint")));
             for call in registered {
                 let Some(name) = call.arguments.first().and_then(tag_text) else { continue };
                 let first = name.split('.').next().unwrap_or(name);
@@ -388,7 +389,10 @@ mod tests {
                 "src/functions/hello.ts",
                 "import { app, HttpRequest } from \"@azure/functions\";\nasync function h(r: HttpRequest) {}\napp.http('hello', { methods: ['GET'], handler: h });\napp.setup({ enableHttpStream: true });\n",
             ),
-            ("src/functions/tick.ts", "import { app } from '@azure/functions';\napp.timer('tick', {});\napp.timer(name(), {});"),
+            (
+                "src/functions/tick.ts",
+                "import { app } from '@azure/functions';\napp.timer('tick', {});\napp.timer(name(), {});",
+            ),
             ("src/functions/tick.test.ts", "import { app } from '@azure/functions';\napp.timer('no', {});"),
             ("src/other.ts", "import { app } from './app';\napp.http('no', {});"),
         ]);

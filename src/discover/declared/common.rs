@@ -149,9 +149,10 @@ pub(super) fn points_nowhere(place: Place, what: &str, path: &str) -> Diagnostic
 pub(super) fn variables(node: Option<&Node>) -> BTreeMap<String, String> {
     let Some(node) = node else { return BTreeMap::new() };
     let map = node.entries().iter().filter_map(|e| Some((e.key.clone(), e.value.text()?.to_string())));
-    let list = node.items().iter().filter_map(|item| {
-        Some((item.get("name")?.text()?.to_string(), item.get("value")?.text()?.to_string()))
-    });
+    let list = node
+        .items()
+        .iter()
+        .filter_map(|item| Some((item.get("name")?.text()?.to_string(), item.get("value")?.text()?.to_string())));
     map.chain(list).collect()
 }
 

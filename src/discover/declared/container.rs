@@ -7,8 +7,8 @@
 //! <https://docs.aws.amazon.com/lambda/latest/dg/images-create.html>
 
 use super::common::{Fleet, Says, id};
-use crate::discover::dockerfile::{self, Base, Stage, absolute, base_of, below};
 use crate::discover::doc::{self, Node};
+use crate::discover::dockerfile::{self, Base, Stage, absolute, base_of, below};
 use crate::discover::tree::Tree;
 use crate::discover::{Defaults, Discovery, Site, handler, paths, runtime};
 use crate::model::inventory::PlatformSource;
@@ -118,8 +118,9 @@ impl Image {
         let lambda = base.as_ref().is_some_and(|b| b.lambda)
             || argv.iter().any(|w| w.contains("awslambdaric") || w.contains("aws-lambda-ric"));
         let started = if lambda {
-            argv.iter().rev().find(|w| w.contains('.') && !w.starts_with('-') && !w.contains(' ')).map(|text| {
-                Started { text: text.clone(), file: inside.lambda_handler(text, base.as_ref().map(|b| b.language)) }
+            argv.iter().rev().find(|w| w.contains('.') && !w.starts_with('-') && !w.contains(' ')).map(|text| Started {
+                text: text.clone(),
+                file: inside.lambda_handler(text, base.as_ref().map(|b| b.language)),
             })
         } else {
             inside.program(&argv, 2)
@@ -168,8 +169,7 @@ impl Image {
                     && let Some(handler) = &site.handler
                 {
                     let reason = format!("`{handler}` is not in `{}`; all of that folder is read", site.root);
-                    let mut diagnostic =
-                        Diagnostic::new(codes::TEMPLATE_POINTS_NOWHERE, Place::at(path, line), reason);
+                    let mut diagnostic = Diagnostic::new(codes::TEMPLATE_POINTS_NOWHERE, Place::at(path, line), reason);
                     diagnostic.severity = crate::model::Severity::Warning;
                     found.diagnostics.push(diagnostic.for_function(&site.id));
                 }
@@ -270,8 +270,20 @@ impl Inside<'_> {
             shell = line.split_whitespace().map(str::to_string).collect();
             words = &shell;
         }
-        const WRAPPERS: [&str; 12] =
-            ["exec", "tini", "dumb-init", "--", "poetry", "uv", "pipenv", "run", "env", "opentelemetry-instrument", "ddtrace-run", "npx"];
+        const WRAPPERS: [&str; 12] = [
+            "exec",
+            "tini",
+            "dumb-init",
+            "--",
+            "poetry",
+            "uv",
+            "pipenv",
+            "run",
+            "env",
+            "opentelemetry-instrument",
+            "ddtrace-run",
+            "npx",
+        ];
         while let Some((first, rest)) = words.split_first()
             && (WRAPPERS.contains(&paths::file_name(first)) || first.contains('='))
         {
@@ -305,10 +317,7 @@ impl Inside<'_> {
         }
         if name == "functions-framework" || name == "functions-framework-python" {
             let target = rest.iter().find_map(|w| w.strip_prefix("--target="))?;
-            return Some(Started {
-                text: format!("main.{target}"),
-                file: self.file_at(&absolute(workdir, "main.py")),
-            });
+            return Some(Started { text: format!("main.{target}"), file: self.file_at(&absolute(workdir, "main.py")) });
         }
         if is_python || matches!(name, "node" | "nodejs" | "ts-node" | "tsx" | "nodemon") {
             let script = rest.iter().find(|w| runtime::language_of(w).is_some())?;
@@ -332,7 +341,8 @@ impl Inside<'_> {
             })
         })?;
         let (module, _) = object.split_once(':')?;
-        let below = rest.iter().position(|w| matches!(w.as_str(), "--chdir" | "--app-dir")).and_then(|at| rest.get(at + 1));
+        let below =
+            rest.iter().position(|w| matches!(w.as_str(), "--chdir" | "--app-dir")).and_then(|at| rest.get(at + 1));
         let folder = below.map_or_else(|| workdir.to_string(), |dir| absolute(workdir, dir));
         let file = self.module_at(&folder, module, Some(Language::Python));
         Some(Started { text: object.replace(':', "."), file })
@@ -376,9 +386,10 @@ impl Inside<'_> {
             for command in run.split([';', '|', '&']) {
                 let words: Vec<&str> = command.split_whitespace().collect();
                 let installs = |tool: &str, verbs: &[&str]| {
-                    words.iter().position(|w| paths::file_name(w).starts_with(tool)).is_some_and(|at| {
-                        words[at + 1..].iter().any(|w| verbs.contains(w))
-                    })
+                    words
+                        .iter()
+                        .position(|w| paths::file_name(w).starts_with(tool))
+                        .is_some_and(|at| words[at + 1..].iter().any(|w| verbs.contains(w)))
                 };
                 let add = |rel: &str, files: &mut Vec<String>| {
                     let there = self.file_at(&absolute(workdir, rel));
@@ -398,7 +409,21 @@ impl Inside<'_> {
                                 if let Some(file) = rest.next() {
                                     add(file.trim_matches(['"', '\'']), &mut files);
                                 }
-                            } else if matches!(*word, "-t" | "--target" | "-i" | "--index-url" | "--extra-index-url" | "-f" | "-c" | "--platform" | "--timeout" | "--trusted-host" | "--prefix" | "--no-binary" | "--only-binary") {
+                            } else if matches!(
+                                *word,
+                                "-t" | "--target"
+                                    | "-i"
+                                    | "--index-url"
+                                    | "--extra-index-url"
+                                    | "-f"
+                                    | "-c"
+                                    | "--platform"
+                                    | "--timeout"
+                                    | "--trusted-host"
+                                    | "--prefix"
+                                    | "--no-binary"
+                                    | "--only-binary"
+                            ) {
                                 rest.next();
                             } else if matches!(*word, "." | "-e") {
                                 add("pyproject.toml", &mut files);
@@ -406,20 +431,40 @@ impl Inside<'_> {
                                 // Tools that install, and Lambda's own client, are no dependencies of the code.
                                 let bare = word.trim_matches(['"', '\'']);
                                 let bare = bare.split(['=', '<', '>', '[', '~', '!']).next().unwrap_or(bare);
-                                named |= !matches!(bare, "pip" | "setuptools" | "wheel" | "poetry" | "pipenv" | "uv" | "pdm" | "awslambdaric");
+                                named |= !matches!(
+                                    bare,
+                                    "pip"
+                                        | "setuptools"
+                                        | "wheel"
+                                        | "poetry"
+                                        | "pipenv"
+                                        | "uv"
+                                        | "pdm"
+                                        | "awslambdaric"
+                                );
                             }
                         }
                         if named {
                             by_name.get_or_insert_with(|| command.trim().chars().take(80).collect());
                         }
                     }
-                    Language::Python if installs("poetry", &["install"]) || installs("uv", &["sync"]) || installs("pdm", &["install", "sync"]) => {
+                    Language::Python
+                        if installs("poetry", &["install"])
+                            || installs("uv", &["sync"])
+                            || installs("pdm", &["install", "sync"]) =>
+                    {
                         for name in ["uv.lock", "poetry.lock", "pdm.lock", "pyproject.toml"] {
                             add(name, &mut files);
                         }
                     }
-                    Language::Node if installs("npm", &["install", "ci", "i"]) || installs("yarn", &["install"]) || installs("pnpm", &["install", "i"]) => {
-                        for name in ["package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock", "package.json"] {
+                    Language::Node
+                        if installs("npm", &["install", "ci", "i"])
+                            || installs("yarn", &["install"])
+                            || installs("pnpm", &["install", "i"]) =>
+                    {
+                        for name in
+                            ["package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock", "package.json"]
+                        {
                             add(name, &mut files);
                         }
                     }
@@ -438,17 +483,26 @@ mod tests {
     #[test]
     fn a_lambda_image_names_its_handler() {
         let found = run(&[
-            ("f/Dockerfile", "FROM registry.example/lambda/python:3.12\nCOPY src/ ${LAMBDA_TASK_ROOT}\nCOPY reqs.txt .\nRUN pip install -r reqs.txt --target .\nCMD [ \"app.handler\" ]\n"),
+            (
+                "f/Dockerfile",
+                "FROM registry.example/lambda/python:3.12\nCOPY src/ ${LAMBDA_TASK_ROOT}\nCOPY reqs.txt .\nRUN pip install -r reqs.txt --target .\nCMD [ \"app.handler\" ]\n",
+            ),
             ("f/src/app.py", "def handler(event, context): ..."),
             ("f/reqs.txt", "requests==2.31.0\n"),
-            ("n/Dockerfile", "FROM registry.example/lambda/nodejs:20\nWORKDIR /var/task\nCOPY . .\nRUN npm ci && npm run build\nCMD [\"dist/index.handler\"]\n"),
+            (
+                "n/Dockerfile",
+                "FROM registry.example/lambda/nodejs:20\nWORKDIR /var/task\nCOPY . .\nRUN npm ci && npm run build\nCMD [\"dist/index.handler\"]\n",
+            ),
             ("n/src/index.ts", "export const handler = async () => {};"),
             ("n/package.json", "{}"),
             ("no/Dockerfile", "FROM python:3.12\nRUN pip install x\n"),
         ]);
         assert_eq!(
             found.0,
-            ["f container f/src python3.12 f/src/app.py app.handler", "n container n node20 n/src/index.ts dist/index.handler"]
+            [
+                "f container f/src python3.12 f/src/app.py app.handler",
+                "n container n node20 n/src/index.ts dist/index.handler"
+            ]
         );
         assert!(found.1.is_empty(), "{:?}", found.1);
     }
@@ -456,10 +510,16 @@ mod tests {
     #[test]
     fn programs_of_plain_images_are_found_through_stages_and_scripts() {
         let found = run(&[
-            ("web/Dockerfile", "FROM node:18-alpine AS build\nWORKDIR /w\nCOPY package.json ./\nRUN npm ci\nCOPY server.js ./\nFROM node:18-alpine\nWORKDIR /app\nCOPY --from=build /w ./\nCMD [\"npm\", \"start\"]\n"),
+            (
+                "web/Dockerfile",
+                "FROM node:18-alpine AS build\nWORKDIR /w\nCOPY package.json ./\nRUN npm ci\nCOPY server.js ./\nFROM node:18-alpine\nWORKDIR /app\nCOPY --from=build /w ./\nCMD [\"npm\", \"start\"]\n",
+            ),
             ("web/package.json", "{\"scripts\": {\"start\": \"node server.js\"}}"),
             ("web/server.js", ""),
-            ("api/Dockerfile", "FROM python:3.10\nWORKDIR /code\nCOPY ./app /code/app\nCMD [\"gunicorn\", \"--bind\", \":8080\", \"app.main:app\"]\n"),
+            (
+                "api/Dockerfile",
+                "FROM python:3.10\nWORKDIR /code\nCOPY ./app /code/app\nCMD [\"gunicorn\", \"--bind\", \":8080\", \"app.main:app\"]\n",
+            ),
             ("api/app/main.py", "app = 1"),
             ("ml/Dockerfile", "FROM tensorflow/tensorflow:2.15.0\nCOPY serve.py /\nCMD python serve.py\n"),
             ("ml/serve.py", ""),
@@ -479,7 +539,10 @@ mod tests {
     #[test]
     fn what_is_installed_and_what_lies_beneath_is_said() {
         let sites = sites(&[
-            ("a/Dockerfile", "FROM python:3.11\nWORKDIR /a\nCOPY . .\nRUN pip install --no-cache-dir -r deps/prod.txt && pip install flask==2.0\nCMD [\"python\", \"run.py\"]\n"),
+            (
+                "a/Dockerfile",
+                "FROM python:3.11\nWORKDIR /a\nCOPY . .\nRUN pip install --no-cache-dir -r deps/prod.txt && pip install flask==2.0\nCMD [\"python\", \"run.py\"]\n",
+            ),
             ("a/run.py", ""),
             ("a/deps/prod.txt", ""),
         ]);
@@ -490,7 +553,10 @@ mod tests {
     #[test]
     fn a_dockerfile_beside_a_declared_function_is_not_another_one() {
         let found = run(&[
-            ("serverless.yml", "provider: {name: aws, runtime: nodejs20.x}\nfunctions:\n  a: {handler: index.handler}\n"),
+            (
+                "serverless.yml",
+                "provider: {name: aws, runtime: nodejs20.x}\nfunctions:\n  a: {handler: index.handler}\n",
+            ),
             ("index.js", "exports.handler = async () => {};"),
             ("Dockerfile", "FROM node:20\nCOPY . .\nCMD [\"node\", \"local.js\"]\n"),
             ("local.js", ""),

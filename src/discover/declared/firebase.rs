@@ -53,7 +53,8 @@ fn codebase(fleet: Fleet<'_>, path: &str, settings: &Node, found: &mut Discovery
         None => None,
     };
     let python = fleet.file(&root, "main.py").filter(|_| language != Some(Language::Node));
-    let node = || handler::google_entry(fleet.tree, &root, Language::Node).filter(|_| language != Some(Language::Python));
+    let node =
+        || handler::google_entry(fleet.tree, &root, Language::Node).filter(|_| language != Some(Language::Python));
     let Some(entry) = python.or_else(node) else { return };
     let Ok(text) = fleet.tree.text(&entry) else { return };
     let functions: Vec<(String, u32)> = if paths::extension(&entry) == "py" {
@@ -103,11 +104,20 @@ mod tests {
     #[test]
     fn exports_that_the_sdk_makes_are_functions() {
         let found = run(&[
-            ("firebase.json", "{\"functions\": [{\"source\": \"fns\", \"runtime\": \"nodejs20\"}, {\"source\": \"py\", \"runtime\": \"python312\"}, {\"source\": \"gone\"}]}"),
+            (
+                "firebase.json",
+                "{\"functions\": [{\"source\": \"fns\", \"runtime\": \"nodejs20\"}, {\"source\": \"py\", \"runtime\": \"python312\"}, {\"source\": \"gone\"}]}",
+            ),
             ("fns/package.json", "{\"main\": \"lib/index.js\"}"),
-            ("fns/src/index.ts", "import { onRequest } from 'firebase-functions/v2/https';\nimport * as functions from 'firebase-functions';\nimport { other } from './other';\nexport const hello = onRequest(async (req, res) => {});\nexport const old = functions.region('x').https.onCall(() => {});\nexport const LIMIT = 3;\nexport { other };\n"),
+            (
+                "fns/src/index.ts",
+                "import { onRequest } from 'firebase-functions/v2/https';\nimport * as functions from 'firebase-functions';\nimport { other } from './other';\nexport const hello = onRequest(async (req, res) => {});\nexport const old = functions.region('x').https.onCall(() => {});\nexport const LIMIT = 3;\nexport { other };\n",
+            ),
             ("fns/src/other.ts", ""),
-            ("py/main.py", "from firebase_functions import https_fn\n@https_fn.on_request()\ndef hi(req): ...\ndef helper(): ...\n"),
+            (
+                "py/main.py",
+                "from firebase_functions import https_fn\n@https_fn.on_request()\ndef hi(req): ...\ndef helper(): ...\n",
+            ),
             ("py/requirements.txt", ""),
         ]);
         assert_eq!(

@@ -32,7 +32,11 @@ pub(super) fn read(fleet: Fleet<'_>, path: &str, root: &Node, found: &mut Discov
     if !root.is_map() || root.get("runtime").is_none() {
         return;
     }
-    if root.get("schema_version").is_some() { fn_project(fleet, path, root, found) } else { knative(fleet, path, root, found) }
+    if root.get("schema_version").is_some() {
+        fn_project(fleet, path, root, found)
+    } else {
+        knative(fleet, path, root, found)
+    }
 }
 
 fn name_of(root: &Node, dir: &str) -> String {

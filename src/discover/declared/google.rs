@@ -221,9 +221,10 @@ fn command(fleet: Fleet<'_>, place: &Place, words: &[String], found: &mut Discov
         // Another language, or a script that does not lie where it is run.
         return;
     }
-    let module = file.as_deref().and_then(|f| paths::relative_to(f, &root)).map_or("main", |f| {
-        f.rsplit_once('.').map_or(f, |(stem, _)| stem)
-    });
+    let module = file
+        .as_deref()
+        .and_then(|f| paths::relative_to(f, &root))
+        .map_or("main", |f| f.rsplit_once('.').map_or(f, |(stem, _)| stem));
     let other_language = says.is_some() && declared.is_none();
     let site = Site {
         handler: (!other_language).then(|| format!("{module}.{target}")),
@@ -338,8 +339,14 @@ mod tests {
                 "import functions_framework\nfrom functions_framework import cloud_event as ce\n\n@functions_framework.http\ndef hello(request): ...\n\n@ce\ndef on_event(event): ...\n\ndef helper(request): ...\n",
             ),
             ("py/requirements.txt", ""),
-            ("js/package.json", "{\"main\": \"src/index.js\", \"dependencies\": {\"@google-cloud/functions-framework\": \"^3\"}}"),
-            ("js/src/index.js", "const functions = require('@google-cloud/functions-framework');\nfunctions.http('one', () => {});\nfunctions.cloudEvent('two', () => {});\n"),
+            (
+                "js/package.json",
+                "{\"main\": \"src/index.js\", \"dependencies\": {\"@google-cloud/functions-framework\": \"^3\"}}",
+            ),
+            (
+                "js/src/index.js",
+                "const functions = require('@google-cloud/functions-framework');\nfunctions.http('one', () => {});\nfunctions.cloudEvent('two', () => {});\n",
+            ),
             ("old/package.json", "{\"dependencies\": {\"@google-cloud/functions-framework\": \"^3\"}}"),
             ("old/index.js", "exports.hi = (req, res) => {};\nexports.LIMIT = 3;\n"),
         ]);
@@ -364,7 +371,10 @@ mod tests {
             ),
             ("cart/main.py", "import functions_framework\n@functions_framework.http\ndef main_cart(request): ...\n"),
             ("api/index.js", "exports.handler = () => {};"),
-            ("cb/cloudbuild.yaml", "steps:\n- name: gcr.io/google.com/cloudsdktool/cloud-sdk\n  entrypoint: gcloud\n  args: [functions, deploy, built, --runtime, java17, --source=.]\n"),
+            (
+                "cb/cloudbuild.yaml",
+                "steps:\n- name: gcr.io/google.com/cloudsdktool/cloud-sdk\n  entrypoint: gcloud\n  args: [functions, deploy, built, --runtime, java17, --source=.]\n",
+            ),
             ("web/Procfile", "web: functions-framework --target=hello --port 8080\n"),
             ("web/main.py", "def hello(request): ...\ndef other(request): ...\n"),
         ]);

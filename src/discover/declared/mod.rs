@@ -13,6 +13,7 @@ mod nuclio;
 mod openfaas;
 mod openwhisk;
 pub mod serverless;
+mod serverless_code;
 pub mod template;
 mod vercel;
 pub(super) mod warmset;
@@ -88,6 +89,8 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), rows.len());
-        assert!(rows.iter().all(|r| !r.files.is_empty() && (r.extent == crate::model::Extent::Full || !r.note.is_empty())));
+        assert!(
+            rows.iter().all(|r| !r.files.is_empty() && (r.extent == crate::model::Extent::Full || !r.note.is_empty()))
+        );
     }
 }

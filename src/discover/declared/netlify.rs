@@ -46,7 +46,8 @@ pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
     }
     for dir in tree.dirs() {
         for folder in [DEFAULT_FOLDER, EDGE_FOLDER] {
-            let base = if dir == folder { Some(".") } else { dir.strip_suffix(folder).and_then(|d| d.strip_suffix('/')) };
+            let base =
+                if dir == folder { Some(".") } else { dir.strip_suffix(folder).and_then(|d| d.strip_suffix('/')) };
             let Some(base) = base else { continue };
             let nothing_said = !projects.keys().any(|b| paths::is_within(base, b));
             if nothing_said || projects.contains_key(base) {
@@ -60,7 +61,8 @@ pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
             let root = fleet.package_root(paths::parent(&path), &project.base, language);
             let inner = paths::relative_to(&path, &root).unwrap_or(&path);
             let stem = inner.rsplit_once('.').map_or(inner, |(stem, _)| stem).to_string();
-            let export = if tree.text(&path).is_ok_and(|t| t.contains("export default")) { "default" } else { "handler" };
+            let export =
+                if tree.text(&path).is_ok_and(|t| t.contains("export default")) { "default" } else { "handler" };
             let site = Site {
                 handler: Some(format!("{stem}.{export}")),
                 handler_file: Some(path.clone()),

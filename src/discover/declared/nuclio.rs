@@ -28,7 +28,14 @@ pub(super) fn is_function(root: &Node) -> bool {
 }
 
 /// `function.yaml`; `line_offset` is where it starts, when it is part of another file.
-pub(super) fn read(fleet: Fleet<'_>, path: &str, root: &Node, source: Option<&str>, offset: u32, found: &mut Discovery) {
+pub(super) fn read(
+    fleet: Fleet<'_>,
+    path: &str,
+    root: &Node,
+    source: Option<&str>,
+    offset: u32,
+    found: &mut Discovery,
+) {
     let Some(spec) = root.get("spec") else { return };
     let dir = paths::parent(path);
     let at = |line: u32| Place::at(path, line + offset);
@@ -90,7 +97,8 @@ pub(super) fn read(fleet: Fleet<'_>, path: &str, root: &Node, source: Option<&st
     let installs = build.and_then(|b| b.get("commands")).map(Node::items).unwrap_or_default();
     let installs = installs.iter().filter_map(Node::text).find(|c| c.contains("pip") || c.contains("npm"));
     let image = build.and_then(|b| b.get("baseImage")).and_then(Node::text);
-    site.beneath = installs.map(|c| format!("the build command `{c}`")).or_else(|| image.map(|i| format!("the image {i}")));
+    site.beneath =
+        installs.map(|c| format!("the build command `{c}`")).or_else(|| image.map(|i| format!("the image {i}")));
     fleet.add(site, Says::of(says, None), found);
 }
 
@@ -102,7 +110,8 @@ pub(super) fn in_comments(text: &str) -> Option<(String, u32)> {
         line.strip_prefix("//").or_else(|| line.strip_prefix('#')).map(str::to_string)
     };
     lines.find(|(_, line)| strip(line).is_some_and(|l| l.trim() == "@nuclio.configure"))?;
-    let (start, _) = lines.find(|(_, line)| strip(line).is_some_and(|l| l.trim().trim_end_matches(':') == "function.yaml"))?;
+    let (start, _) =
+        lines.find(|(_, line)| strip(line).is_some_and(|l| l.trim().trim_end_matches(':') == "function.yaml"))?;
     let mut out = String::new();
     for (_, line) in lines {
         let Some(inner) = strip(line) else { break };
@@ -140,10 +149,7 @@ mod tests {
             ("inline/function.yaml", inline),
             ("go/function.yaml", "kind: NuclioFunction\nspec:\n  runtime: golang\n  handler: x:Y\n"),
         ]);
-        assert_eq!(
-            found.0,
-            ["face/face nuclio face python3.9 face/face.py face.go", "go/go nuclio go ? - -"]
-        );
+        assert_eq!(found.0, ["face/face nuclio face python3.9 face/face.py face.go", "go/go nuclio go ? - -"]);
         assert_eq!(found.1, ["go/function.yaml:3 runtime-unknown", "inline/function.yaml:6 inline-code"]);
     }
 

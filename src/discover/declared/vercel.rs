@@ -43,7 +43,9 @@ pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
             "package.json" => {
                 let Some(root) = quick(fleet, path) else { continue };
                 let depends = |name: &str| {
-                    ["dependencies", "devDependencies"].iter().any(|f| root.get(f).is_some_and(|d| d.get(name).is_some()))
+                    ["dependencies", "devDependencies"]
+                        .iter()
+                        .any(|f| root.get(f).is_some_and(|d| d.get(name).is_some()))
                 };
                 let next = depends("next");
                 if next || VERCEL_PACKAGES.iter().any(|p| depends(p)) {
@@ -191,7 +193,8 @@ impl Reader<'_> {
         }
         let says = module.export("runtime").or_else(|| module.export("config").and_then(|c| c.get("runtime")));
         let says = says.and_then(Node::text);
-        let edge = matches!(says, Some("edge" | "experimental-edge")) || (kind == Kind::Middleware && says != Some("nodejs"));
+        let edge =
+            matches!(says, Some("edge" | "experimental-edge")) || (kind == Kind::Middleware && says != Some("nodejs"));
         if edge {
             self.fleet.add_unplanned(site, "the edge runtime", found);
             return;
@@ -206,15 +209,24 @@ impl Reader<'_> {
         let runtime = entry.value.entry("runtime")?;
         Some((runtime.value.text()?.to_string(), Place::at(path, runtime.line)))
     }
-
 }
 
 /// Whether a Python file holds what Vercel's runtime looks for: a class `handler`, or an application `app`.
 fn answers(text: &str) -> bool {
     text.lines().any(|line| {
-        ["class handler", "app =", "app=", "app:", "application =", "handler =", "from app import", "def handler", "def app"]
-            .iter()
-            .any(|start| line.starts_with(start))
+        [
+            "class handler",
+            "app =",
+            "app=",
+            "app:",
+            "application =",
+            "handler =",
+            "from app import",
+            "def handler",
+            "def app",
+        ]
+        .iter()
+        .any(|start| line.starts_with(start))
             || (line.starts_with("from ") && line.contains(" import ") && line.trim_end().ends_with(" app"))
     })
 }
@@ -228,7 +240,10 @@ fn export(module: &Module, language: Language, text: &str) -> String {
         return "default".into();
     }
     let method = methods.iter().find(|m| module.export(m).is_some());
-    method.map_or_else(|| if module.export("middleware").is_some() { "middleware".into() } else { "default".into() }, |m| (*m).to_string())
+    method.map_or_else(
+        || if module.export("middleware").is_some() { "middleware".into() } else { "default".into() },
+        |m| (*m).to_string(),
+    )
 }
 
 /// Says which entries of `functions` match no file: a slip, or a file that a build writes.
@@ -282,10 +297,16 @@ mod tests {
     #[test]
     fn the_api_folder_of_a_project_holds_functions() {
         let found = run(&[
-            ("p/vercel.json", "{\"functions\": {\"api/old.php\": {\"runtime\": \"vercel-php@0.6\"}, \"api/gone.ts\": {}}}"),
+            (
+                "p/vercel.json",
+                "{\"functions\": {\"api/old.php\": {\"runtime\": \"vercel-php@0.6\"}, \"api/gone.ts\": {}}}",
+            ),
             ("p/api/hello.ts", "export default (req, res) => {}"),
             ("p/api/_util.ts", "export const x = 1"),
-            ("p/api/deep/index.py", "from http.server import BaseHTTPRequestHandler\nclass handler(BaseHTTPRequestHandler): ..."),
+            (
+                "p/api/deep/index.py",
+                "from http.server import BaseHTTPRequestHandler\nclass handler(BaseHTTPRequestHandler): ...",
+            ),
             ("p/api/helper.py", "def add(a, b): ..."),
             ("p/api/old.php", ""),
             ("p/requirements.txt", ""),

@@ -17,13 +17,8 @@ use crate::model::support::{Area, Extent, Support};
 use crate::model::{Diagnostic, Language, Place, Severity, codes};
 
 /// What is read.
-pub const SUPPORT: Support = Support {
-    area: Area::Declaration,
-    what: "warmset.toml",
-    files: "warmset.toml",
-    extent: Extent::Full,
-    note: "",
-};
+pub const SUPPORT: Support =
+    Support { area: Area::Declaration, what: "warmset.toml", files: "warmset.toml", extent: Extent::Full, note: "" };
 
 /// Name of the file.
 const FILE: &str = "warmset.toml";
@@ -288,9 +283,8 @@ impl Config {
 
     /// Leaves out what the scan shall not see, and gives every function its trust domain.
     pub fn filter(&self, found: &mut Discovery) {
-        let matched = |globs: &Gitignore, path: &str| {
-            path != "." && globs.matched_path_or_any_parents(path, false).is_ignore()
-        };
+        let matched =
+            |globs: &Gitignore, path: &str| path != "." && globs.matched_path_or_any_parents(path, false).is_ignore();
         let wanted = |path: &str| {
             self.exclude.as_ref().is_none_or(|globs| !matched(globs, path))
                 && self.include.as_ref().is_none_or(|globs| globs.is_empty() || matched(globs, path))
@@ -383,7 +377,8 @@ fn declare(tree: &Tree, defaults: &Defaults, item: &Item, found: &mut Discovery)
         None => root.clone(),
     };
     let mut said = Vec::new();
-    let mut site = Site::new("warmset", Place::at(&item.file, item.node.line), own, name, tree.real(&root).into_owned());
+    let mut site =
+        Site::new("warmset", Place::at(&item.file, item.node.line), own, name, tree.real(&root).into_owned());
     settings(tree, defaults, item, &mut site, &mut said);
     let id = site.id.clone();
     found.diagnostics.extend(said.into_iter().map(|d| d.for_function(&id)));
@@ -398,7 +393,8 @@ fn declare(tree: &Tree, defaults: &Defaults, item: &Item, found: &mut Discovery)
     } else if site.runtime.is_some() {
         found.sites.push(site);
     } else {
-        let language = ["requirements.txt", "pyproject.toml"].iter().any(|n| tree.contains(&format!("{}/{n}", site.root)));
+        let language =
+            ["requirements.txt", "pyproject.toml"].iter().any(|n| tree.contains(&format!("{}/{n}", site.root)));
         let language = language.then_some(Language::Python);
         Fleet { tree, defaults }.add(site, Says::of(None, language), found);
         if let (Some(site), Some(arch)) = (found.sites.last_mut(), item.text("arch")) {
@@ -462,15 +458,16 @@ fn settings(tree: &Tree, defaults: &Defaults, item: &Item, site: &mut Site, said
     if let Some(domain) = item.text("trust_domain") {
         site.trust_domain = Some(domain.to_string());
     }
-    if let Some(weight) = item.text("weight").and_then(|t| t.parse::<f64>().ok()).filter(|w| w.is_finite() && *w >= 0.0) {
+    if let Some(weight) = item.text("weight").and_then(|t| t.parse::<f64>().ok()).filter(|w| w.is_finite() && *w >= 0.0)
+    {
         site.weight = Some(weight);
     }
     for key in ["lock", "manifest"] {
         let Some(text) = item.text(key) else { continue };
         // Relative to the code folder first, as people think of it, then to this file.
-        let path = [site.root.as_str(), item.dir()].iter().find_map(|dir| {
-            paths::join(dir, text).filter(|path| tree.contains(path))
-        });
+        let path = [site.root.as_str(), item.dir()]
+            .iter()
+            .find_map(|dir| paths::join(dir, text).filter(|path| tree.contains(path)));
         match path {
             Some(path) => site.installs.push(path),
             None => said.push(points_nowhere(item.place(key), key, text)),
@@ -497,29 +494,35 @@ mod tests {
         let found = run(&files);
         assert_eq!(
             found.0,
-            [
-                "resize warmset svc/resize python3.12 svc/resize/app.py app.go",
-                "svc/whole warmset svc/whole node22 - -",
-            ]
+            ["resize warmset svc/resize python3.12 svc/resize/app.py app.go", "svc/whole warmset svc/whole node22 - -",]
         );
         assert_eq!(found.1, ["warmset.toml:20 template-points-nowhere"]);
         let resize = &sites(&files)[0];
         let platform = resize.platform.as_ref().unwrap().to_string();
         assert_eq!(platform, "python3.12-linux-aarch64-musl");
         assert_eq!((resize.trust_domain.as_deref(), resize.weight), (Some("media"), Some(12.5)));
-        assert_eq!((resize.installs.as_slice(), resize.environment["STAGE"].as_str()), (["svc/resize/prod.txt".to_string()].as_slice(), "x"));
+        assert_eq!(
+            (resize.installs.as_slice(), resize.environment["STAGE"].as_str()),
+            (["svc/resize/prod.txt".to_string()].as_slice(), "x")
+        );
     }
 
     #[test]
     fn entries_change_what_others_declare_and_counts_first() {
         let files = [
-            ("sls/serverless.yml", "provider: {name: aws, runtime: nodejs18.x}\nfunctions:\n  a: {handler: a.handler}\n  b: {handler: b.handler}\n  c: {handler: c.handler}\n"),
+            (
+                "sls/serverless.yml",
+                "provider: {name: aws, runtime: nodejs18.x}\nfunctions:\n  a: {handler: a.handler}\n  b: {handler: b.handler}\n  c: {handler: c.handler}\n",
+            ),
             ("sls/a.js", "exports.handler = 1"),
             ("sls/b.js", "exports.handler = 1"),
             ("sls/c.js", "exports.handler = 1"),
             ("plain/app.py", "def handler(event, context): ..."),
             ("plain/requirements.txt", ""),
-            ("warmset.toml", "[defaults]\npython = '3.13'\ntrust_domain = 'all'\n[[function]]\nname = 'a'\nruntime = 'nodejs20'\ntrust_domain = 'x'\n[[function]]\nname = 'b'\nexclude = true\n[[function]]\npath = 'plain'\nweight = 3\n"),
+            (
+                "warmset.toml",
+                "[defaults]\npython = '3.13'\ntrust_domain = 'all'\n[[function]]\nname = 'a'\nruntime = 'nodejs20'\ntrust_domain = 'x'\n[[function]]\nname = 'b'\nexclude = true\n[[function]]\npath = 'plain'\nweight = 3\n",
+            ),
         ];
         let found = run(&files);
         assert_eq!(
@@ -554,7 +557,10 @@ mod tests {
     #[test]
     fn slips_are_named_with_their_lines() {
         let found = run(&[
-            ("warmset.toml", "[scna]\nx = 1\n[defaults]\npython = '2.7'\narch = 'mips'\n[[function]]\nhandler = 'x'\n[[function]]\nname = 'x'\nruntimes = 'y'\nweight = -1\nprovider = 'acme'\n"),
+            (
+                "warmset.toml",
+                "[scna]\nx = 1\n[defaults]\npython = '2.7'\narch = 'mips'\n[[function]]\nhandler = 'x'\n[[function]]\nname = 'x'\nruntimes = 'y'\nweight = -1\nprovider = 'acme'\n",
+            ),
             ("sub/warmset.toml", "[scan]\nexclude = []\n"),
             ("bad/warmset.toml", "[[function]\n"),
         ]);
