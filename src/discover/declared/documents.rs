@@ -32,7 +32,12 @@ enum Document {
 /// Reads every declaration of OpenFaaS, Knative, Fn, OpenWhisk, DigitalOcean, Fission and Nuclio.
 pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
     let fleet = Fleet { tree, defaults };
-    let candidates: Vec<&str> = tree.files().filter(|path| may_be(tree, path)).collect();
+    let mut sources: BTreeMap<&str, usize> = BTreeMap::new();
+    for path in tree.files().filter(|path| runtime::language_of(path).is_some()) {
+        *sources.entry(paths::parent(path)).or_default() += 1;
+    }
+    let alone = |path: &str| sources.get(paths::parent(path)) == Some(&1);
+    let candidates: Vec<&str> = tree.files().filter(|path| may_be(tree, path, alone(path))).collect();
     let read: Vec<Option<Document>> = candidates.par_iter().map(|path| read(tree, path)).collect();
     let mut specs: BTreeMap<&str, Vec<(&str, Node)>> = BTreeMap::new();
     for (path, document) in candidates.into_iter().zip(read) {
@@ -60,18 +65,13 @@ pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
     }
 }
 
-fn may_be(tree: &Tree, path: &str) -> bool {
+fn may_be(tree: &Tree, path: &str, alone: bool) -> bool {
     let small = |limit| tree.size(path).is_some_and(|size| size <= limit);
     match paths::extension(path) {
         "yaml" | "yml" => small(MAX_BYTES) && paths::file_name(path) != "pnpm-lock.yaml",
         "py" | "js" => {
-            let stem = paths::stem(path);
-            let named = matches!(stem, "handler" | "main" | "function" | "app" | "index");
-            let sources = || {
-                let dir = paths::parent(path);
-                tree.files_in(dir).filter(|f| runtime::language_of(f).is_some()).take(2).count()
-            };
-            small(MAX_SOURCE) && (named || sources() == 1)
+            let named = matches!(paths::stem(path), "handler" | "main" | "function" | "app" | "index");
+            small(MAX_SOURCE) && (named || alone)
         }
         _ => false,
     }

@@ -2,13 +2,14 @@
 //!
 //! A project is a folder with a `vercel.json` or with a `package.json` that depends on Next.js or on Vercel's own
 //! packages. Supported: the `api` folder (JavaScript, TypeScript, Python; names that begin with `_` or `.` are not
-//! functions), legacy `builds`; Next.js: `pages/api`, route handlers (`app/**/route.ts`), middleware. What is marked for
+//! functions), files that `functions` names, `services` with an entry point, legacy `builds`; Next.js: `pages/api`, route handlers (`app/**/route.ts`), middleware. What is marked for
 //! the edge runtime is named. Pages that a server renders are not listed.
 //! <https://vercel.com/docs/functions>, <https://vercel.com/docs/project-configuration>
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::common::{Fleet, Says, id, matches};
+use super::container;
 use crate::discover::code::{self, Module};
 use crate::discover::doc::{self, Node};
 use crate::discover::tree::Tree;
@@ -59,6 +60,7 @@ pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
     // Inner projects first: what lies in one is not the outer one's.
     for (dir, project) in projects.iter().rev() {
         let reader = Reader { fleet, dir, project };
+        reader.services(&mut taken, found);
         reader.read(&mut taken, found);
     }
     unmatched(tree, found);
@@ -109,13 +111,19 @@ impl Reader<'_> {
             let kind = match builds {
                 // With builds there is nothing that is found by its place.
                 Some(builds) => self.built(builds, inner),
-                None => self.kind(inner),
+                None => self.kind(inner).or_else(|| self.is_named(inner).then_some(Kind::Api)),
             };
             let Some(kind) = kind else { continue };
             if taken.insert(path.to_string()) {
                 self.function(path, inner, kind, found);
             }
         }
+    }
+
+    /// Whether `functions` names this very file: then it is one, wherever it lies.
+    fn is_named(&self, inner: &str) -> bool {
+        let functions = self.project.config.as_ref().and_then(|(_, root)| root.get("functions"));
+        functions.is_some_and(|f| f.entries().iter().any(|e| e.key.trim_start_matches("./") == inner))
     }
 
     fn built(&self, builds: &Node, inner: &str) -> Option<Kind> {
@@ -164,7 +172,7 @@ impl Reader<'_> {
             Language::Node => code::javascript(path, &text).unwrap_or_default(),
             Language::Python => Module::default(),
         };
-        if language == Language::Python && !text.is_empty() && !answers(&text) {
+        if language == Language::Python && !text.is_empty() && !answers(&text) && !self.is_named(inner) {
             // A helper beside the functions: nothing that a server could be given.
             return;
         }
@@ -200,6 +208,56 @@ impl Reader<'_> {
             return;
         }
         self.fleet.add(site, Says::Language(language), found);
+    }
+
+    /// Services with an entry point: `main:app`, a file, or a Dockerfile. Those of Node frameworks are projects.
+    fn services(&self, taken: &mut BTreeSet<String>, found: &mut Discovery) {
+        let Some((path, root)) = &self.project.config else { return };
+        let services = ["services", "experimentalServices"].iter().filter_map(|key| root.get(key));
+        for service in services.flat_map(Node::entries) {
+            let text = |key: &str| service.value.get(key).and_then(Node::text);
+            let Some(folder) = paths::join(self.dir, text("root").unwrap_or(".")) else { continue };
+            let mut site = Site {
+                provider: Provider::Vercel,
+                ..Site::new(
+                    "vercel",
+                    Place::at(path, service.line),
+                    id(self.dir, &service.key),
+                    service.key.clone(),
+                    folder.clone(),
+                )
+            };
+            let python = matches!(text("framework"), Some("fastapi" | "flask" | "django" | "starlette" | "python"));
+            let (file, export) = match text("entrypoint") {
+                Some("Dockerfile") => {
+                    container::build(self.fleet, site, &folder, "Dockerfile", found);
+                    continue;
+                }
+                Some(entry) => match entry.split_once(':') {
+                    Some((module, object)) => {
+                        let module = module.replace('.', "/");
+                        (self.fleet.file(&folder, &format!("{module}.py")), object.to_string())
+                    }
+                    None => (self.fleet.file(&folder, entry), "app".to_string()),
+                },
+                // Where the frameworks' presets look.
+                None if python => {
+                    let names =
+                        ["app", "index", "server", "main", "src/app", "src/index", "src/main", "app/main", "app/app"];
+                    (names.iter().find_map(|n| self.fleet.file(&folder, &format!("{n}.py"))), "app".to_string())
+                }
+                None => continue,
+            };
+            let Some(file) = file.filter(|f| runtime::language_of(f).is_some()) else { continue };
+            let language = runtime::language_of(&file);
+            site.root = self.fleet.package_root(paths::parent(&file), &folder, language.unwrap_or(Language::Python));
+            let module = paths::relative_to(&file, &site.root).unwrap_or(&file);
+            let export = if language == Some(Language::Node) { "default" } else { &export };
+            site.handler = Some(format!("{}.{export}", module.rsplit_once('.').map_or(module, |(stem, _)| stem)));
+            taken.insert(file.clone());
+            site.handler_file = Some(file);
+            self.fleet.add(site, Says::of(None, language), found);
+        }
     }
 
     /// The runtime that `functions` of `vercel.json` gives to a file.
@@ -292,6 +350,29 @@ mod tests {
             ]
         );
         assert_eq!(found.1, ["web/middleware.ts runtime-unknown", "web/src/app/edge/route.ts runtime-unknown"]);
+    }
+
+    #[test]
+    fn services_and_named_files_are_functions() {
+        let found = run(&[
+            (
+                "vercel.json",
+                "{\"services\": {\n\"web\": {\"root\": \"web\", \"framework\": \"nextjs\"},\n\"api\": {\"root\": \"api-svc/\", \"entrypoint\": \"main:app\"},\n\"chat\": {\"root\": \"chat\", \"framework\": \"flask\"}},\n\"functions\": {\"server.ts\": {\"maxDuration\": 60}}}",
+            ),
+            ("package.json", "{}"),
+            ("api-svc/main.py", "app = 1"),
+            ("api-svc/requirements.txt", ""),
+            ("chat/server.py", "app = 1"),
+            ("server.ts", "export default {}"),
+        ]);
+        assert_eq!(
+            found.0,
+            [
+                "api vercel api-svc python3.11 api-svc/main.py main.app",
+                "chat vercel chat python3.11 chat/server.py server.app",
+                "server vercel . node20 server.ts server.default",
+            ]
+        );
     }
 
     #[test]
