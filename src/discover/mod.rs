@@ -84,7 +84,8 @@ pub struct Site {
     pub runtime: Option<String>,
     /// Line of the declaration; for a plain folder its handler's file.
     pub declared_at: Place,
-    /// `sam`, `cloudformation`, `serverless`, `folder`.
+    /// `sam`, `cloudformation`, `serverless`, `azure`, `google`, `openfaas`, `knative`, `fn`, `openwhisk`, `digitalocean`,
+    /// `fission`, `nuclio`, `firebase`, `vercel`, `netlify`, `container`, `warmset`, `folder`.
     pub declared_as: &'static str,
     /// Environment variables with literal values.
     pub environment: BTreeMap<String, String>,

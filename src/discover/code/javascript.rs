@@ -474,9 +474,9 @@ mod tests {
         let calls: Vec<_> =
             module.calls.iter().map(|c| (c.path.as_str(), c.line, c.arguments[0].text().unwrap())).collect();
         assert_eq!(calls, [("functions.http", 3, "hello"), ("a.http", 4, "cart")]);
-        assert_eq!(module.from_module("functions.http", "@google-cloud/functions-framework").as_deref(), Some("http"));
-        assert_eq!(module.from_module("a.http", "@azure/functions").as_deref(), Some("app.http"));
-        assert_eq!(module.from_module("a.http", "other"), None);
+        assert_eq!(module.name_in("functions.http", "@google-cloud/functions-framework").as_deref(), Some("http"));
+        assert_eq!(module.name_in("a.http", "@azure/functions").as_deref(), Some("app.http"));
+        assert_eq!(module.name_in("a.http", "other"), None);
         let exports: Vec<_> =
             module.exports.iter().map(|e| (e.key.as_str(), e.line, e.value.tag.as_deref().unwrap())).collect();
         assert_eq!(exports, [("one", 5, FUNCTION), ("two", 6, FUNCTION)]);

@@ -89,7 +89,7 @@ impl Module {
 
     /// Whether a call's path goes to something that is imported from this module: `functions.http` after
     /// `const functions = require('x')`, `http` after `import {http} from 'x'`. Returns the name there.
-    pub fn from_module(&self, path: &str, module: &str) -> Option<String> {
+    pub fn name_in(&self, path: &str, module: &str) -> Option<String> {
         let (first, rest) = path.split_once('.').unwrap_or((path, ""));
         let import = self.import(first).filter(|i| i.module == module)?;
         Some(match (import.name.as_str(), rest) {

@@ -237,7 +237,7 @@ mod tests {
         assert_eq!(module.calls[0].arguments[0].tag.as_deref(), Some(IMPORT));
         assert_eq!((module.made[0].0.as_str(), module.made[0].1.path.as_str()), ("app", "func.FunctionApp"));
         assert_eq!(module.import("other").map(|i| (i.module.as_str(), i.name.as_str())), Some((".bp", "bp")));
-        assert_eq!(module.from_module("func.Blueprint", "azure.functions").as_deref(), Some("Blueprint"));
+        assert_eq!(module.name_in("func.Blueprint", "azure.functions").as_deref(), Some("Blueprint"));
     }
 
     #[test]

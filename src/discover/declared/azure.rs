@@ -86,7 +86,10 @@ impl App<'_> {
         self.fleet.tree.under(self.dir).filter(|path| {
             let own = paths::ancestors(paths::parent(path)).find(|d| self.apps.contains(d)) == Some(self.dir);
             let inner = paths::relative_to(path, self.dir).unwrap_or(path);
-            own && !self.ignored.matched_path_or_any_parents(inner, false).is_ignore()
+            // The usual `.funcignore` of a TypeScript project leaves out `*.ts`: what is built from them is deployed.
+            let source = matches!(paths::extension(path), "ts" | "mts" | "cts");
+            let judged = if source { paths::parent(inner) } else { inner };
+            own && (judged == "." || !self.ignored.matched_path_or_any_parents(judged, source).is_ignore())
         })
     }
 
@@ -193,7 +196,7 @@ impl App<'_> {
             }
             for (name, call) in &module.made {
                 // A whole web application behind one route; the library gives it this name.
-                let wraps = module.from_module(&call.path, "azure.functions");
+                let wraps = module.name_in(&call.path, "azure.functions");
                 if matches!(wraps.as_deref(), Some("AsgiFunctionApp" | "WsgiFunctionApp")) {
                     functions.push((file.clone(), call.line, "http_app_func".into(), name.clone()));
                 }
@@ -306,7 +309,7 @@ fn tag_text(node: &crate::discover::doc::Node) -> Option<&str> {
 fn is_app(module: &Module, call: &Call) -> bool {
     let made = ["azure.functions", "azure.durable_functions", "azure"]
         .iter()
-        .find_map(|name| module.from_module(&call.path, name));
+        .find_map(|name| module.name_in(&call.path, name));
     matches!(
         made.as_deref().map(|m| m.rsplit('.').next().unwrap_or(m)),
         Some("FunctionApp" | "Blueprint" | "DFApp" | "AsgiFunctionApp" | "WsgiFunctionApp" | "DaprFunctionApp")
@@ -320,7 +323,7 @@ fn is_trigger(path: &str) -> bool {
 
 /// The kind of trigger that a call registers a function for.
 fn registration(module: &Module, call: &Call) -> Option<String> {
-    let path = ["@azure/functions", "durable-functions"].iter().find_map(|m| module.from_module(&call.path, m))?;
+    let path = ["@azure/functions", "durable-functions"].iter().find_map(|m| module.name_in(&call.path, m))?;
     let method = path.strip_prefix("app.")?;
     // `app.setup` and `app.hook.…` configure the application; a chained call belongs to the one that it is chained to.
     let registers = method != "setup" && !method.starts_with("hook.") && !call.arguments.is_empty();
@@ -394,6 +397,8 @@ mod tests {
                 "import { app } from '@azure/functions';\napp.timer('tick', {});\napp.timer(name(), {});",
             ),
             ("src/functions/tick.test.ts", "import { app } from '@azure/functions';\napp.timer('no', {});"),
+            (".funcignore", "*.ts\nold/\n"),
+            ("old/gone.ts", "import { app } from '@azure/functions';\napp.timer('gone', {});"),
             ("src/other.ts", "import { app } from './app';\napp.http('no', {});"),
         ]);
         assert_eq!(

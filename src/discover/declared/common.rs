@@ -239,7 +239,7 @@ mod tests {
         }
         // Patterns that make a backtracking matcher take forever.
         assert!(!matches(&"*a".repeat(200), &"a".repeat(150)));
-        assert!(!matches(&"**/".repeat(200), &format!("{}b", "a/".repeat(60))) || true);
+        assert!(!matches(&format!("{}x", "**/".repeat(200)), &format!("{}b", "a/".repeat(60))));
         assert!(alternatives(&"{a,b}".repeat(40)).len() <= 200);
     }
 }

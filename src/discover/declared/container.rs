@@ -293,10 +293,7 @@ impl Inside<'_> {
         let workdir = self.stage.workdir.as_str();
         let name = paths::file_name(first);
         if matches!(name, "npm" | "yarn" | "pnpm" | "bun") && hops > 0 {
-            let script = match rest.iter().find(|w| !w.starts_with('-') && *w != "run").map(String::as_str) {
-                Some(script) => script,
-                None => return None,
-            };
+            let script = rest.iter().find(|w| !w.starts_with('-') && *w != "run").map(String::as_str)?;
             let manifest = self.file_at(&absolute(workdir, "package.json"))?;
             let root = doc::parse(&self.fleet.tree.text(&manifest).ok()?).ok()?;
             let line = root.at(&["scripts", script]).and_then(Node::text)?;

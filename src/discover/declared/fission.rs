@@ -99,6 +99,10 @@ impl Resources<'_> {
         // What a glob takes from a folder lies at the top of the archive.
         let fixed: Vec<&str> = first.split('/').take_while(|p| !p.contains(['*', '?', '[', '{'])).collect();
         let base = paths::join(self.app, &fixed.join("/")).unwrap_or_else(|| self.app.to_string());
+        if paths::extension(&base) == "zip" && !self.fleet.tree.contains(&base) && !self.fleet.tree.has_dir(&base) {
+            leave(codes::TEMPLATE_UNRESOLVED, &format!("its archive `{first}` is made by a build"), found);
+            return;
+        }
         let single = (globs.len() == 1 && self.fleet.tree.contains(&base)).then(|| base.clone());
         site.root = if self.fleet.tree.has_dir(&base) { base } else { paths::parent(&base).to_string() };
         if !self.fleet.tree.has_dir(&site.root) {

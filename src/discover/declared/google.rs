@@ -246,7 +246,7 @@ fn python(fleet: Fleet<'_>, path: &str, found: &mut Discovery) {
     let dir = paths::parent(path);
     for function in &module.functions {
         let registers = function.decorators.iter().any(|d| {
-            let kind = module.from_module(&d.path, "functions_framework");
+            let kind = module.name_in(&d.path, "functions_framework");
             matches!(kind.as_deref(), Some("http" | "cloud_event" | "typed" | "event"))
         });
         if !registers {
@@ -288,7 +288,7 @@ fn node(fleet: Fleet<'_>, path: &str, found: &mut Discovery) {
     let mut functions: Vec<(String, u32)> = Vec::new();
     let mut seen = BTreeSet::new();
     for call in &module.calls {
-        let kind = module.from_module(&call.path, FRAMEWORK);
+        let kind = module.name_in(&call.path, FRAMEWORK);
         if !matches!(kind.as_deref(), Some("http" | "cloudEvent" | "typed")) {
             continue;
         }

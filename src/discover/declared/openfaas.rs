@@ -29,7 +29,8 @@ pub(super) fn may_be(text: &str) -> bool {
 pub(super) fn read(fleet: Fleet<'_>, path: &str, root: &Node, found: &mut Discovery) {
     let provider = root.at(&["provider", "name"]).and_then(Node::text);
     let named = matches!(paths::file_name(path), "stack.yml" | "stack.yaml");
-    if !matches!(provider, Some("openfaas" | "faas")) && !(provider.is_none() && named) {
+    let ours = provider.map_or(named, |name| matches!(name, "openfaas" | "faas"));
+    if !ours {
         return;
     }
     for function in root.get("functions").into_iter().flat_map(Node::entries) {

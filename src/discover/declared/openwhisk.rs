@@ -83,6 +83,11 @@ fn one(fleet: Fleet<'_>, path: &str, package: &str, action: &Entry, found: &mut 
     };
     let runtime = body.entry("runtime").and_then(|e| Some((e.value.text()?.to_string(), Place::at(path, e.line))));
     place_code(fleet, &mut site, &code, runtime.as_ref(), body.get("main").and_then(Node::text));
+    if runtime.is_none() && site.handler_file.is_none() && fleet.tree.contains(&code) {
+        site.handler = None;
+        fleet.add_unplanned(site, &format!("a file of type .{}", paths::extension(&code)), found);
+        return;
+    }
     fleet.add(site, Says::of(runtime, None), found);
 }
 
@@ -161,22 +166,31 @@ mod tests {
 
     #[test]
     fn actions_are_files_or_folders() {
-        let manifest = "packages:\n  shop:\n    actions:\n      cart:\n        function: actions/cart.js\n        runtime: nodejs:18\n        main: handle\n      ml:\n        function: actions/ml\n        runtime: python:3.9\n      inline:\n        code: |\n          function main() {}\n        runtime: nodejs:18\n      gone:\n        function: actions/gone.py\n    sequences:\n      s:\n        actions: cart, ml\n  default:\n    actions:\n      top:\n        function: top.py\n";
+        let manifest = "packages:\n  shop:\n    actions:\n      cart:\n        function: actions/cart.js\n        runtime: nodejs:18\n        main: handle\n      ml:\n        function: actions/ml\n        runtime: python:3.9\n      inline:\n        code: |\n          function main() {}\n        runtime: nodejs:18\n      gone:\n        function: actions/gone.py\n    sequences:\n      s:\n        actions: cart, ml\n  default:\n    actions:\n      top:\n        function: top.py\n      page:\n        function: page.php\n";
         let found = run(&[
             ("manifest.yaml", manifest),
             ("actions/cart.js", ""),
             ("actions/ml/__main__.py", ""),
             ("top.py", "def main(args): ..."),
+            ("page.php", "<?php"),
         ]);
         assert_eq!(
             found.0,
             [
+                "page openwhisk . ? - -",
                 "shop/cart openwhisk actions node18 actions/cart.js cart.handle",
                 "shop/ml openwhisk actions/ml python3.9 actions/ml/__main__.py __main__.main",
                 "top openwhisk . python3.11 top.py top.main",
             ]
         );
-        assert_eq!(found.1, ["manifest.yaml:12 inline-code", "manifest.yaml:16 template-points-nowhere"]);
+        assert_eq!(
+            found.1,
+            [
+                "manifest.yaml:12 inline-code",
+                "manifest.yaml:16 template-points-nowhere",
+                "manifest.yaml:24 runtime-unknown"
+            ]
+        );
     }
 
     #[test]
