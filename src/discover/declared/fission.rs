@@ -98,10 +98,17 @@ impl Resources<'_> {
         };
         // What a glob takes from a folder lies at the top of the archive.
         let fixed: Vec<&str> = first.split('/').take_while(|p| !p.contains(['*', '?', '[', '{'])).collect();
-        let base = paths::join(self.app, &fixed.join("/")).unwrap_or_else(|| self.app.to_string());
+        let mut base = paths::join(self.app, &fixed.join("/")).unwrap_or_else(|| self.app.to_string());
+        let entry = document.at(&["spec", "package", "functionName"]).and_then(Node::text).filter(|n| !n.is_empty());
         if paths::extension(&base) == "zip" && !self.fleet.tree.contains(&base) && !self.fleet.tree.has_dir(&base) {
-            leave(codes::TEMPLATE_UNRESOLVED, &format!("its archive `{first}` is made by a build"), found);
-            return;
+            // Made from the folder of its name, or from the one that it is written to, when the entry lies there.
+            let sources = [base.trim_end_matches(".zip").to_string(), paths::parent(&base).to_string()];
+            let holds = |dir: &&String| entry.is_some_and(|e| handler::locate(self.fleet.tree, dir, e, None).is_some());
+            let Some(source) = sources.iter().find(holds) else {
+                leave(codes::TEMPLATE_UNRESOLVED, &format!("its archive `{first}` is made by a build"), found);
+                return;
+            };
+            base.clone_from(source);
         }
         let single = (globs.len() == 1 && self.fleet.tree.contains(&base)).then(|| base.clone());
         site.root = if self.fleet.tree.has_dir(&base) { base } else { paths::parent(&base).to_string() };
@@ -114,7 +121,6 @@ impl Resources<'_> {
             runtime::Runtime::Version(language, _) | runtime::Runtime::Language(language) => Some(language),
             runtime::Runtime::Unknown => None,
         });
-        let entry = document.at(&["spec", "package", "functionName"]).and_then(Node::text).filter(|n| !n.is_empty());
         match (entry, single) {
             (Some(entry), _) if entry.contains('.') => {
                 site.handler_file = handler::locate(self.fleet.tree, &site.root, entry, language);
@@ -170,6 +176,14 @@ mod tests {
         ] {
             assert_eq!(runtime_of_image(image).as_deref(), expected, "{image}");
         }
+    }
+
+    #[test]
+    fn an_archive_that_a_build_makes_is_the_folder_that_holds_the_entry() {
+        let spec = "include:\n- back.zip\nkind: ArchiveUploadSpec\nname: z\n---\napiVersion: fission.io/v1\nkind: Environment\nmetadata: {name: py}\nspec: {runtime: {image: fission/python-env}}\n---\napiVersion: fission.io/v1\nkind: Package\nmetadata: {name: p}\nspec: {source: {url: 'archive://z'}, environment: {name: py}}\n---\napiVersion: fission.io/v1\nkind: Function\nmetadata: {name: f}\nspec: {package: {functionName: app.go, packageref: {name: p}}}\n";
+        let found = run(&[("a/specs/f.yaml", spec), ("a/back/app.py", "def go(): ..."), ("b/specs/f.yaml", spec)]);
+        assert_eq!(found.0, ["a/f fission a/back python3.11 a/back/app.py app.go"]);
+        assert_eq!(found.1, ["b/specs/f.yaml:18 template-unresolved"]);
     }
 
     #[test]
