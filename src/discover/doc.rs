@@ -183,18 +183,32 @@ struct Frame {
     key: Option<(Option<String>, u32)>,
 }
 
+/// Every document of a YAML file that is not empty, in order.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_all(text: &str) -> Result<Vec<Node>, DocError> {
+    documents(text, usize::MAX)
+}
+
 fn parse_yaml(text: &str) -> Result<Node, DocError> {
+    let last = clamp(text.lines().count()).max(1);
+    let first = documents(text, 1)?.into_iter().next();
+    Ok(first.unwrap_or(Node { line: last, tag: None, value: Value::Null }))
+}
+
+/// The first documents of a YAML file that are not empty.
+fn documents(text: &str, wanted: usize) -> Result<Vec<Node>, DocError> {
+    let mut done_documents: Vec<Node> = Vec::new();
     let mut stack: Vec<Frame> = Vec::new();
     let mut anchors: BTreeMap<usize, (Node, usize, usize)> = BTreeMap::new();
     let mut nodes = 0usize;
-    let mut last_line = 1;
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| DocError {
             line: clamp(error.marker().line()),
             reason: format!("not valid YAML: {}", error.info().to_lowercase().trim_end_matches('.')),
         })?;
         let line = clamp(span.start.line()).max(1);
-        last_line = line.max(last_line);
         let too_much = |what: &str| DocError { line, reason: format!("{what}, more than warmset reads") };
         nodes += 1;
         if nodes > MAX_NODES {
@@ -245,13 +259,65 @@ fn parse_yaml(text: &str) -> Result<Node, DocError> {
             anchors.insert(anchor, (node.clone(), count, depth));
         }
         match stack.last_mut() {
-            // The first document that says something is the template; what follows is not part of it.
-            None if node.value != Value::Null => return Ok(node),
+            None if node.value != Value::Null => {
+                done_documents.push(node);
+                if done_documents.len() >= wanted {
+                    return Ok(done_documents);
+                }
+            }
             None => {}
             Some(frame) => attach(frame, node),
         }
     }
-    Ok(Node { line: last_line, tag: None, value: Value::Null })
+    Ok(done_documents)
+}
+
+/// Reads TOML into the same kind of tree.
+///
+/// # Errors
+/// On a syntax error, and where it is nested deeply.
+pub fn parse_toml(text: &str) -> Result<Node, DocError> {
+    use toml::de::{DeTable, DeValue};
+    fn table(value: &DeTable<'_>, line: u32, lines: &Lines, depth: usize) -> Result<Node, DocError> {
+        let entries = value.iter().map(|(key, value)| {
+            let at = lines.of(key.span().start);
+            let value = node(value.get_ref(), lines.of(value.span().start), lines, depth + 1)?;
+            Ok(Entry { key: key.get_ref().to_string(), line: at, value })
+        });
+        let mut entries = entries.collect::<Result<Vec<_>, DocError>>()?;
+        entries.sort_by_key(|e| e.line);
+        Ok(Node { line, tag: None, value: Value::Map(entries) })
+    }
+    fn node(value: &DeValue<'_>, line: u32, lines: &Lines, depth: usize) -> Result<Node, DocError> {
+        if depth > MAX_DEPTH {
+            return Err(DocError { line, reason: "it is nested deeply, more than warmset reads".into() });
+        }
+        let value = match value {
+            DeValue::String(text) => Value::Text(text.to_string()),
+            DeValue::Integer(number) => Value::Text(number.as_str().to_string()),
+            DeValue::Float(number) => Value::Text(number.as_str().to_string()),
+            DeValue::Boolean(flag) => Value::Text(flag.to_string()),
+            DeValue::Datetime(time) => Value::Text(time.to_string()),
+            DeValue::Array(items) => {
+                let items = items.iter().map(|i| node(i.get_ref(), lines.of(i.span().start), lines, depth + 1));
+                Value::List(items.collect::<Result<_, _>>()?)
+            }
+            DeValue::Table(inner) => return table(inner, line, lines, depth),
+        };
+        Ok(Node { line, tag: None, value })
+    }
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let lines = Lines::new(text);
+    match DeTable::parse(text) {
+        Ok(root) => table(root.get_ref(), 1, &lines, 0),
+        Err(error) => Err(DocError {
+            line: error.span().map_or(0, |span| lines.of(span.start)),
+            reason: format!(
+                "not valid TOML: {}",
+                lower_first(error.message().lines().next().unwrap_or("syntax error"))
+            ),
+        }),
+    }
 }
 
 fn attach(frame: &mut Frame, node: Node) {

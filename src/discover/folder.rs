@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::programs::Programs;
 use super::tree::Tree;
-use super::{Defaults, Discovery, Site, paths, platform_from_folder, runtime};
+use super::{Defaults, Discovery, Provider, Site, paths, platform_from_folder, runtime};
 use crate::model::inventory::PlatformSource;
 use crate::model::{Diagnostic, Language, Place, codes};
 
@@ -79,8 +79,17 @@ struct Entry {
 
 /// Adds a site for every handler that lies outside the folders of declared functions.
 pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
-    let claimed: Vec<String> = found.sites.iter().map(|s| s.root.clone()).collect();
-    let is_claimed = |dir: &str| claimed.iter().any(|root| paths::is_within(dir, root));
+    // A project or an image may have the whole repository as its folder: packages inside it are functions of their own.
+    let own_packages =
+        |s: &Site| matches!(s.declared_as, "google" | "firebase" | "vercel" | "netlify" | "container" | "warmset");
+    let claimed: BTreeSet<String> = found.sites.iter().filter(|s| !own_packages(s)).map(|s| s.root.clone()).collect();
+    let projects: BTreeSet<String> = found.sites.iter().filter(|s| own_packages(s)).map(|s| s.root.clone()).collect();
+    let is_package = |dir: &str| MANIFESTS.iter().any(|name| tree.contains(&beside(dir, name)));
+    let is_claimed = |dir: &str| {
+        let nearest = paths::ancestors(dir).find(|d| projects.contains(*d) || is_package(d));
+        paths::ancestors(dir).any(|d| claimed.contains(d)) || nearest.is_some_and(|d| projects.contains(d))
+    };
+    let handlers: BTreeSet<String> = found.sites.iter().filter_map(|s| s.handler_file.clone()).collect();
     let libraries = libraries(tree);
     let candidates: Vec<&str> = tree
         .files()
@@ -92,6 +101,7 @@ pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
                 && !stem.ends_with(".spec")
                 && !stem.starts_with("test_")
                 && !path.split('/').any(|part| NO_FUNCTIONS_IN.contains(&part))
+                && !handlers.contains(*path)
                 && !is_claimed(paths::parent(path))
                 && !paths::ancestors(paths::parent(path)).any(|dir| libraries.contains(dir))
         })
@@ -189,20 +199,16 @@ fn site(
     let module = paths::relative_to(path, root).unwrap_or(path);
     let module = module.rsplit_once('.').map_or(module, |(module, _)| module);
     let mut site = Site {
-        id: if only { base } else { format!("{base}/{stem}") },
-        name: if only { name.to_string() } else { stem.to_string() },
-        root: root.to_string(),
         handler: Some(format!("{module}.{}", entry.export)),
         handler_file: Some(path.to_string()),
-        platform: None,
-        platform_source: None,
-        runtime: None,
-        declared_at: Place::file(path),
-        declared_as: "folder",
-        environment: BTreeMap::new(),
-        aws_lambda: entry.lambda,
-        entry: None,
-        layers: Vec::new(),
+        provider: if entry.lambda { Provider::AwsLambda } else { Provider::Unknown },
+        ..Site::new(
+            "folder",
+            Place::file(path),
+            if only { base } else { format!("{base}/{stem}") },
+            if only { name.to_string() } else { (*stem).to_string() },
+            root.to_string(),
+        )
     };
     match programs.runtime(tree, dir, language).and_then(|wanted| wanted.version) {
         Some(version) => {

@@ -3,12 +3,17 @@
 //!
 //! [`discover`] is pure: it reads a [`Tree`] and returns sites and diagnostics, sorted, the same on every machine.
 
+pub(crate) mod code;
 mod declared;
 pub mod doc;
+mod dockerfile;
 mod folder;
 mod handler;
+mod merge;
+pub(crate) mod nesting;
 pub mod paths;
 mod programs;
+mod provider;
 pub mod runtime;
 pub mod tree;
 mod values;
@@ -18,8 +23,9 @@ use std::collections::BTreeMap;
 
 use crate::model::codes;
 use crate::model::inventory::PlatformSource;
-use crate::model::{Diagnostic, Language, Place, Platform};
+use crate::model::{Diagnostic, Language, Place, Platform, Support};
 
+pub use provider::Provider;
 pub use tree::{Limits, OpenError, Tree};
 
 /// What is assumed where nothing says it.
@@ -57,7 +63,7 @@ impl Defaults {
 }
 
 /// One function: where it is declared, what it is, where its code lies.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Site {
     /// Unique in the fleet. Declared: folder of the declaring file, `/`, name (only the name at the top). Plain folder:
     /// its path (`root` at the top), with the handler's file name added where the folder holds several.
@@ -78,20 +84,60 @@ pub struct Site {
     pub runtime: Option<String>,
     /// Line of the declaration; for a plain folder its handler's file.
     pub declared_at: Place,
-    /// `sam`, `cloudformation`, `serverless`, `folder`.
+    /// `sam`, `cloudformation`, `serverless`, `azure`, `google`, `openfaas`, `knative`, `fn`, `openwhisk`, `digitalocean`,
+    /// `fission`, `nuclio`, `firebase`, `vercel`, `netlify`, `container`, `warmset`, `folder`.
     pub declared_as: &'static str,
     /// Environment variables with literal values.
     pub environment: BTreeMap<String, String>,
-    /// Whether AWS Lambda provides its own packages (boto3, `@aws-sdk/*`). True for what SAM, CloudFormation and
-    /// `serverless.yml` with provider `aws` declare; for plain folders only where the handler has Lambda's own shape
-    /// (`lambda_handler`, `lambda_function.py`, a handler that takes `event, context`). False for container images,
-    /// which bring their own packages.
-    pub aws_lambda: bool,
+    /// On whose platform it runs.
+    pub provider: Provider,
     /// When the code folder is shared with other functions: the file from which this function's own sources are
     /// reached by local imports. Absent when everything in the folder is this function's.
     pub entry: Option<String>,
     /// Lambda layers that the function is deployed with.
     pub layers: Vec<Layer>,
+    /// Further files that are loaded before a call is served, whatever the handler imports: an application whose
+    /// functions register themselves is loaded whole. Relative to the fleet.
+    pub also_loads: Vec<String>,
+    /// The files that say what is installed with it, where its declaration names them: locks and manifests, relative to
+    /// the fleet. Empty: those that lie nearest.
+    pub installs: Vec<String>,
+    /// A bundler packages it: of its dependencies it carries what it imports.
+    pub bundled: bool,
+    /// What lies beneath its code and cannot be looked into, in words: `the image x/y:1`, `the template python3-http`.
+    pub beneath: Option<String>,
+    /// Who may share a process with it, where its declaration says so.
+    pub trust_domain: Option<String>,
+    /// Expected cold starts in the planning period, where its declaration says so.
+    pub weight: Option<f64>,
+}
+
+impl Site {
+    /// A function of which only the declaration is known: everything in `root` is its code.
+    pub fn new(declared_as: &'static str, declared_at: Place, id: String, name: String, root: String) -> Site {
+        Site {
+            id,
+            name,
+            root,
+            handler: None,
+            handler_file: None,
+            platform: None,
+            platform_source: None,
+            runtime: None,
+            declared_at,
+            declared_as,
+            environment: BTreeMap::new(),
+            provider: Provider::Unknown,
+            entry: None,
+            layers: Vec::new(),
+            also_loads: Vec::new(),
+            installs: Vec::new(),
+            bundled: false,
+            beneath: None,
+            trust_domain: None,
+            weight: None,
+        }
+    }
 }
 
 /// A Lambda layer: a folder that is unpacked to `/opt` beside the function's code.
@@ -104,7 +150,7 @@ pub struct Layer {
 }
 
 /// What was found.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Discovery {
     /// Sorted by id.
     pub sites: Vec<Site>,
@@ -115,16 +161,28 @@ pub struct Discovery {
 /// Finds the functions of a fleet.
 pub fn discover(tree: &Tree, defaults: &Defaults) -> Discovery {
     let mut found = Discovery::default();
-    declared::template::find(tree, defaults, &mut found);
-    declared::serverless::find(tree, defaults, &mut found);
-    merge(&mut found);
+    let mut config = declared::warmset::read(tree, defaults, &mut found);
+    let defaults = &config.defaults.clone();
+    for read in declared::READERS {
+        read(tree, defaults, &mut found);
+    }
+    merge::merge(&mut found);
+    config.apply_to_declared(tree, &mut found);
+    merge::contradictions(tree, &mut found);
     folder::find(tree, defaults, &mut found);
-    name_apart(&mut found);
+    config.apply_to_folders(tree, &mut found);
+    merge::name_apart(&mut found);
     mark_shared_folders(&mut found.sites);
+    config.filter(&mut found);
     found.sites.sort_by(|a, b| a.id.cmp(&b.id));
     found.diagnostics.sort();
     found.diagnostics.dedup();
     found
+}
+
+/// What is read of each way to declare a function.
+pub fn support() -> Vec<Support> {
+    declared::support()
 }
 
 /// Fills in a platform from the folder's own files or from the defaults, where the declaration names a language only.
@@ -154,83 +212,6 @@ fn platform_from_folder(
                 Diagnostic::new(codes::PLATFORM_DEFAULTED, site.declared_at.clone(), reason).for_function(&site.id),
             );
         }
-    }
-}
-
-/// What makes two declarations in different files the same function: the file and the name of the handler, or the code
-/// folder and the handler's text where the file was not found.
-fn identity(site: &Site) -> Option<(String, String)> {
-    let text = site.handler.as_deref()?;
-    let (module, export) = handler::split(text);
-    Some(match &site.handler_file {
-        Some(file) => (file.clone(), export.to_string()),
-        None => (format!("{}:{module}", site.root), export.to_string()),
-    })
-}
-
-/// Keeps one of the declarations that several files make of the same handler: the first in the order SAM and
-/// CloudFormation, then `serverless.yml`, by path. Functions that one file declares stay apart, whatever they share.
-fn merge(found: &mut Discovery) {
-    let mut first: BTreeMap<(String, String), usize> = BTreeMap::new();
-    let mut kept: Vec<Site> = Vec::new();
-    for site in std::mem::take(&mut found.sites) {
-        let Some(key) = identity(&site) else {
-            kept.push(site);
-            continue;
-        };
-        let Some(&at) = first.get(&key) else {
-            first.insert(key, kept.len());
-            kept.push(site);
-            continue;
-        };
-        let same_file = kept[at].declared_at.file == site.declared_at.file;
-        let original = kept.iter().find(|k| {
-            k.declared_at.file != site.declared_at.file
-                && identity(k).as_ref() == Some(&key)
-                && k.platform == site.platform
-        });
-        if same_file {
-            kept.push(site);
-        } else if original.is_none() {
-            let describe =
-                |s: &Site| s.platform.as_ref().map_or_else(|| "an unknown runtime".to_string(), ToString::to_string);
-            let kept_one = &kept[at];
-            let reason = format!(
-                "{} is declared here for {}, and in {} for {}",
-                site.handler.as_deref().unwrap_or(&site.name),
-                describe(&site),
-                kept_one.declared_at,
-                describe(kept_one)
-            );
-            let id = kept_one.id.clone();
-            found
-                .diagnostics
-                .push(Diagnostic::new(codes::DECLARATIONS_DISAGREE, site.declared_at, reason).for_function(id));
-        }
-    }
-    found.sites = kept;
-}
-
-/// Makes ids unique: the second of a name gets the declaring file into its id, and a number if that is not enough.
-fn name_apart(found: &mut Discovery) {
-    let mut seen: BTreeMap<String, Place> = BTreeMap::new();
-    for site in &mut found.sites {
-        let Some(first) = seen.get(&site.id).cloned() else {
-            seen.insert(site.id.clone(), site.declared_at.clone());
-            continue;
-        };
-        let mut id = format!("{}/{}", site.declared_at.file, site.name);
-        let mut number = 2;
-        while seen.contains_key(&id) {
-            id = format!("{}#{number}", site.id);
-            number += 1;
-        }
-        let reason = format!("`{}` is also declared in {first}; this one is called `{id}`", site.id);
-        found
-            .diagnostics
-            .push(Diagnostic::new(codes::FUNCTION_NAME_TWICE, site.declared_at.clone(), reason).for_function(&id));
-        seen.insert(id.clone(), site.declared_at.clone());
-        site.id = id;
     }
 }
 

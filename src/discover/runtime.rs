@@ -58,6 +58,7 @@ pub fn is_other_language(text: &str) -> bool {
             family,
             "java"
                 | "go"
+                | "golang"
                 | "dotnet"
                 | "dotnetcore"
                 | "ruby"

@@ -92,7 +92,7 @@ fn a_sam_template_declares_functions_with_globals_and_parameters() {
     );
     let hello = &found.sites[1];
     assert_eq!(hello.environment, BTreeMap::from([("STAGE".to_string(), "dev".to_string())]));
-    assert_eq!((hello.declared_at.line, hello.declared_as, hello.aws_lambda), (16, "sam", true));
+    assert_eq!((hello.declared_at.line, hello.declared_as, hello.provider), (16, "sam", Provider::AwsLambda));
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn an_image_is_read_through_its_dockerfile() {
     let docker = "FROM registry.example/lambda/python:3.10\nCOPY app.py .\nCMD [\"app.handler\"]\n";
     let found = run(&[("template.yml", template), ("app/Dockerfile.prod", docker), ("app/app.py", "")]);
     assert_eq!(summary(&found), ["F app python3.10-x86_64 app/app.py"]);
-    assert!(!found.sites[0].aws_lambda && found.diagnostics.is_empty(), "{found:?}");
+    assert!(found.sites[0].provider == Provider::Unknown && found.diagnostics.is_empty(), "{found:?}");
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn included_function_files_are_read_where_they_are() {
     ]);
     let ids: Vec<String> = found.sites.iter().map(|s| format!("{} {}", s.id, s.declared_at)).collect();
     assert_eq!(ids, ["one a.yml:1", "own serverless.yml:6", "two b.yml:2"]);
-    assert_eq!(said(&found), ["serverless.yml:5 include-missing"]);
+    assert_eq!(said(&found), ["b.yml:2 declarations-disagree", "serverless.yml:5 include-missing"]);
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn plain_folders_are_functions_where_a_handler_lies() {
         ]
     );
     assert_eq!(found.sites[4].handler.as_deref(), Some("src/index.handler"));
-    assert!(!found.sites[0].aws_lambda && found.sites[3].aws_lambda);
+    assert!(found.sites[0].provider != Provider::AwsLambda && found.sites[3].provider == Provider::AwsLambda);
     assert_eq!(found.sites[1].entry.as_deref(), Some("many/a.js"));
     assert_eq!(said(&found), ["azure/Http/__init__.py platform-defaulted"]);
 }

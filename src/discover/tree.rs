@@ -69,8 +69,8 @@ pub struct Tree {
     diagnostics: Vec<Diagnostic>,
 }
 
-/// Hidden files that say which runtime is meant; every other hidden file and folder is skipped.
-const VERSION_FILES: [&str; 4] = [".python-version", ".nvmrc", ".node-version", ".tool-versions"];
+/// Hidden files that say which runtime is meant, or what is deployed; every other hidden file and folder is skipped.
+const VERSION_FILES: [&str; 5] = [".python-version", ".nvmrc", ".node-version", ".tool-versions", ".funcignore"];
 
 /// Folders that hold installed packages or caches, never a function's own source.
 const SKIPPED_FOLDERS: [&str; 5] =

@@ -54,6 +54,25 @@ pub fn wanted(tree: &Tree, dir: &str, language: Language, default: &str) -> Opti
     })
 }
 
+/// The nearest range of a manifest (`engines.node`, `requires-python`) when it refuses a version that is declared
+/// elsewhere, and holds another one. Files that choose a version for developers refuse nothing.
+pub fn refused(tree: &Tree, dir: &str, language: Language, version: &str) -> Option<Wanted> {
+    let name = if language == Language::Python { "pyproject.toml" } else { "package.json" };
+    let path = paths::ancestors(dir).find_map(|folder| paths::join(folder, name).filter(|path| tree.contains(path)))?;
+    let text = tree.text(&path).ok()?;
+    let (text, line, allowed) = match language {
+        Language::Python => pyproject(&text, language, version)?,
+        Language::Node => {
+            let root = doc::parse(&text).ok()?;
+            let entry = root.get("engines")?.entry("node")?;
+            let range = entry.value.text()?;
+            (range.to_string(), entry.line, node_in_range(range, version))
+        }
+    };
+    let other = allowed.filter(|allowed| allowed != version)?;
+    Some(Wanted { version: Some(other), text, place: Place::at(path, line) })
+}
+
 /// Text of a file → (as written, line, version planned for); `None` when the file does not speak of it.
 type Reader = fn(&str, Language, &str) -> Option<(String, u32, Option<String>)>;
 
@@ -210,46 +229,15 @@ fn node_in_range(range: &str, default: &str) -> Option<String> {
     runtime::NODE_MAJORS.rev().map(|major| major.to_string()).find(|major| allows(major))
 }
 
-/// What the last `FROM` of a Dockerfile and its `CMD` say: runtime text and libc, and the handler.
+/// What the last stage of a Dockerfile and its `CMD` say: runtime text and libc, and the handler.
 pub fn dockerfile(text: &str) -> (Option<(Language, String, &'static str)>, Option<String>) {
-    let mut stages: Vec<(String, String)> = Vec::new();
-    let mut handler = None;
-    for (_, line) in lines(text) {
-        let mut words = line.split_whitespace();
-        match words.next().map(str::to_ascii_uppercase).as_deref() {
-            Some("FROM") => {
-                let words: Vec<&str> = words.filter(|w| !w.starts_with("--")).collect();
-                let Some(image) = words.first() else { continue };
-                // `FROM build` goes back to an earlier stage.
-                let image =
-                    stages.iter().rev().find(|(name, _)| name == image).map_or(*image, |(_, i)| i.as_str()).to_string();
-                let name = words.get(2).copied().unwrap_or_default().to_string();
-                stages.push((name, image));
-            }
-            Some("CMD") => {
-                let rest = line.get(3..).unwrap_or_default().trim();
-                let list: Option<Vec<String>> = serde_json::from_str(rest).ok();
-                handler = list.and_then(|l| match &l[..] {
-                    [one] if one.contains('.') && !one.contains(['/', ' ']) => Some(one.clone()),
-                    _ => None,
-                });
-            }
-            _ => {}
-        }
-    }
-    let platform = stages.last().and_then(|(_, image)| {
-        let image = image.split('@').next().unwrap_or(image);
-        let (name, tag) = image.rsplit_once(':')?;
-        let language = match paths::file_name(name) {
-            "python" => Language::Python,
-            "node" | "nodejs" => Language::Node,
-            _ => return None,
-        };
-        let libc = if tag.contains("alpine") { "musl" } else { "glibc" };
-        // Lambda's own images write `3.12` and `20`, older ones `3.12.2023.11.01`; Docker Hub's `3.12.1-slim`.
-        let number = tag.split('-').next().unwrap_or(tag);
-        Some((language, runtime::version(language, number)?, libc))
-    });
+    let Some(stage) = super::dockerfile::stages(text).pop() else { return (None, None) };
+    let base = super::dockerfile::base_of(&stage.image);
+    let platform = base.and_then(|base| Some((base.language, base.version?, base.libc)));
+    let handler = match &stage.cmd[..] {
+        [one] if one.contains('.') && !one.contains(['/', ' ']) => Some(one.clone()),
+        _ => None,
+    };
     (platform, handler)
 }
 

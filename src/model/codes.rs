@@ -42,6 +42,7 @@ codes! {
     INLINE_CODE = "inline-code", Note, "a function's code is written inside its template, so it has no folder to read", "move the code to a file if it imports more than its platform provides";
     DECLARATIONS_DISAGREE = "declarations-disagree", Warning, "two templates declare the same handler in different ways", "make them agree, or exclude one with .gitignore; the first one counts";
     FUNCTION_NAME_TWICE = "function-name-twice", Warning, "two functions have the same name", "rename one of them; warmset tells them apart by their path";
+    CONFIG_INVALID = "config-invalid", Error, "a warmset.toml holds something that warmset does not understand", "correct it: docs/warmset-toml.md lists keys and values";
     HANDLER_MISSING = "handler-missing", Note, "a file that is called like a handler, beside a manifest, has none", "if it is a function, check its syntax, or declare it in a template";
     // Reading sources
     PYTHON_SYNTAX = "python-syntax", Warning, "a Python file could not be parsed", "correct the syntax error, or exclude the file if it is no source";

@@ -219,6 +219,7 @@ impl<'a> Shelf<'a> {
                 Language::Node => out.only_imported = true,
             }
         }
+        out.only_imported |= site.bundled && platform.language == Language::Node;
         for folder in site.layers.iter().filter_map(|l| l.folder.as_deref()).filter(|folder| *folder != site.root) {
             let inside = match platform.language {
                 Language::Python => "python",
@@ -370,6 +371,9 @@ impl<'a> Shelf<'a> {
 
     /// The nearest folder, from the code folder upwards, that holds a manifest or a lock.
     fn find(&self, site: &Site, language: Language, diagnostics: &mut Vec<Diagnostic>) -> Found {
+        if let Some(found) = self.stated(site, language, diagnostics) {
+            return found;
+        }
         // A declared function is packaged from its template's folder at most; a plain one may lie deep in a monorepo.
         let top = if site.declared_as == "folder" { "." } else { paths::parent(&site.declared_at.file) };
         for dir in paths::ancestors(&site.root) {
@@ -381,6 +385,22 @@ impl<'a> Shelf<'a> {
             }
         }
         Found::default()
+    }
+
+    /// The files that the declaration itself names.
+    fn stated(&self, site: &Site, language: Language, diagnostics: &mut Vec<Diagnostic>) -> Option<Found> {
+        let of_language = |kind: Kind| kind.ecosystem() == language.ecosystem();
+        let (locks, others): (Vec<&String>, Vec<&String>) =
+            site.installs.iter().partition(|file| lock_kind(file).is_some_and(of_language));
+        let manifest = others.into_iter().find(|file| lock_kind(file).is_none()).cloned();
+        match locks.first() {
+            Some(lock) => {
+                let folder = Some(paths::parent(lock).to_string());
+                Some(Found { manifest, lock: Some((*lock).clone()), importer: ".".into(), folder, ..Found::default() })
+            }
+            // The lock beside a manifest speaks for it.
+            None => self.in_folder(paths::parent(&manifest?), language, diagnostics),
+        }
     }
 
     /// What lies directly in a folder.
@@ -545,7 +565,9 @@ pub fn narrow(
 }
 
 fn lock_kind(file: &str) -> Option<Kind> {
-    Kind::of(paths::file_name(file))
+    // Nothing but a declaration that names it makes a text of another name a list of requirements.
+    let text = || (paths::extension(file) == "txt").then_some(Kind::Requirements);
+    Kind::of(paths::file_name(file)).or_else(text)
 }
 
 /// What `packageManager` calls the package manager that a Node lock belongs to.

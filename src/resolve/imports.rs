@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::discover::{Site, Tree, paths};
+use crate::discover::{Provider, Site, Tree, paths};
 use crate::model::codes;
 use crate::model::inventory::{Requirement, Target, Unreached};
 use crate::model::{Diagnostic, Import, ImportKind, Language, Place, Platform};
@@ -86,6 +86,7 @@ impl<'a> Sources<'a> {
             Some(file) => VecDeque::from([file.clone()]),
             None => self.all_sources(site, roots, platform.language).into(),
         };
+        queue.extend(site.also_loads.iter().filter(|file| site.handler_file.as_ref() != Some(file)).cloned());
         let mut seen: BTreeSet<String> = queue.iter().cloned().collect();
         let mut found = Found::default();
         // By package or top-level module: the place and the name of its first import, and whether there are others.
@@ -143,13 +144,14 @@ impl<'a> Sources<'a> {
                 }
             }
         }
-        let unread: Vec<&str> = site.layers.iter().filter(|l| l.folder.is_none()).map(|l| l.text.as_str()).collect();
+        let layers = site.layers.iter().filter(|l| l.folder.is_none()).map(|l| format!("the layer {}", l.text));
+        let unread: Vec<String> = layers.chain(site.beneath.clone()).collect();
         for (family, (place, module, names, others)) in missing {
             let advice = advice(platform.language, &module, &names);
             let module = if others { family } else { module };
             let in_layer = !unread.is_empty() && !module.starts_with('.');
             let (code, reason) = if in_layer {
-                (codes::LAYER_UNREAD, format!("`{module}` may come from the layer {}", unread.join(" or ")))
+                (codes::LAYER_UNREAD, format!("`{module}` may come from {}", unread.join(" or ")))
             } else if let Some(reason) = found.reasons.remove(&module) {
                 (codes::IMPORT_MISSING, reason)
             } else if module.starts_with("..") && platform.language == Language::Python {
@@ -295,7 +297,7 @@ impl<'a> Sources<'a> {
                         packages.into_iter().map(|(package, _)| Target::Package { package }).collect()
                     }
                     Match::Ambiguous(candidates) => vec![Target::Ambiguous { candidates }],
-                    Match::None => vec![provided_or_missing(platform, site.aws_lambda, &raw.module)],
+                    Match::None => vec![provided_or_missing(platform, site.provider, &raw.module)],
                 };
                 (targets, Vec::new())
             }
@@ -367,7 +369,7 @@ impl<'a> Sources<'a> {
                 (Target::Package { package }, Vec::new())
             }
             // What the platform provides is there whatever another folder's manifest asks for.
-            Meaning::Package(_) if provided_or_missing(platform, site.aws_lambda, &raw.module) == Target::Platform => {
+            Meaning::Package(_) if provided_or_missing(platform, site.provider, &raw.module) == Target::Platform => {
                 (Target::Platform, Vec::new())
             }
             Meaning::Package(package) => match self.modules.declared(file, &package) {
@@ -467,8 +469,8 @@ pub(super) fn is_needed(kind: ImportKind) -> bool {
     matches!(kind, ImportKind::Runtime | ImportKind::Lazy | ImportKind::Dynamic)
 }
 
-fn provided_or_missing(platform: &Platform, aws_lambda: bool, module: &str) -> Target {
-    match provided::provided_by_platform(platform, aws_lambda, module) {
+fn provided_or_missing(platform: &Platform, provider: Provider, module: &str) -> Target {
+    match provided::provided_by_platform(platform, provider, module) {
         Some(_) => Target::Platform,
         None => Target::Missing,
     }
@@ -524,21 +526,11 @@ mod tests {
             return;
         };
         for entry in entries.lines() {
+            let root = paths::parent(entry).to_string();
             let site = Site {
-                id: "f".into(),
-                name: "f".into(),
-                root: paths::parent(entry).into(),
-                handler: None,
                 handler_file: Some(entry.into()),
                 platform: Some(Platform::linux(Language::Node, "20")),
-                platform_source: None,
-                runtime: None,
-                declared_at: Place::file(entry),
-                declared_as: "folder",
-                environment: BTreeMap::new(),
-                aws_lambda: false,
-                entry: None,
-                layers: Vec::new(),
+                ..Site::new("folder", Place::file(entry), "f".into(), "f".into(), root)
             };
             let found = sources.of(&site, &BTreeSet::from([site.root.as_str()]), &Known::default());
             println!("reached\t{entry}\t{}", found.reached.join(" "));

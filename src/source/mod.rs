@@ -7,11 +7,11 @@
 //! absence is optional; anything under `if TYPE_CHECKING` is type-only.
 
 pub mod javascript;
-mod nesting;
 pub mod python;
 
 use std::collections::BTreeMap;
 
+use crate::discover::nesting;
 use crate::model::{Diagnostic, ImportKind, Language};
 
 use javascript::Compile;

@@ -2,7 +2,8 @@
 //!
 //! Supported: `functions` as a mapping, a list of mappings, and included files; `provider` and per-function runtime and
 //! architecture; container images with a local path; variables that the files decide (`${self:…}`, `${file(…)}`, and
-//! the default after a comma for all others). Not evaluated: `serverless.ts` and `serverless.js`.
+//! the default after a comma for all others), services written in TypeScript or JavaScript as far as they are data
+//! ([`super::serverless_code`]), plugins that bundle (esbuild, webpack) or choose a requirements file.
 //! <https://www.serverless.com/framework/docs/providers/aws/guide/serverless.yml>
 
 use std::collections::BTreeMap;
@@ -10,10 +11,20 @@ use std::collections::BTreeMap;
 use crate::discover::doc::{self, Entry, Node, Value};
 use crate::discover::runtime::{self, Runtime};
 use crate::discover::tree::Tree;
-use crate::discover::{Defaults, Discovery, Layer, Site, handler, paths, platform_from_folder, version};
+use crate::discover::{Defaults, Discovery, Layer, Provider, Site, handler, paths, platform_from_folder, version};
 use crate::model::codes;
 use crate::model::inventory::PlatformSource;
+use crate::model::support::{Area, Extent, Support};
 use crate::model::{Diagnostic, Language, Place, Severity};
+
+/// What is read.
+pub const SUPPORT: Support = Support {
+    area: Area::Declaration,
+    what: "Serverless Framework",
+    files: "serverless.yml, .yaml, .json; serverless.ts, .js, .mjs, .cjs where it is data",
+    extent: Extent::Partly,
+    note: "every provider; what only an environment, an option without default or another program knows is reported",
+};
 
 /// Variables refer to variables a few levels deep at most; a circle of them ends here.
 const MAX_NESTING: usize = 16;
@@ -24,12 +35,8 @@ pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
     for path in tree.files() {
         match paths::file_name(path) {
             "serverless.yml" | "serverless.yaml" | "serverless.json" => read(tree, defaults, path, found),
-            // Only a service description is worth a word; other files may have that name too.
-            "serverless.ts" | "serverless.js" | "serverless.mjs" | "serverless.cjs"
-                if tree.text(path).is_ok_and(|text| text.contains("functions") && text.contains("provider")) =>
-            {
-                let reason = "the service is described by a program, which warmset does not run";
-                found.diagnostics.push(Diagnostic::new(codes::TEMPLATE_UNRESOLVED, Place::file(path), reason));
+            "serverless.ts" | "serverless.js" | "serverless.mjs" | "serverless.cjs" => {
+                read_code(tree, defaults, path, found)
             }
             _ => {}
         }
@@ -51,7 +58,25 @@ fn read(tree: &Tree, defaults: &Defaults, path: &str, found: &mut Discovery) {
             return;
         }
     };
-    let service = Service { tree, defaults, path, dir: paths::parent(path), root: &root };
+    read_service(tree, defaults, path, &root, found);
+}
+
+fn read_code(tree: &Tree, defaults: &Defaults, path: &str, found: &mut Discovery) {
+    let Ok(text) = tree.text(path) else { return };
+    // Only a service description is worth a word; other files may have that name too.
+    if !(text.contains("functions") && text.contains("provider")) {
+        return;
+    }
+    match super::serverless_code::service(tree, path, &text) {
+        Ok(root) => read_service(tree, defaults, path, &root, found),
+        Err((line, reason)) => {
+            found.diagnostics.push(Diagnostic::new(codes::TEMPLATE_UNRESOLVED, Place::at(path, line), reason));
+        }
+    }
+}
+
+fn read_service(tree: &Tree, defaults: &Defaults, path: &str, root: &Node, found: &mut Discovery) {
+    let service = Service { tree, defaults, path, dir: paths::parent(path), root };
     let Some(functions) = root.entry("functions") else { return };
     service.functions(&functions.value, path, functions.line, MAX_NESTING, found);
 }
@@ -68,6 +93,10 @@ impl Service<'_> {
     /// Walks `functions`: a mapping, a list of mappings, or a variable that stands for one of them.
     fn functions(&self, node: &Node, file: &str, line: u32, depth: usize, found: &mut Discovery) {
         if depth == 0 {
+            return;
+        }
+        if let (Some(_), Value::Text(text)) = (&node.tag, &node.value) {
+            found.diagnostics.push(unresolved(file, line, "functions", text));
             return;
         }
         match &node.value {
@@ -141,6 +170,10 @@ impl Service<'_> {
                 }
             }
         }
+        if let (Some(_), Value::Text(text)) = (&body.tag, &body.value) {
+            found.diagnostics.push(unresolved(file, entry.line, &entry.key, text));
+            return;
+        }
         if !body.is_map() {
             return;
         }
@@ -163,8 +196,11 @@ impl Service<'_> {
             Some(entry) => (entry, file),
             None => (self.root.get("provider")?.entry(key)?, self.path),
         };
-        let text = entry.value.text()?;
-        match self.text(text) {
+        let text = match &entry.value.value {
+            Value::Text(text) => text,
+            _ => return None,
+        };
+        match self.text(text).filter(|_| entry.value.tag.is_none()) {
             Some(value) => Some((value, Place::at(file, entry.line))),
             None => {
                 diagnostics.push(unresolved(file, entry.line, key, text));
@@ -188,20 +224,15 @@ impl Service<'_> {
     ) -> Option<Site> {
         let provider = self.provider().unwrap_or_else(|| "aws".into());
         let mut site = Site {
-            id: id.to_string(),
-            name: entry.key.clone(),
-            root: self.dir.to_string(),
-            handler: None,
-            handler_file: None,
-            platform: None,
-            platform_source: None,
-            runtime: None,
-            declared_at: Place::at(file, entry.line),
-            declared_as: "serverless",
             environment: self.environment(body),
-            aws_lambda: provider == "aws",
-            entry: None,
-            layers: Vec::new(),
+            provider: Provider::named(&provider),
+            ..Site::new(
+                "serverless",
+                Place::at(file, entry.line),
+                id.to_string(),
+                entry.key.clone(),
+                self.dir.to_string(),
+            )
         };
         if let Some(image) = body.entry("image") {
             return self.image(image, file, site, diagnostics);
@@ -214,8 +245,8 @@ impl Service<'_> {
             return None;
         }
         let handler_line = handler.map_or(entry.line, |h| h.line);
-        if let Some(text) = handler.and_then(|h| h.value.text()) {
-            match self.text(text) {
+        if let Some(Value::Text(text)) = handler.map(|h| &h.value.value) {
+            match self.text(text).filter(|_| handler.is_some_and(|h| h.value.tag.is_none())) {
                 Some(value) => site.handler = Some(value),
                 None => diagnostics.push(unresolved(file, handler_line, "handler", text)),
             }
@@ -228,6 +259,8 @@ impl Service<'_> {
         }
         site.runtime = runtime.as_ref().map(|(text, _)| text.clone());
         site.layers = self.layers(body);
+        site.bundled = self.is_bundled();
+        site.installs = self.requirements(&site.root);
         let known = match &runtime {
             Some((text, _)) => runtime::parse(text),
             // The framework's own default is Node.js; an unresolved runtime is something else and has been reported.
@@ -316,7 +349,7 @@ impl Service<'_> {
         let named = definition.and_then(|d| d.get("file")).and_then(Node::text).unwrap_or("Dockerfile");
         let dockerfile = paths::join(&dir, named).unwrap_or_default();
         site.root = dir;
-        site.aws_lambda = false;
+        site.provider = Provider::Unknown;
         let (platform, command) = match self.tree.text(&dockerfile) {
             Ok(text) => version::dockerfile(&text),
             Err(diagnostic) => {
@@ -378,6 +411,41 @@ impl Service<'_> {
         let global = self.root.at(&["provider", "environment"]);
         let entries = global.into_iter().chain(body.get("environment")).flat_map(Node::entries);
         entries.filter_map(|e| Some((e.key.clone(), self.text(e.value.text()?)?))).collect()
+    }
+
+    fn plugins(&self) -> impl Iterator<Item = &str> {
+        let plugins = self.root.get("plugins");
+        let list = plugins.map(|p| p.get("modules").unwrap_or(p)).map(Node::items).unwrap_or_default();
+        list.iter().filter_map(Node::text)
+    }
+
+    /// Whether what is deployed is a bundle: by a plugin, or by version 4 of the framework itself.
+    fn is_bundled(&self) -> bool {
+        let plugin = self.plugins().any(|p| {
+            matches!(
+                p,
+                "serverless-esbuild"
+                    | "serverless-webpack"
+                    | "serverless-bundle"
+                    | "serverless-plugin-rollup"
+                    | "serverless-plugin-optimize"
+            )
+        });
+        let version = self.root.get("frameworkVersion").and_then(Node::text).unwrap_or("");
+        let own = version.trim_start_matches(['^', '~', '>', '=', ' ']).starts_with('4');
+        plugin || (own && self.root.at(&["build", "esbuild"]).is_none_or(|e| e.text() != Some("false")))
+    }
+
+    /// serverless-python-requirements: the file that it installs from, where that is not `requirements.txt`.
+    fn requirements(&self, root: &str) -> Vec<String> {
+        if !self.plugins().any(|p| p == "serverless-python-requirements") {
+            return Vec::new();
+        }
+        let name = self.root.at(&["custom", "pythonRequirements", "fileName"]).and_then(Node::text);
+        let name = name.and_then(|name| self.text(name));
+        // With `module`, beside the module's code.
+        let file = |dir: &str| paths::join(dir, name.as_deref()?).filter(|path| self.tree.contains(path));
+        file(root).or_else(|| file(self.dir)).into_iter().collect()
     }
 
     /// A text with its variables filled in; `None` when one of them is only known at deployment.

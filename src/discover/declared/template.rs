@@ -13,7 +13,7 @@ use crate::discover::doc::{self, Entry, Node};
 use crate::discover::runtime::{self, Runtime};
 use crate::discover::tree::Tree;
 use crate::discover::values::{self, Unknown};
-use crate::discover::{Defaults, Discovery, Layer, Site, handler, paths, platform_from_folder, version};
+use crate::discover::{Defaults, Discovery, Layer, Provider, Site, handler, paths, platform_from_folder, version};
 use crate::model::codes;
 use crate::model::inventory::PlatformSource;
 use crate::model::{Diagnostic, Language, Place};
@@ -158,20 +158,12 @@ impl Template<'_> {
         let runtime = self.text(property("Runtime"), diagnostics);
         let known = runtime.as_ref().map(|(text, _)| runtime::parse(text));
         let mut site = Site {
-            id: id.to_string(),
-            name,
-            root: self.dir.to_string(),
             handler: self.text(property("Handler"), diagnostics).map(|(text, _)| text),
-            handler_file: None,
-            platform: None,
-            platform_source: None,
             runtime: runtime.as_ref().map(|(text, _)| text.clone()),
-            declared_at: self.at(resource.line),
-            declared_as,
             environment: self.environment(resource, sam),
-            aws_lambda: true,
-            entry: None,
+            provider: Provider::AwsLambda,
             layers: self.layers(resource, sam),
+            ..Site::new(declared_as, self.at(resource.line), id.to_string(), name, self.dir.to_string())
         };
         let unplanned = if let (Some((text, line)), Some(Runtime::Unknown)) = (&runtime, &known) {
             diagnostics.push(runtime::not_planned_for(text, self.at(*line)));
@@ -183,7 +175,7 @@ impl Template<'_> {
             Code::Folder(root) => site.root = root,
             Code::Image { dir, dockerfile } => {
                 site.root = dir;
-                site.aws_lambda = false;
+                site.provider = Provider::Unknown;
                 self.image(&dockerfile, resource, &mut site, diagnostics);
                 self.locate(resource, sam, &mut site, diagnostics);
                 return Some(site);

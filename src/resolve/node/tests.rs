@@ -1,25 +1,10 @@
-use std::collections::BTreeMap;
-
 use super::*;
+use crate::discover::Provider;
 use crate::model::Place;
 
 fn site(root: &str) -> Site {
-    Site {
-        id: "f".into(),
-        name: "f".into(),
-        root: root.into(),
-        handler: None,
-        handler_file: None,
-        platform: None,
-        platform_source: None,
-        runtime: None,
-        declared_at: Place::file("template.yaml"),
-        declared_as: "sam",
-        environment: BTreeMap::new(),
-        aws_lambda: true,
-        entry: None,
-        layers: Vec::new(),
-    }
+    let site = Site::new("sam", Place::file("template.yaml"), "f".into(), "f".into(), root.into());
+    Site { provider: Provider::AwsLambda, ..site }
 }
 
 fn raw(module: &str, how: How) -> RawImport {
