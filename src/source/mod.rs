@@ -7,10 +7,9 @@
 //! absence is optional; anything under `if TYPE_CHECKING` is type-only.
 
 pub mod javascript;
-mod nesting;
 pub mod python;
 
-use crate::model::{Diagnostic, ImportKind, Language};
+use crate::model::{Diagnostic, ImportKind, Language, nesting};
 
 /// What one source file imports.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -17,22 +17,22 @@ const SHALLOW: usize = 48;
 
 /// What scanning a file's text tells.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Nesting {
+pub(crate) struct Nesting {
     /// Upper bound of the depth of the syntax tree.
-    pub(super) depth: usize,
+    pub(crate) depth: usize,
     /// Most brackets open at once.
-    pub(super) brackets: usize,
+    pub(crate) brackets: usize,
 }
 
 /// How the two languages differ, as far as nesting goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Syntax {
+pub(crate) enum Syntax {
     Python,
     JavaScript,
 }
 
 /// Runs `work` where the stack is large enough for a tree of this depth; `None` when no stack is.
-pub(super) fn with_stack<T: Send>(nesting: Nesting, work: impl FnOnce() -> T + Send) -> Option<T> {
+pub(crate) fn with_stack<T: Send>(nesting: Nesting, work: impl FnOnce() -> T + Send) -> Option<T> {
     if nesting.depth > MAX_DEPTH {
         return None;
     }
@@ -111,7 +111,7 @@ fn is_word(byte: u8) -> bool {
 }
 
 /// Bounds the depth of a file's syntax tree. Strings, comments and regular expressions count as one token.
-pub(super) fn scan(text: &str, syntax: Syntax) -> Nesting {
+pub(crate) fn scan(text: &str, syntax: Syntax) -> Nesting {
     let bytes = text.as_bytes();
     let mut stack: Vec<Level> = vec![Level::default()];
     let mut nesting = Nesting::default();
@@ -318,6 +318,27 @@ fn template(bytes: &[u8], from: usize, stack: &mut Vec<Level>, templates: &mut V
         at += 1;
     }
     bytes.len()
+}
+
+/// Most levels of indentation open at once, counting every line.
+pub(crate) fn deepest_indent(text: &str) -> usize {
+    let mut open: Vec<usize> = Vec::new();
+    let mut deepest = 0;
+    for line in text.lines() {
+        let code = line.trim_start_matches([' ', '\t', '\x0c']);
+        if code.is_empty() {
+            continue;
+        }
+        let width = line.len() - code.len();
+        while open.last().is_some_and(|&outer| outer >= width) {
+            open.pop();
+        }
+        if width > 0 {
+            open.push(width);
+        }
+        deepest = deepest.max(open.len());
+    }
+    deepest
 }
 
 #[cfg(test)]
