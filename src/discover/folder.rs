@@ -72,8 +72,10 @@ struct Entry {
 
 /// Adds a site for every handler that lies outside the folders of declared functions.
 pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
-    let claimed: Vec<String> = found.sites.iter().map(|s| s.root.clone()).collect();
-    let is_claimed = |dir: &str| claimed.iter().any(|root| paths::is_within(dir, root));
+    // Of a function that is one bundled file, the folder may hold others.
+    let claimed: BTreeSet<String> =
+        found.sites.iter().map(|s| s.entry.clone().unwrap_or_else(|| s.root.clone())).collect();
+    let is_claimed = |path: &str| paths::ancestors(path).any(|root| claimed.contains(root));
     let libraries = libraries(tree);
     let candidates: Vec<&str> = tree
         .files()
@@ -85,7 +87,7 @@ pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
                 && !stem.ends_with(".spec")
                 && !stem.starts_with("test_")
                 && !path.split('/').any(|part| NO_FUNCTIONS_IN.contains(&part))
-                && !is_claimed(paths::parent(path))
+                && !is_claimed(path)
                 && !paths::ancestors(paths::parent(path)).any(|dir| libraries.contains(dir))
         })
         .collect();
@@ -196,6 +198,7 @@ fn site(
         aws_lambda: entry.lambda,
         entry: None,
         layers: Vec::new(),
+        inline: None,
     };
     match programs.runtime(tree, dir, language).and_then(|wanted| wanted.version) {
         Some(version) => {

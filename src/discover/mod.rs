@@ -3,7 +3,7 @@
 //!
 //! [`discover`] is pure: it reads a [`Tree`] and returns sites and diagnostics, sorted, the same on every machine.
 
-mod declared;
+pub mod declared;
 pub mod doc;
 mod folder;
 mod handler;
@@ -78,7 +78,7 @@ pub struct Site {
     pub runtime: Option<String>,
     /// Line of the declaration; for a plain folder its handler's file.
     pub declared_at: Place,
-    /// `sam`, `cloudformation`, `serverless`, `folder`.
+    /// `sam`, `cloudformation`, `cdk`, `terraform`, `serverless`, `folder`.
     pub declared_as: &'static str,
     /// Environment variables with literal values.
     pub environment: BTreeMap<String, String>,
@@ -92,6 +92,19 @@ pub struct Site {
     pub entry: Option<String>,
     /// Lambda layers that the function is deployed with.
     pub layers: Vec<Layer>,
+    /// Code that is written inside the declaration; `root` is then the declaring file, which holds nothing else.
+    pub inline: Option<Inline>,
+}
+
+/// A function's code where it is written inside its declaration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inline {
+    /// The code; intrinsic functions inside it stay as written.
+    pub text: String,
+    /// Line of the declaring file that its first line stands on, from 1.
+    pub line: u32,
+    /// Whether each of its lines is one of the file; otherwise all stand on `line` (a JSON string).
+    pub by_line: bool,
 }
 
 /// A Lambda layer: a folder that is unpacked to `/opt` beside the function's code.
@@ -112,10 +125,20 @@ pub struct Discovery {
     pub diagnostics: Vec<Diagnostic>,
 }
 
+impl Discovery {
+    /// Adds what another reader found.
+    fn join(&mut self, other: Discovery) {
+        self.sites.extend(other.sites);
+        self.diagnostics.extend(other.diagnostics);
+    }
+}
+
 /// Finds the functions of a fleet.
 pub fn discover(tree: &Tree, defaults: &Defaults) -> Discovery {
     let mut found = Discovery::default();
     declared::template::find(tree, defaults, &mut found);
+    declared::cdk::find(tree, defaults, &mut found);
+    declared::terraform::find(tree, defaults, &mut found);
     declared::serverless::find(tree, defaults, &mut found);
     merge(&mut found);
     folder::find(tree, defaults, &mut found);
@@ -244,7 +267,9 @@ fn mark_shared_folders(sites: &mut [Site]) {
     }
     for site in sites {
         let shared = users.get(&site.root).is_some_and(|n| *n > 1) || site.declared_as == "serverless";
-        site.entry = site.handler_file.clone().filter(|_| shared);
+        if site.entry.is_none() {
+            site.entry = site.handler_file.clone().filter(|_| shared);
+        }
     }
 }
 

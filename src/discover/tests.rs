@@ -80,14 +80,18 @@ fn a_sam_template_declares_functions_with_globals_and_parameters() {
     ]);
     assert_eq!(
         summary(&found),
-        ["Cart cart node20-x86_64 cart/index.mjs", "Hello src python3.12-aarch64 src/app.py", "Jar . ? -"]
+        [
+            "Cart cart node20-x86_64 cart/index.mjs",
+            "Hello src python3.12-aarch64 src/app.py",
+            "Inline template.yaml python3.12-aarch64 -",
+            "Jar . ? -",
+        ]
     );
     assert_eq!(
         said(&found),
         [
             "template.yaml:35 template-points-nowhere",
             "template.yaml:42 runtime-unknown",
-            "template.yaml:47 inline-code"
         ]
     );
     let hello = &found.sites[1];

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::discover::{Site, Tree};
+use crate::discover::{Inline, Site, Tree};
 use crate::model::codes;
 use crate::model::inventory::Target;
 use crate::model::{Diagnostic, Import, ImportKind, Language, Place, Platform};
@@ -80,8 +80,14 @@ impl<'a> Sources<'a> {
         // By package or top-level module: the place and the name of its first import, and whether there are others.
         let mut missing: BTreeMap<String, (Place, String, bool)> = BTreeMap::new();
         let mut ambiguous: BTreeMap<String, (Place, Vec<String>)> = BTreeMap::new();
+        if site.inline.is_some() {
+            queue = VecDeque::from([site.root.clone()]);
+        }
         while let Some(file) = queue.pop_front() {
-            let parsed = self.parse(&file);
+            let parsed = match &site.inline {
+                Some(inline) if file == site.root => Arc::new(written_inside(&file, inline, platform.language)),
+                _ => self.parse(&file),
+            };
             found.diagnostics.extend(parsed.diagnostics.iter().cloned());
             for raw in &parsed.imports {
                 let (targets, files) = self.resolve(site, platform, &file, raw, known);
@@ -254,6 +260,21 @@ impl<'a> Sources<'a> {
             },
         }
     }
+}
+
+/// The imports of code that is written inside its declaration, with the lines of the declaring file.
+fn written_inside(file: &str, inline: &Inline, language: Language) -> FileImports {
+    let skipped = if inline.by_line { inline.line.saturating_sub(1) as usize } else { 0 };
+    let text = "\n".repeat(skipped) + &inline.text;
+    let mut found = match language {
+        Language::Python => source::python::imports(file, text.as_bytes()),
+        Language::Node => source::javascript::imports(file, text.as_bytes()),
+    };
+    if !inline.by_line {
+        found.imports.iter_mut().for_each(|import| import.line = inline.line);
+        found.diagnostics.iter_mut().for_each(|diagnostic| diagnostic.place.line = inline.line);
+    }
+    found
 }
 
 /// Where Python looks for the modules of a file: in the function's folder, then in its layers, whose modules lie in

@@ -202,6 +202,7 @@ impl Service<'_> {
             aws_lambda: provider == "aws",
             entry: None,
             layers: Vec::new(),
+            inline: None,
         };
         if let Some(image) = body.entry("image") {
             return self.image(image, file, site, diagnostics);
