@@ -70,6 +70,8 @@ pub struct Declared {
     pub environment: BTreeMap<String, String>,
     /// In the order of the declaration.
     pub layers: Vec<Layer>,
+    /// A function of Google's: its handler names only what is exported.
+    pub google: bool,
 }
 
 /// The site of a function; `None`, with the reason reported, where its code is not in the fleet.
@@ -104,7 +106,7 @@ impl Maker<'_> {
             declared_at: declared.declared_at.clone(),
             declared_as: declared.declared_as,
             environment: declared.environment.clone(),
-            aws_lambda: true,
+            aws_lambda: !declared.google,
             entry: None,
             layers: declared.layers.clone(),
             inline: None,
@@ -153,8 +155,10 @@ impl Maker<'_> {
             _ => None,
         };
         if site.handler_file.is_none() && site.inline.is_none() {
-            site.handler_file =
-                site.handler.as_deref().and_then(|h| handler::locate(self.tree, &site.root, h, language));
+            site.handler_file = match language.filter(|_| declared.google) {
+                Some(language) => handler::google_entry(self.tree, &site.root, language),
+                None => site.handler.as_deref().and_then(|h| handler::locate(self.tree, &site.root, h, language)),
+            };
         }
         self.locate(&declared, &mut site);
         match known {

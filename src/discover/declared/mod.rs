@@ -2,6 +2,7 @@
 
 pub mod cdk;
 mod expand;
+mod hcl;
 pub mod lambda;
 pub mod serverless;
 pub mod template;

@@ -322,6 +322,7 @@ impl Template<'_> {
                 .unwrap_or_default(),
             environment: self.environment(resource, sam),
             layers: self.layers(resource, sam),
+            google: false,
         };
         let site = lambda::site(self.tree, self.defaults, declared, &mut diagnostics);
         found.diagnostics.extend(diagnostics.into_iter().map(|d| d.for_function(&id)));
