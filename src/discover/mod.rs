@@ -237,16 +237,18 @@ fn merge(found: &mut Discovery) {
 /// Makes ids unique: the second of a name gets the declaring file into its id, and a number if that is not enough.
 fn name_apart(found: &mut Discovery) {
     let mut seen: BTreeMap<String, Place> = BTreeMap::new();
+    // Where thousands have one name, each goes on counting where the last one stopped.
+    let mut numbers: BTreeMap<String, usize> = BTreeMap::new();
     for site in &mut found.sites {
         let Some(first) = seen.get(&site.id).cloned() else {
             seen.insert(site.id.clone(), site.declared_at.clone());
             continue;
         };
         let mut id = format!("{}/{}", site.declared_at.file, site.name);
-        let mut number = 2;
+        let number = numbers.entry(site.id.clone()).or_insert(2);
         while seen.contains_key(&id) {
             id = format!("{}#{number}", site.id);
-            number += 1;
+            *number += 1;
         }
         let reason = format!("`{}` is also declared in {first}; this one is called `{id}`", site.id);
         found

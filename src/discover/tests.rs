@@ -87,13 +87,7 @@ fn a_sam_template_declares_functions_with_globals_and_parameters() {
             "Jar . ? -",
         ]
     );
-    assert_eq!(
-        said(&found),
-        [
-            "template.yaml:35 template-points-nowhere",
-            "template.yaml:42 runtime-unknown",
-        ]
-    );
+    assert_eq!(said(&found), ["template.yaml:35 template-points-nowhere", "template.yaml:42 runtime-unknown",]);
     let hello = &found.sites[1];
     assert_eq!(hello.environment, BTreeMap::from([("STAGE".to_string(), "dev".to_string())]));
     assert_eq!((hello.declared_at.line, hello.declared_as, hello.aws_lambda), (16, "sam", true));

@@ -250,13 +250,7 @@ impl<'a> Scope<'a> {
         default.map(str::to_string).ok_or_else(|| format!("parameter {name}, which has no default"))
     }
 
-    fn substitute(
-        &self,
-        text: &str,
-        map: Option<&Node>,
-        depth: usize,
-        steps: &mut usize,
-    ) -> Result<String, String> {
+    fn substitute(&self, text: &str, map: Option<&Node>, depth: usize, steps: &mut usize) -> Result<String, String> {
         let mut out = String::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("${") {

@@ -4,6 +4,8 @@
 //! Included text stands on the line of its include; an include that lies elsewhere is named where it could hold
 //! resources. <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-foreach.html>
 
+use std::collections::BTreeSet;
+
 use crate::discover::doc::{self, Entry, Node, Value};
 use crate::discover::paths;
 use crate::discover::tree::Tree;
@@ -11,7 +13,7 @@ use crate::discover::values::Scope;
 use crate::model::{Diagnostic, Place, codes};
 
 /// Nodes that loops and includes may come to.
-const MAX_NODES: usize = 200_000;
+const MAX_NODES: usize = 100_000;
 /// Includes inside includes, loops inside loops.
 const MAX_DEEP: usize = 8;
 
@@ -91,13 +93,16 @@ impl Expander<'_> {
                 return Vec::new();
             }
         };
-        let mut out = Vec::new();
+        let mut out: Vec<Entry> = Vec::new();
+        let mut keys = BTreeSet::new();
         for value in values {
             if self.left == 0 {
                 break;
             }
             let filled = self.fill(body, identifier, &value);
-            out.extend(self.entries(filled.entries(), deep, level));
+            // A loop that makes one key twice is refused when it is deployed.
+            let made = self.entries(filled.entries(), deep, level);
+            out.extend(made.into_iter().filter(|entry| keys.insert(entry.key.clone())));
         }
         out
     }
@@ -111,7 +116,8 @@ impl Expander<'_> {
             text.replace(&format!("${{{identifier}}}"), value).replace(&format!("&{{{identifier}}}"), &bare)
         };
         let is_ref = node.tag.as_deref() == Some("Ref") && node.value == Value::Text(identifier.to_string());
-        let is_long_ref = matches!(node.entries(), [only] if only.key == "Ref" && only.value.text() == Some(identifier));
+        let is_long_ref =
+            matches!(node.entries(), [only] if only.key == "Ref" && only.value.text() == Some(identifier));
         if is_ref || is_long_ref {
             return Node { line: node.line, tag: None, value: Value::Text(value.to_string()) };
         }
@@ -144,7 +150,10 @@ impl Expander<'_> {
             match (local, &text) {
                 (Some(text), _) => report(codes::INCLUDE_MISSING, format!("the included file `{text}` does not exist")),
                 (None, Ok(text)) => {
-                    report(codes::TEMPLATE_UNRESOLVED, format!("resources are included from `{text}`, which is elsewhere"));
+                    report(
+                        codes::TEMPLATE_UNRESOLVED,
+                        format!("resources are included from `{text}`, which is elsewhere"),
+                    );
                 }
                 (None, Err(unknown)) => {
                     report(codes::TEMPLATE_UNRESOLVED, format!("resources are included from {}", unknown.why));

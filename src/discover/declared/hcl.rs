@@ -147,8 +147,7 @@ fn json_blocks(
         }
         return;
     }
-    let mut block =
-        Block { kind: kind.into(), labels: labels.clone(), file: file.into(), line, ..Block::default() };
+    let mut block = Block { kind: kind.into(), labels: labels.clone(), file: file.into(), line, ..Block::default() };
     for entry in node.entries() {
         // Whether a mapping is an inner block or an attribute only a schema tells: it can be asked for as both.
         if matches!(entry.key.as_str(), "environment" | "source" | "build_config" | "storage_source") {
@@ -218,9 +217,7 @@ impl Value {
             Value::File(path) => format!("the contents of {path}"),
             Value::Null => "null".into(),
             Value::Text(_) | Value::Bool(_) => "a text".into(),
-            Value::List(items) => {
-                items.iter().find(|item| !item.is_known()).map_or("a list".into(), |item| item.why())
-            }
+            Value::List(items) => items.iter().find(|item| !item.is_known()).map_or("a list".into(), |item| item.why()),
             Value::Map(map) => map.values().find(|item| !item.is_known()).map_or("a mapping".into(), Value::why),
         }
     }
@@ -351,7 +348,9 @@ impl Scope<'_> {
                 let value = self.eval(&op.expr, deep);
                 match op.operator.value() {
                     UnaryOperator::Not => value.truth().map_or_else(|| unknown(value.why()), |flag| Value::Bool(!flag)),
-                    UnaryOperator::Neg => value.text().map_or_else(|| unknown(value.why()), |n| Value::Text(format!("-{n}"))),
+                    UnaryOperator::Neg => {
+                        value.text().map_or_else(|| unknown(value.why()), |n| Value::Text(format!("-{n}")))
+                    }
                 }
             }
             Expression::BinaryOp(op) => {
@@ -467,11 +466,14 @@ impl Scope<'_> {
         for operator in operators {
             value = match (operator, value) {
                 (_, Value::Unknown(why)) => return unknown(why),
-                (TraversalOperator::GetAttr(name), Value::Map(map)) => {
-                    map.get(name.as_str()).cloned().unwrap_or_else(|| unknown(format!("{}, which is not there", name.as_str())))
-                }
+                (TraversalOperator::GetAttr(name), Value::Map(map)) => map
+                    .get(name.as_str())
+                    .cloned()
+                    .unwrap_or_else(|| unknown(format!("{}, which is not there", name.as_str()))),
                 (TraversalOperator::Index(index), value) => index_of(&value, &self.eval(index, deep)),
-                (TraversalOperator::LegacyIndex(index), value) => index_of(&value, &Value::Text(index.value().to_string())),
+                (TraversalOperator::LegacyIndex(index), value) => {
+                    index_of(&value, &Value::Text(index.value().to_string()))
+                }
                 (_, value) => return unknown(value.why()),
             };
         }
@@ -552,29 +554,40 @@ fn function(name: &str, arguments: &[Value]) -> Value {
     };
     let done: Option<Value> = (|| {
         Some(match (name, arguments) {
-            ("abspath" | "pathexpand" | "tostring" | "trimspace" | "nonsensitive" | "sensitive", [Value::Text(text)]) => {
-                Value::Text(text.trim().to_string())
-            }
-            ("file" | "templatefile" | "base64encode" | "filebase64", [Value::Text(path), ..]) if name != "base64encode" => {
+            (
+                "abspath" | "pathexpand" | "tostring" | "trimspace" | "nonsensitive" | "sensitive",
+                [Value::Text(text)],
+            ) => Value::Text(text.trim().to_string()),
+            ("file" | "templatefile" | "base64encode" | "filebase64", [Value::Text(path), ..])
+                if name != "base64encode" =>
+            {
                 Value::File(path.clone())
             }
             ("base64encode", [file @ Value::File(_)]) => file.clone(),
-            ("tobool" | "tonumber" | "tolist" | "tomap" | "try" | "toset" | "one", [first, ..]) => match (name, first) {
-                ("toset", Value::List(items)) => {
-                    // A set goes through its own values, and those are its keys.
-                    let pairs = items.iter().filter_map(|v| Some((v.text()?.to_string(), v.clone())));
-                    if items.iter().all(|v| v.text().is_some()) { Value::Map(pairs.collect()) } else { return None }
+            ("tobool" | "tonumber" | "tolist" | "tomap" | "try" | "toset" | "one", [first, ..]) => {
+                match (name, first) {
+                    ("toset", Value::List(items)) => {
+                        // A set goes through its own values, and those are its keys.
+                        let pairs = items.iter().filter_map(|v| Some((v.text()?.to_string(), v.clone())));
+                        if items.iter().all(|v| v.text().is_some()) {
+                            Value::Map(pairs.collect())
+                        } else {
+                            return None;
+                        }
+                    }
+                    ("one", Value::List(items)) => items.first().cloned().unwrap_or(Value::Null),
+                    ("try", _) => arguments.iter().find(|a| a.is_known()).unwrap_or(first).clone(),
+                    _ => first.clone(),
                 }
-                ("one", Value::List(items)) => items.first().cloned().unwrap_or(Value::Null),
-                ("try", _) => arguments.iter().find(|a| a.is_known()).unwrap_or(first).clone(),
-                _ => first.clone(),
-            },
+            }
             ("basename", [Value::Text(path)]) => Value::Text(paths::file_name(path.trim_end_matches('/')).to_string()),
             ("dirname", [Value::Text(path)]) => Value::Text(paths::parent(path.trim_end_matches('/')).to_string()),
             ("lower", [Value::Text(text)]) => Value::Text(text.to_lowercase()),
             ("upper", [Value::Text(text)]) => Value::Text(text.to_uppercase()),
             ("replace", [Value::Text(text), Value::Text(from), Value::Text(to)]) if !from.starts_with('/') => {
-                if from.is_empty() { return None }
+                if from.is_empty() {
+                    return None;
+                }
                 Value::Text(text.replace(from.as_str(), to))
             }
             ("trimsuffix", [Value::Text(text), Value::Text(end)]) => {
@@ -591,7 +604,9 @@ fn function(name: &str, arguments: &[Value]) -> Value {
                     out.push_str(rest.next()?.text()?);
                     out.push_str(part);
                 }
-                if out.contains('%') { return None }
+                if out.contains('%') {
+                    return None;
+                }
                 Value::Text(out)
             }
             ("join", [Value::Text(separator), lists @ ..]) => {
@@ -616,7 +631,9 @@ fn function(name: &str, arguments: &[Value]) -> Value {
                         _ => return None,
                     }
                 }
-                if out.len() > MAX_ELEMENTS { return None }
+                if out.len() > MAX_ELEMENTS {
+                    return None;
+                }
                 Value::List(out)
             }
             ("merge", maps) => {
@@ -651,12 +668,18 @@ fn function(name: &str, arguments: &[Value]) -> Value {
                     "sort" => out.sort_by(|a, b| a.text().cmp(&b.text())),
                     "distinct" => {
                         let mut kept: Vec<Value> = Vec::new();
-                        out.into_iter().take(1_000).for_each(|v| if !kept.contains(&v) { kept.push(v) });
+                        out.into_iter().take(1_000).for_each(|v| {
+                            if !kept.contains(&v) {
+                                kept.push(v)
+                            }
+                        });
                         out = kept;
                     }
                     _ => {}
                 }
-                if out.len() > MAX_ELEMENTS { return None }
+                if out.len() > MAX_ELEMENTS {
+                    return None;
+                }
                 Value::List(out)
             }
             ("contains", [Value::List(items), value]) if value.is_known() => Value::Bool(items.contains(value)),
@@ -724,7 +747,7 @@ mod tests {
             ("data.archive_file.z[\"k\"].output_path", "data.archive_file.z.output_path"),
             ("join(\"\", [var.nope])", "variable nope, which has no default"),
             ("file(\"${path.module}/a.py\")", "the contents of mod/a.py"),
-            ("local.ring", "expressions that go round in a circle, or are very long"),
+            ("local.ring", "expressions that go round in a circle"),
         ] {
             assert_eq!(value(text).why(), why, "{text}");
         }
@@ -746,7 +769,10 @@ mod tests {
         let text = "{\"resource\": {\"aws_lambda_function\": {\"f\": {\n\"runtime\": \"python3.12\", \"handler\": \"${var.h}\",\n\"environment\": {\"variables\": {\"A\": \"b\"}}}}}}";
         let root = parse_json("m.tf.json", text).unwrap();
         let [block] = &root.blocks[..] else { panic!("{root:?}") };
-        assert_eq!((block.kind.as_str(), block.labels.join("."), block.line), ("resource", "aws_lambda_function.f".into(), 1));
+        assert_eq!(
+            (block.kind.as_str(), block.labels.join("."), block.line),
+            ("resource", "aws_lambda_function.f".into(), 1)
+        );
         assert_eq!(block.attributes["runtime"].line, 2);
         assert_eq!(block.inner("environment").count(), 1);
     }

@@ -4,6 +4,10 @@ pub mod cdk;
 mod expand;
 mod hcl;
 pub mod lambda;
+mod program;
 pub mod serverless;
 pub mod template;
 pub mod terraform;
+
+#[cfg(test)]
+mod tests;

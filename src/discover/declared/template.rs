@@ -78,8 +78,14 @@ pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
 /// Puts nested stacks into their parents: a template that a parent deploys counts there and not by itself.
 fn stacks(tree: &Tree, defaults: &Defaults, mut read: Vec<(&str, Read)>) -> Discovery {
     let nested: BTreeSet<String> = read.iter().flat_map(|(_, r)| &r.nested).map(|n| n.path.clone()).collect();
-    let mut stacks =
-        Stacks { tree, defaults, found: Discovery::default(), seen: BTreeSet::new(), left: MAX_STACKS, said: BTreeMap::new() };
+    let mut stacks = Stacks {
+        tree,
+        defaults,
+        found: Discovery::default(),
+        seen: BTreeSet::new(),
+        left: MAX_STACKS,
+        said: BTreeMap::new(),
+    };
     // Those that only a circle of stacks deploys come last, where nothing has led to them.
     read.sort_by_key(|(path, _)| nested.contains(*path));
     for (path, one) in read {
@@ -125,11 +131,7 @@ impl Stacks<'_> {
         self.seen.insert(nested.path.clone());
         if open.contains(&nested.path) || open.len() > MAX_STACKS_DEEP || self.left == 0 {
             let reason = "nested stacks go round in a circle, or come to more than warmset follows";
-            self.found.diagnostics.push(Diagnostic::new(
-                codes::TEMPLATE_UNRESOLVED,
-                Place::file(&nested.path),
-                reason,
-            ));
+            self.found.diagnostics.push(Diagnostic::new(codes::TEMPLATE_UNRESOLVED, Place::file(&nested.path), reason));
             return;
         }
         self.left -= 1;
@@ -225,8 +227,7 @@ fn read(
     };
     let Some(resources) = root.get("Resources").filter(|r| r.is_map()) else { return out };
     let scope = Scope { template: &root, given };
-    let template =
-        Template { tree, defaults, path, dir: paths::parent(path), text: &text, scope, prefix, assembly };
+    let template = Template { tree, defaults, path, dir: paths::parent(path), text: &text, scope, prefix, assembly };
     for resource in resources.entries() {
         match resource.value.get("Type").and_then(Node::text) {
             Some("AWS::Serverless::Function") => template.function(resource, true, &mut out.found),
@@ -350,8 +351,8 @@ impl Template<'_> {
             let text = self.scope.literal(item).or_else(|u| values::sketch(item).ok_or(u));
             text.unwrap_or_else(|unknown| unknown.why)
         };
-        let declared = values::referred(item)
-            .and_then(|name| Some((name, self.scope.template.get("Resources")?.get(name)?)));
+        let declared =
+            values::referred(item).and_then(|name| Some((name, self.scope.template.get("Resources")?.get(name)?)));
         let Some((name, resource)) = declared else { return Layer { text: text(), folder: None } };
         let folder = || {
             let content = match resource.get("Type").and_then(Node::text)? {

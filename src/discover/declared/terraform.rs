@@ -158,7 +158,8 @@ impl Reader<'_> {
             .collect();
         let mut variables = BTreeMap::new();
         let nothing = BTreeMap::new();
-        let plain = Scope { variables: &nothing, locals: &nothing_of(), module: &path, bound: Vec::new(), steps: &steps };
+        let plain =
+            Scope { variables: &nothing, locals: &nothing_of(), module: &path, bound: Vec::new(), steps: &steps };
         for block in module.blocks.iter().filter(|block| block.kind == "variable") {
             let Some(name) = block.labels.first() else { continue };
             let value = arguments.get(name).cloned();
@@ -192,7 +193,9 @@ impl Reader<'_> {
                 let arguments: BTreeMap<String, Value> = block
                     .attributes
                     .iter()
-                    .filter(|(name, _)| !matches!(name.as_str(), "source" | "version" | "for_each" | "count" | "providers"))
+                    .filter(|(name, _)| {
+                        !matches!(name.as_str(), "source" | "version" | "for_each" | "count" | "providers")
+                    })
                     .map(|(name, attribute)| (name.clone(), scope.given(&attribute.given)))
                     .collect();
                 self.module(root, &inner, &under(prefix, &format!("{name}{suffix}")), &arguments, open);
@@ -221,8 +224,13 @@ impl Reader<'_> {
             let name = format!("{name}{suffix}");
             let id = under(called.prefix, &name);
             let mut diagnostics = Vec::new();
-            let instance =
-                Instance { reader: self, called, block, scope: called.scope.with(bound), diagnostics: &mut diagnostics };
+            let instance = Instance {
+                reader: self,
+                called,
+                block,
+                scope: called.scope.with(bound),
+                diagnostics: &mut diagnostics,
+            };
             if let Some(declared) = instance.declared(kind, id.clone(), name, place.clone()) {
                 let site = lambda::site(self.tree, self.defaults, declared, &mut diagnostics);
                 found.sites.extend(site);
@@ -253,9 +261,8 @@ fn is_lambda_module(block: &Block) -> bool {
 
 /// `dir` as seen from `root`, as `path.module` would be.
 fn relative(root: &str, dir: &str) -> String {
-    let parts = |path: &str| -> Vec<String> {
-        path.split('/').filter(|part| *part != ".").map(str::to_string).collect()
-    };
+    let parts =
+        |path: &str| -> Vec<String> { path.split('/').filter(|part| *part != ".").map(str::to_string).collect() };
     let (from, to) = (parts(root), parts(dir));
     let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
     let mut out: Vec<&str> = vec![".."; from.len() - shared];
@@ -322,7 +329,8 @@ impl Instance<'_, '_> {
             let value = block.attributes.get(name).map(|a| self.scope.given(&a.given));
             value == Some(Value::Bool(wanted))
         };
-        if kind == Kind::Community && (is("create", false) || is("create_function", false) || is("create_layer", true)) {
+        if kind == Kind::Community && (is("create", false) || is("create_function", false) || is("create_layer", true))
+        {
             return None;
         }
         let config = block.inner("build_config").next();
@@ -497,7 +505,9 @@ impl Instance<'_, '_> {
         };
         let (first, second) = labels.split_once('.')?;
         let block = self.called.blocks.iter().find(|block| {
-            block.kind == kind && block.labels.first().is_some_and(|l| l == first) && block.labels.get(1).is_some_and(|l| l == second)
+            block.kind == kind
+                && block.labels.first().is_some_and(|l| l == first)
+                && block.labels.get(1).is_some_and(|l| l == second)
         })?;
         let (instances, _) = instances(&self.called.scope, block);
         let wanted = key.map(|key| format!("[{key}]"));
@@ -521,8 +531,7 @@ impl Instance<'_, '_> {
     /// What an `archive_file` is made of.
     fn archive(&self, block: &Block, scope: &Scope<'_>, handler: &str) -> Code {
         let at = |line| Place::at(&block.file, line);
-        let left =
-            |line, reason: String| Code::Left(Diagnostic::new(codes::TEMPLATE_UNRESOLVED, at(line), reason));
+        let left = |line, reason: String| Code::Left(Diagnostic::new(codes::TEMPLATE_UNRESOLVED, at(line), reason));
         for name in ["source_dir", "source_file"] {
             let Some(attribute) = block.attributes.get(name) else { continue };
             return match scope.given(&attribute.given) {
@@ -556,7 +565,8 @@ impl Instance<'_, '_> {
         match scope.given(&attribute.given) {
             Value::File(path) => lambda::code_at(self.reader.tree, self.called.root, &path, "content", &place),
             Value::Text(text) => {
-                let is_heredoc = matches!(&attribute.given, Given::Expr(hcl_edit::expr::Expression::HeredocTemplate(_)));
+                let is_heredoc =
+                    matches!(&attribute.given, Given::Expr(hcl_edit::expr::Expression::HeredocTemplate(_)));
                 let line = attribute.line + u32::from(is_heredoc);
                 if file != self.block.file {
                     let reason = "the code is written inside another file of the module";
@@ -574,7 +584,9 @@ impl Instance<'_, '_> {
     fn layers(&self, attribute: Option<&Attribute>) -> Vec<Layer> {
         let Some(attribute) = attribute else { return Vec::new() };
         match self.scope.given(&attribute.given) {
-            Value::List(items) => items.iter().filter(|item| **item != Value::Null).map(|item| self.layer(item)).collect(),
+            Value::List(items) => {
+                items.iter().filter(|item| **item != Value::Null).map(|item| self.layer(item)).collect()
+            }
             Value::Null => Vec::new(),
             other => vec![Layer { text: other.why(), folder: None }],
         }
@@ -620,7 +632,8 @@ mod tests {
         found.diagnostics.sort();
         found.diagnostics.dedup();
         let site = |s: &crate::discover::Site| {
-            let platform = s.platform.as_ref().map_or("?".into(), |p| format!("{}{}-{}", p.language, p.version, p.arch));
+            let platform =
+                s.platform.as_ref().map_or("?".into(), |p| format!("{}{}-{}", p.language, p.version, p.arch));
             let layers: Vec<_> = s.layers.iter().map(|l| l.folder.clone().unwrap_or(format!("?{}", l.text))).collect();
             format!("{} {} {platform} {} {}", s.id, s.root, s.handler_file.as_deref().unwrap_or("-"), layers.join(","))
         };
@@ -684,8 +697,7 @@ resource "aws_lambda_function" "image" {
   package_type = "Image"
 }
 "#;
-        let files =
-            [("tf/main.tf", main), ("tf/src/app.py", ""), ("tf/one/app.py", ""), ("tf/layer/python/x.py", "")];
+        let files = [("tf/main.tf", main), ("tf/src/app.py", ""), ("tf/one/app.py", ""), ("tf/layer/python/x.py", "")];
         let (sites, said) = run(&files);
         assert_eq!(
             sites,
@@ -743,12 +755,7 @@ resource "aws_lambda_function" "this" {
   runtime  = "nodejs20.x"
 }
 "#;
-        let files = [
-            ("main.tf", main),
-            ("modules/fn/main.tf", module),
-            ("code/get.js", ""),
-            ("code/put.js", ""),
-        ];
+        let files = [("main.tf", main), ("modules/fn/main.tf", module), ("code/get.js", ""), ("code/put.js", "")];
         let (sites, said) = run(&files);
         assert_eq!(
             sites,
@@ -788,13 +795,7 @@ module "layer" {
             ("stack/a.tofu", community),
             ("stack/a.tf", "broken {"),
         ]);
-        assert_eq!(
-            sites,
-            [
-                "j src python3.13-x86_64 src/app.py",
-                "stack/fn src python3.10-x86_64 src/app.py layer",
-            ]
-        );
+        assert_eq!(sites, ["j src python3.13-x86_64 src/app.py", "stack/fn src python3.10-x86_64 src/app.py layer",]);
         assert_eq!(said, Vec::<String>::new());
     }
 
@@ -847,7 +848,11 @@ resource "google_cloudfunctions2_function" "g" {
 
     #[test]
     fn modules_that_call_each_other_end() {
-        let call = |to: &str| format!("module \"m\" {{\n source = \"../{to}\"\n}}\nresource \"aws_lambda_function\" \"f\" {{\n filename = \"x\"\n}}\n");
+        let call = |to: &str| {
+            format!(
+                "module \"m\" {{\n source = \"../{to}\"\n}}\nresource \"aws_lambda_function\" \"f\" {{\n filename = \"x\"\n}}\n"
+            )
+        };
         let (a, b) = (call("b"), call("a"));
         let (sites, said) = run(&[("a/main.tf", &a), ("b/main.tf", &b)]);
         assert!(sites.is_empty() && !said.is_empty());
