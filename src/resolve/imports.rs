@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::discover::{Inline, Site, Tree};
+use crate::discover::{Inline, Site, Tree, paths};
 use crate::model::codes;
 use crate::model::inventory::Target;
 use crate::model::{Diagnostic, Import, ImportKind, Language, Place, Platform};
@@ -186,7 +186,12 @@ impl<'a> Sources<'a> {
         if raw.kind == ImportKind::DynamicUnknown || raw.module.is_empty() {
             return (vec![Target::Unknown], Vec::new());
         }
+        // Beside code that is written inside its declaration nothing is deployed; only its layers are.
+        let in_layer = |path: &str| {
+            site.layers.iter().filter_map(|l| l.folder.as_deref()).any(|folder| paths::is_within(path, folder))
+        };
         let contains = |path: &str| match path.strip_suffix('/') {
+            _ if site.inline.is_some() && !in_layer(path) => false,
             Some(dir) => self.tree.has_dir(dir),
             None => self.tree.contains(path),
         };
