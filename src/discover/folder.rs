@@ -82,12 +82,18 @@ pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
     // A project or an image may have the whole repository as its folder: packages inside it are functions of their own.
     let own_packages =
         |s: &Site| matches!(s.declared_as, "google" | "firebase" | "vercel" | "netlify" | "container" | "warmset");
-    let claimed: BTreeSet<String> = found.sites.iter().filter(|s| !own_packages(s)).map(|s| s.root.clone()).collect();
+    // Of a function that is one bundled file, the folder may hold others.
+    let claimed: BTreeSet<String> = found
+        .sites
+        .iter()
+        .filter(|s| !own_packages(s))
+        .map(|s| s.entry.clone().unwrap_or_else(|| s.root.clone()))
+        .collect();
     let projects: BTreeSet<String> = found.sites.iter().filter(|s| own_packages(s)).map(|s| s.root.clone()).collect();
     let is_package = |dir: &str| MANIFESTS.iter().any(|name| tree.contains(&beside(dir, name)));
-    let is_claimed = |dir: &str| {
-        let nearest = paths::ancestors(dir).find(|d| projects.contains(*d) || is_package(d));
-        paths::ancestors(dir).any(|d| claimed.contains(d)) || nearest.is_some_and(|d| projects.contains(d))
+    let is_claimed = |path: &str| {
+        let nearest = paths::ancestors(paths::parent(path)).find(|d| projects.contains(*d) || is_package(d));
+        paths::ancestors(path).any(|d| claimed.contains(d)) || nearest.is_some_and(|d| projects.contains(d))
     };
     let handlers: BTreeSet<String> = found.sites.iter().filter_map(|s| s.handler_file.clone()).collect();
     let libraries = libraries(tree);
@@ -102,7 +108,7 @@ pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
                 && !stem.starts_with("test_")
                 && !path.split('/').any(|part| NO_FUNCTIONS_IN.contains(&part))
                 && !handlers.contains(*path)
-                && !is_claimed(paths::parent(path))
+                && !is_claimed(path)
                 && !paths::ancestors(paths::parent(path)).any(|dir| libraries.contains(dir))
         })
         .collect();

@@ -1,7 +1,7 @@
-//! One function, one entry: what several files say of the same function, and where they contradict each other.
+//! One function, one entry: what several declarations say of the same function, and where they contradict each other.
 //!
 //! Declarations come in the order of `declared::READERS` (a `warmset.toml` first, Dockerfiles last); of those that
-//! mean the same function the first counts. Two declarations in different files mean the same function when they name
+//! mean the same function the first counts. Two declarations in different applications mean the same function when they name
 //! the same handler (its file and its export), or when they give the same name to a function of the same code folder.
 
 use std::collections::BTreeMap;
@@ -27,8 +27,8 @@ fn named(site: &Site) -> (String, String) {
     (site.root.clone(), name)
 }
 
-/// Keeps one of the declarations that several files make of the same function. Functions that one file declares stay
-/// apart, whatever they share.
+/// Keeps one of the declarations that several files make of the same function. Functions that one application declares
+/// stay apart, whatever they share.
 pub(super) fn merge(found: &mut Discovery) {
     let mut by_handler: BTreeMap<(String, String), Vec<usize>> = BTreeMap::new();
     let mut by_name: BTreeMap<(String, String), Vec<usize>> = BTreeMap::new();
@@ -36,7 +36,7 @@ pub(super) fn merge(found: &mut Discovery) {
     for site in std::mem::take(&mut found.sites) {
         let handler = identity(&site);
         let name = named(&site);
-        let elsewhere = |at: &&usize| kept[**at].declared_at.file != site.declared_at.file;
+        let elsewhere = |at: &&usize| kept[**at].application != site.application;
         let of_handler = handler.as_ref().and_then(|key| by_handler.get(key));
         let same = of_handler.filter(|all| all.iter().any(|at| elsewhere(&at)));
         // The same name and folder in a file of another kind: the handler is what they disagree about.
@@ -62,7 +62,12 @@ pub(super) fn merge(found: &mut Discovery) {
             _ => {}
         }
         if let Some(key) = handler {
-            by_handler.entry(key).or_default().push(kept.len());
+            // One of an application stands for all that agree with it: thousands may share a handler.
+            let all = by_handler.entry(key).or_default();
+            let alike = |at: &usize| kept[*at].application == site.application && kept[*at].platform == site.platform;
+            if !all.iter().any(alike) {
+                all.push(kept.len());
+            }
         }
         by_name.entry(name).or_default().push(kept.len());
         kept.push(site);
@@ -126,7 +131,7 @@ pub(super) fn contradictions(tree: &Tree, found: &mut Discovery) {
         let Some(file) = site.handler_file.as_deref() else { continue };
         let first = *by_file.entry((file, platform.language)).or_insert(site);
         let version = |s: &Site| s.platform.as_ref().map(|p| p.version.clone()).unwrap_or_default();
-        if version(first) != version(site) {
+        if version(first) != version(site) && first.application != site.application {
             let reason = format!(
                 "{file} is declared here for {} {}, and in {} for {}",
                 platform.language,
@@ -147,16 +152,18 @@ pub(super) fn contradictions(tree: &Tree, found: &mut Discovery) {
 /// Makes ids unique: the second of a name gets the declaring file into its id, and a number if that is not enough.
 pub(super) fn name_apart(found: &mut Discovery) {
     let mut seen: BTreeMap<String, Place> = BTreeMap::new();
+    // Where thousands have one name, each goes on counting where the last one stopped.
+    let mut numbers: BTreeMap<String, usize> = BTreeMap::new();
     for site in &mut found.sites {
         let Some(first) = seen.get(&site.id).cloned() else {
             seen.insert(site.id.clone(), site.declared_at.clone());
             continue;
         };
         let mut id = format!("{}/{}", site.declared_at.file, site.name);
-        let mut number = 2;
+        let number = numbers.entry(site.id.clone()).or_insert(2);
         while seen.contains_key(&id) {
             id = format!("{}#{number}", site.id);
-            number += 1;
+            *number += 1;
         }
         let reason = format!("`{}` is also declared in {first}; this one is called `{id}`", site.id);
         found

@@ -4,13 +4,12 @@
 //! [`discover`] is pure: it reads a [`Tree`] and returns sites and diagnostics, sorted, the same on every machine.
 
 pub(crate) mod code;
-mod declared;
+pub mod declared;
 pub mod doc;
 mod dockerfile;
 mod folder;
 mod handler;
 mod merge;
-pub(crate) mod nesting;
 pub mod paths;
 mod programs;
 mod provider;
@@ -84,9 +83,12 @@ pub struct Site {
     pub runtime: Option<String>,
     /// Line of the declaration; for a plain folder its handler's file.
     pub declared_at: Place,
-    /// `sam`, `cloudformation`, `serverless`, `azure`, `google`, `openfaas`, `knative`, `fn`, `openwhisk`, `digitalocean`,
-    /// `fission`, `nuclio`, `firebase`, `vercel`, `netlify`, `container`, `warmset`, `folder`.
+    /// `sam`, `cloudformation`, `cdk`, `terraform`, `serverless`, `azure`, `google`, `openfaas`, `knative`, `fn`, `openwhisk`,
+    /// `digitalocean`, `fission`, `nuclio`, `firebase`, `vercel`, `netlify`, `container`, `warmset`, `folder`.
     pub declared_as: &'static str,
+    /// What is deployed as one: the declaring file, the top stack of nested ones, the folder of a root module or of an
+    /// application. Functions that it declares are never taken for one another.
+    pub application: String,
     /// Environment variables with literal values.
     pub environment: BTreeMap<String, String>,
     /// On whose platform it runs.
@@ -96,6 +98,8 @@ pub struct Site {
     pub entry: Option<String>,
     /// Lambda layers that the function is deployed with.
     pub layers: Vec<Layer>,
+    /// Code that is written inside the declaration; `root` is then the declaring file, which holds nothing else.
+    pub inline: Option<Inline>,
     /// Further files that are loaded before a call is served, whatever the handler imports: an application whose
     /// functions register themselves is loaded whole. Relative to the fleet.
     pub also_loads: Vec<String>,
@@ -124,6 +128,7 @@ impl Site {
             platform: None,
             platform_source: None,
             runtime: None,
+            application: declared_at.file.clone(),
             declared_at,
             declared_as,
             environment: BTreeMap::new(),
@@ -136,8 +141,20 @@ impl Site {
             beneath: None,
             trust_domain: None,
             weight: None,
+            inline: None,
         }
     }
+}
+
+/// A function's code where it is written inside its declaration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inline {
+    /// The code; intrinsic functions inside it stay as written.
+    pub text: String,
+    /// Line of the declaring file that its first line stands on, from 1.
+    pub line: u32,
+    /// Whether each of its lines is one of the file; otherwise all stand on `line` (a JSON string).
+    pub by_line: bool,
 }
 
 /// A Lambda layer: a folder that is unpacked to `/opt` beside the function's code.
@@ -156,6 +173,14 @@ pub struct Discovery {
     pub sites: Vec<Site>,
     /// Sorted; those of [`Tree::diagnostics`] are not among them.
     pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Discovery {
+    /// Adds what another reader found.
+    fn join(&mut self, other: Discovery) {
+        self.sites.extend(other.sites);
+        self.diagnostics.extend(other.diagnostics);
+    }
 }
 
 /// Finds the functions of a fleet.
@@ -225,7 +250,11 @@ fn mark_shared_folders(sites: &mut [Site]) {
     }
     for site in sites {
         let shared = users.get(&site.root).is_some_and(|n| *n > 1) || site.declared_as == "serverless";
-        site.entry = site.handler_file.clone().filter(|_| shared);
+        if site.entry.is_none() {
+            if site.entry.is_none() {
+                site.entry = site.handler_file.clone().filter(|_| shared);
+            }
+        }
     }
 }
 

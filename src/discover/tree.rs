@@ -64,6 +64,8 @@ pub struct Tree {
     dirs: BTreeSet<String>,
     /// Links to folders inside the root: where they are, and what they point to.
     links: BTreeMap<String, String>,
+    /// Synthesised CDK applications that an ignore file excludes: read when asked for by path, not listed.
+    outputs: BTreeSet<String>,
     content: Content,
     limits: Limits,
     diagnostics: Vec<Diagnostic>,
@@ -93,6 +95,7 @@ impl Tree {
             files: BTreeMap::new(),
             dirs: BTreeSet::from([".".to_string()]),
             links: BTreeMap::new(),
+            outputs: BTreeSet::new(),
             content: Content::Disk(real_root.clone()),
             limits,
             diagnostics: Vec::new(),
@@ -118,8 +121,54 @@ impl Tree {
                 }
             }
         }
+        tree.add_outputs(&real_root);
         tree.diagnostics.sort();
         Ok(tree)
+    }
+
+    /// Synthesised CDK applications: hardly ever committed, but whoever has run `cdk synth` expects its outcome to be
+    /// read, as it says what the program only computes.
+    fn add_outputs(&mut self, root: &Path) {
+        let apps: Vec<String> = self
+            .files
+            .keys()
+            .filter(|path| paths::file_name(path) == "cdk.json")
+            .map(|path| paths::parent(path).to_string())
+            .collect();
+        for output in apps.iter().filter_map(|app| paths::join(app, "cdk.out")) {
+            let dir = root.join(&output);
+            if self.dirs.contains(&output) || dir.is_symlink() || !dir.join("manifest.json").is_file() {
+                continue;
+            }
+            let max_depth = self.limits.max_depth.saturating_sub(output.split('/').count());
+            let walk = WalkBuilder::new(&dir)
+                .standard_filters(false)
+                .follow_links(false)
+                .max_depth(Some(max_depth))
+                .filter_entry(|entry| entry.depth() == 0 || is_wanted(entry))
+                .build();
+            for entry in walk.flatten().filter(|entry| !entry.path_is_symlink()) {
+                let Some(rel) = entry.path().strip_prefix(root).ok().and_then(Path::to_str) else { continue };
+                let rel = rel.replace(std::path::MAIN_SEPARATOR, "/");
+                match (entry.file_type(), entry.metadata()) {
+                    (Some(kind), Ok(metadata)) if kind.is_file() => self.insert(rel, metadata.len()),
+                    (Some(kind), _) if kind.is_dir() => {
+                        self.dirs.insert(rel);
+                    }
+                    _ => {}
+                }
+            }
+            self.outputs.insert(output);
+        }
+    }
+
+    /// Folders of synthesised CDK applications that [`Tree::files`] does not list.
+    pub fn outputs(&self) -> impl Iterator<Item = &str> {
+        self.outputs.iter().map(String::as_str)
+    }
+
+    fn is_listed(&self, path: &str) -> bool {
+        self.outputs.is_empty() || !paths::ancestors(path).any(|dir| self.outputs.contains(dir))
     }
 
     /// A tree that exists in memory only, for the tests of every layer.
@@ -128,6 +177,7 @@ impl Tree {
             files: BTreeMap::new(),
             dirs: BTreeSet::from([".".to_string()]),
             links: BTreeMap::new(),
+            outputs: BTreeSet::new(),
             content: Content::Memory(BTreeMap::new()),
             limits: Limits::default(),
             diagnostics: Vec::new(),
@@ -237,12 +287,12 @@ impl Tree {
 
     /// Every file, sorted.
     pub fn files(&self) -> impl Iterator<Item = &str> {
-        self.files.keys().map(String::as_str)
+        self.files.keys().map(String::as_str).filter(|path| self.is_listed(path))
     }
 
     /// Every folder that holds something, sorted; `.` is the root.
     pub fn dirs(&self) -> impl Iterator<Item = &str> {
-        self.dirs.iter().map(String::as_str)
+        self.dirs.iter().map(String::as_str).filter(|path| self.is_listed(path))
     }
 
     /// Whether the file exists (and is not excluded).
@@ -272,7 +322,10 @@ impl Tree {
             // `0` is the character after `/`: the range holds what starts with `dir/` and nothing else.
             (Bound::Included(format!("{dir}/")), Bound::Excluded(format!("{dir}0")))
         };
-        self.files.range::<String, _>((from, to)).map(|(path, _)| path.as_str())
+        // Inside an output everything is asked for; from outside nothing of it is.
+        let inside = !self.is_listed(&dir);
+        let files = self.files.range::<String, _>((from, to)).map(|(path, _)| path.as_str());
+        files.filter(move |path| inside || self.is_listed(path))
     }
 
     /// Files that lie directly in a folder, sorted.

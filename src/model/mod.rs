@@ -9,6 +9,7 @@ pub mod inventory;
 pub mod lines;
 pub mod manifest;
 pub mod name;
+pub(crate) mod nesting;
 pub mod plan;
 pub mod platform;
 pub mod read;

@@ -207,8 +207,13 @@ impl<'a> Shelf<'a> {
     pub fn dependencies(&self, site: &Site) -> Dependencies {
         let Some(platform) = &site.platform else { return Dependencies::none(State::Unresolved) };
         let mut diagnostics = Vec::new();
-        let found = self.find(site, platform.language, &mut diagnostics);
-        let above = found.folder.clone().filter(|dir| site.declared_as == "folder" && *dir != site.root);
+        let found = match &site.inline {
+            // Nothing that lies beside the declaration is deployed with code that is written in it.
+            Some(_) => Found::default(),
+            None => self.find(site, platform.language, &mut diagnostics),
+        };
+        let plain = matches!(site.declared_as, "folder" | "cdk" | "terraform");
+        let above = found.folder.clone().filter(|dir| plain && *dir != site.root);
         let mut out = self.read(site, platform, found);
         out.diagnostics.append(&mut diagnostics);
         if above.is_some_and(|dir| self.is_infrastructure(&dir, &out)) {
@@ -375,7 +380,12 @@ impl<'a> Shelf<'a> {
             return found;
         }
         // A declared function is packaged from its template's folder at most; a plain one may lie deep in a monorepo.
-        let top = if site.declared_as == "folder" { "." } else { paths::parent(&site.declared_at.file) };
+        // Code that lies beside the template's folder rather than in it has what holds both.
+        let declaring = paths::parent(&site.declared_at.file);
+        let top = match site.declared_as {
+            "folder" => ".",
+            _ => paths::ancestors(declaring).find(|dir| paths::is_within(&site.root, dir)).unwrap_or("."),
+        };
         for dir in paths::ancestors(&site.root) {
             if let Some(found) = self.in_folder(dir, language, diagnostics) {
                 return found;

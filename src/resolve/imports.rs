@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::discover::{Provider, Site, Tree, paths};
+use crate::discover::{Inline, Provider, Site, Tree, paths};
 use crate::model::codes;
 use crate::model::inventory::{Requirement, Target, Unreached};
 use crate::model::{Diagnostic, Import, ImportKind, Language, Place, Platform};
@@ -95,8 +95,14 @@ impl<'a> Sources<'a> {
         // Folders that the code itself adds to where Python looks, as far as they are the function's.
         let mut searched: Vec<String> = Vec::new();
         let mut compiled: BTreeSet<String> = BTreeSet::new();
+        if site.inline.is_some() {
+            queue = VecDeque::from([site.root.clone()]);
+        }
         while let Some(file) = queue.pop_front() {
-            let parsed = self.parse(&file);
+            let parsed = match &site.inline {
+                Some(inline) if file == site.root => Arc::new(written_inside(&file, inline, platform.language)),
+                _ => self.parse(&file),
+            };
             for folder in search_folders(site, &file, &parsed) {
                 if !searched.contains(&folder) {
                     searched.push(folder);
@@ -267,7 +273,12 @@ impl<'a> Sources<'a> {
         if raw.kind == ImportKind::DynamicUnknown || raw.module.is_empty() {
             return (vec![Target::Unknown], Vec::new());
         }
+        // Beside code that is written inside its declaration nothing is deployed; only its layers are.
+        let in_layer = |path: &str| {
+            site.layers.iter().filter_map(|l| l.folder.as_deref()).any(|folder| paths::is_within(path, folder))
+        };
         let contains = |path: &str| match path.strip_suffix('/') {
+            _ if site.inline.is_some() && !in_layer(path) => false,
             Some(dir) => self.tree.has_dir(dir),
             None => self.tree.contains(path),
         };
@@ -395,6 +406,21 @@ impl<'a> Sources<'a> {
             },
         }
     }
+}
+
+/// The imports of code that is written inside its declaration, with the lines of the declaring file.
+fn written_inside(file: &str, inline: &Inline, language: Language) -> FileImports {
+    let skipped = if inline.by_line { inline.line.saturating_sub(1) as usize } else { 0 };
+    let text = "\n".repeat(skipped) + &inline.text;
+    let mut found = match language {
+        Language::Python => source::python::imports(file, text.as_bytes()),
+        Language::Node => source::javascript::imports(file, text.as_bytes(), &source::javascript::Compile::default()),
+    };
+    if !inline.by_line {
+        found.imports.iter_mut().for_each(|import| import.line = inline.line);
+        found.diagnostics.iter_mut().for_each(|diagnostic| diagnostic.place.line = inline.line);
+    }
+    found
 }
 
 impl Found {

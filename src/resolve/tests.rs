@@ -141,6 +141,30 @@ Resources:
 }
 
 #[test]
+fn code_inside_a_template_has_its_imports_and_nothing_that_lies_beside_it() {
+    let template = "
+Resources:
+  In:
+    Type: AWS::Lambda::Function
+    Properties:
+      Runtime: python3.12
+      Handler: index.handler
+      Code:
+        ZipFile: |
+          import json
+
+          import requests
+          import beside
+";
+    let found = inventory(&[("template.yaml", template), ("requirements.txt", "requests==2.0.0\n"), ("beside.py", "")]);
+    assert_eq!(states(&found)["In"], (State::Unresolved, vec![]));
+    let reason = "nothing that is declared, locked, local or provided explains the import of";
+    let missing = |module: &str, line: u32| format!("import-missing template.yaml:{line}: {reason} `{module}`");
+    let usual = "; it usually comes from `requests`";
+    assert_eq!(findings(&found), [missing("requests", 12) + usual, missing("beside", 13)]);
+}
+
+#[test]
 fn a_nodejs_layer_is_unpacked_to_opt() {
     let service = "
 provider: {name: aws, runtime: nodejs20.x}

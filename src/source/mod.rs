@@ -11,8 +11,7 @@ pub mod python;
 
 use std::collections::BTreeMap;
 
-use crate::discover::nesting;
-use crate::model::{Diagnostic, ImportKind, Language};
+use crate::model::{Diagnostic, ImportKind, Language, nesting};
 
 use javascript::Compile;
 

@@ -16,9 +16,9 @@ use super::{
     CODE, Call, Entry, FOLDER, FUNCTION, IMPORT, Import, MAX_HOPS, MAX_VALUES, Module, Node, Unreadable, Value,
 };
 use super::{guarded, node, tagged};
-use crate::discover::nesting::Syntax;
 use crate::discover::paths;
 use crate::model::Lines;
+use crate::model::nesting::Syntax;
 
 /// Reads a JavaScript or TypeScript file; its name says which.
 ///

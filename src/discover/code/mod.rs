@@ -8,7 +8,7 @@ mod javascript;
 mod python;
 
 use super::doc::{Entry, Node, Value};
-use super::nesting::{self, Nesting, Syntax};
+use crate::model::nesting::{self, Nesting, Syntax};
 
 pub(crate) use javascript::javascript;
 pub(crate) use python::python;
@@ -121,9 +121,7 @@ fn guarded<T: Send>(
 ) -> Result<T, Unreadable> {
     let mut nesting: Nesting = nesting::scan(text, syntax);
     if syntax == Syntax::Python {
-        // Blocks nest by indentation; every level takes at least one more column than the one around it.
-        let deepest = text.lines().map(|l| l.len() - l.trim_start().len()).max().unwrap_or(0);
-        nesting.depth += deepest.min(1_000);
+        nesting.depth += nesting::deepest_indent(text);
     }
     if nesting.brackets > MAX_BRACKETS {
         return Err((0, format!("brackets are nested {} deep", nesting.brackets)));

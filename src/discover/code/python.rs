@@ -11,8 +11,8 @@ use super::{
     CODE, Call, Entry, FUNCTION, Function, IMPORT, Import, MAX_HOPS, MAX_VALUES, Module, Node, Unreadable, Value,
 };
 use super::{guarded, node, tagged};
-use crate::discover::nesting::Syntax;
 use crate::model::Lines;
+use crate::model::nesting::Syntax;
 
 /// Reads a Python file; where its syntax is broken, what the parser made of the rest.
 ///

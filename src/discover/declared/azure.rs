@@ -104,6 +104,7 @@ impl App<'_> {
     fn site(&self, name: &str, place: Place) -> Site {
         Site {
             provider: Provider::Azure,
+            application: self.dir.to_string(),
             ..Site::new("azure", place, id(self.dir, name), name.to_string(), self.dir.to_string())
         }
     }

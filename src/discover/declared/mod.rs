@@ -1,20 +1,26 @@
 //! Functions that a file declares: one reader a kind of declaration.
 
 mod azure;
+pub mod cdk;
 mod common;
 mod container;
 mod documents;
+mod expand;
 mod firebase;
 mod fission;
 mod func_yaml;
 mod google;
+mod hcl;
+pub mod lambda;
 mod netlify;
 mod nuclio;
 mod openfaas;
 mod openwhisk;
+mod program;
 pub mod serverless;
 mod serverless_code;
 pub mod template;
+pub mod terraform;
 mod vercel;
 pub(super) mod warmset;
 
@@ -29,6 +35,8 @@ pub type Reader = fn(&Tree, &Defaults, &mut Discovery);
 /// place first, what only builds an image last. A `warmset.toml` counts before all of them.
 pub const READERS: &[Reader] = &[
     template::find,
+    cdk::find,
+    terraform::find,
     serverless::find,
     azure::find,
     google::find,
@@ -41,7 +49,16 @@ pub const READERS: &[Reader] = &[
 
 /// What each reader reads.
 pub fn support() -> Vec<Support> {
-    let mut rows = vec![warmset::SUPPORT, serverless::SUPPORT, azure::SUPPORT, google::SUPPORT, openfaas::SUPPORT];
+    let mut rows = vec![
+        warmset::SUPPORT,
+        template::SUPPORT,
+        cdk::SUPPORT,
+        terraform::SUPPORT,
+        serverless::SUPPORT,
+        azure::SUPPORT,
+        google::SUPPORT,
+        openfaas::SUPPORT,
+    ];
     rows.extend(func_yaml::SUPPORT);
     rows.extend(openwhisk::SUPPORT);
     rows.extend([

@@ -226,6 +226,7 @@ impl Service<'_> {
         let mut site = Site {
             environment: self.environment(body),
             provider: Provider::named(&provider),
+            application: self.path.to_string(),
             ..Site::new(
                 "serverless",
                 Place::at(file, entry.line),

@@ -1,31 +1,170 @@
 //! SAM and CloudFormation templates.
 //!
-//! Supported: `AWS::Serverless::Function` and `AWS::Lambda::Function` in YAML and JSON, `Globals.Function`, intrinsic
-//! functions as far as the template decides them ([`crate::discover::values`]), container images with a local Dockerfile, CDK
-//! assets (`aws:asset:path`). Not followed: nested stacks that live elsewhere, macros, `AWS::Include`.
+//! Supported: `AWS::Serverless::Function` and `AWS::Lambda::Function` in YAML and JSON, whatever the file is called;
+//! `Globals.Function`; intrinsic functions as far as the template decides them ([`crate::discover::values`]); nested
+//! stacks and applications whose template is a file of the fleet, with the parameters that they are given; layers;
+//! inline code; container images with a local Dockerfile; `Fn::ForEach` and `AWS::Include` ([`super::expand`]); CDK
+//! assets (`aws:asset:path`). Not followed: stacks that live elsewhere, other macros.
+//!
+//! A function under a `Condition` counts whatever the condition comes to: another deployment may create it.
 //! <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-resource-function.html>
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
+use super::expand;
+use super::lambda::{self, Code, Declared, Said};
 use crate::discover::doc::{self, Entry, Node};
-use crate::discover::runtime::{self, Runtime};
 use crate::discover::tree::Tree;
-use crate::discover::values::{self, Unknown};
-use crate::discover::{Defaults, Discovery, Layer, Provider, Site, handler, paths, platform_from_folder, version};
-use crate::model::codes;
-use crate::model::inventory::PlatformSource;
-use crate::model::{Diagnostic, Language, Place};
+use crate::discover::values::{self, Given, Scope, Unknown};
+use crate::discover::{Defaults, Discovery, Inline, Layer, Site, paths};
+use crate::model::{Area, Diagnostic, Extent, Place, Severity, Support, codes};
 
-/// Reads every template of the tree.
+/// What is read of them.
+pub const SUPPORT: Support = Support {
+    area: Area::Declaration,
+    what: "SAM and CloudFormation",
+    files: "*.yaml, *.yml, *.json, *.template with AWS:: resources",
+    extent: Extent::Partly,
+    note: "nested stacks, layers, inline code, Globals, mappings, conditions, Fn::ForEach and AWS::Include of local files; not other macros, nor code and stacks that lie in a bucket",
+};
+
+/// Nested stacks nest a few levels in practice.
+const MAX_STACKS_DEEP: usize = 8;
+/// Stacks that nested ones come to; two that each hold two of the next come to millions.
+const MAX_STACKS: usize = 5_000;
+
+/// A template as a parent stack deploys it.
+#[derive(Debug, Clone)]
+struct Nested {
+    /// Logical id in the parent.
+    name: String,
+    /// Its template, relative to the fleet.
+    path: String,
+    given: Given,
+}
+
+/// What one template holds, with certain parameters.
+#[derive(Debug, Default)]
+struct Read {
+    found: Discovery,
+    nested: Vec<Nested>,
+}
+
+/// What a cloud assembly knows of its templates.
+pub struct Assembly<'a> {
+    /// Folder of the application, for ids.
+    pub app: &'a str,
+    /// Source of an asset, by the construct's path in the application and by the asset's path.
+    pub code: &'a dyn Fn(&str, &str) -> Option<Code>,
+}
+
+/// Reads every template of the tree that is not part of a CDK assembly.
 pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
-    let candidates: Vec<&str> = tree.files().filter(|path| may_be_template(path)).collect();
-    let parsed: Vec<Discovery> = candidates.par_iter().map(|path| read(tree, defaults, path)).collect();
-    for one in parsed {
-        found.sites.extend(one.sites);
-        found.diagnostics.extend(one.diagnostics);
+    let assemblies = super::cdk::assemblies(tree);
+    let in_assembly = |path: &str| paths::ancestors(paths::parent(path)).any(|dir| assemblies.contains(dir));
+    let candidates: Vec<&str> = tree.files().filter(|path| may_be_template(path) && !in_assembly(path)).collect();
+    let read: Vec<(&str, Read)> = candidates
+        .par_iter()
+        .map(|path| (*path, read(tree, defaults, path, &Given::new(), paths::parent(path), None)))
+        .filter(|(_, read)| {
+            !(read.found.sites.is_empty() && read.found.diagnostics.is_empty() && read.nested.is_empty())
+        })
+        .collect();
+    found.join(stacks(tree, defaults, read));
+}
+
+/// Puts nested stacks into their parents: a template that a parent deploys counts there and not by itself.
+fn stacks(tree: &Tree, defaults: &Defaults, mut read: Vec<(&str, Read)>) -> Discovery {
+    let nested: BTreeSet<String> = read.iter().flat_map(|(_, r)| &r.nested).map(|n| n.path.clone()).collect();
+    let mut stacks = Stacks {
+        tree,
+        defaults,
+        found: Discovery::default(),
+        seen: BTreeSet::new(),
+        left: MAX_STACKS,
+        said: BTreeMap::new(),
+    };
+    // Those that only a circle of stacks deploys come last, where nothing has led to them.
+    read.sort_by_key(|(path, _)| nested.contains(*path));
+    for (path, one) in read {
+        if nested.contains(path) && stacks.seen.contains(path) {
+            continue;
+        }
+        stacks.seen.insert(path.to_string());
+        stacks.add(path, one.found);
+        let top = paths::parent(path);
+        for inner in one.nested {
+            stacks.walk(path, &inner, top, &mut vec![path.to_string()]);
+        }
     }
+    stacks.found
+}
+
+struct Stacks<'a> {
+    tree: &'a Tree,
+    defaults: &'a Defaults,
+    found: Discovery,
+    seen: BTreeSet<String>,
+    left: usize,
+    /// Functions of nested stacks by their declaration, with the top stack that they were found from.
+    said: BTreeMap<Place, Vec<(String, Site)>>,
+}
+
+impl Stacks<'_> {
+    /// Adds what a template holds; of two top stacks that deploy the same nested one alike, the first counts.
+    fn add(&mut self, top: &str, found: Discovery) {
+        for mut site in found.sites {
+            site.application = top.to_string();
+            let before = self.said.entry(site.declared_at.clone()).or_default();
+            let bare = Site { id: String::new(), application: String::new(), ..site.clone() };
+            if before.iter().any(|(other, same)| other != top && *same == bare) {
+                continue;
+            }
+            before.push((top.to_string(), bare));
+            self.found.sites.push(site);
+        }
+        self.found.diagnostics.extend(found.diagnostics);
+    }
+
+    fn walk(&mut self, top: &str, nested: &Nested, prefix: &str, open: &mut Vec<String>) {
+        self.seen.insert(nested.path.clone());
+        if open.contains(&nested.path) || open.len() > MAX_STACKS_DEEP || self.left == 0 {
+            let reason = "nested stacks go round in a circle, or come to more than warmset follows";
+            self.found.diagnostics.push(Diagnostic::new(codes::TEMPLATE_UNRESOLVED, Place::file(&nested.path), reason));
+            return;
+        }
+        self.left -= 1;
+        let prefix = under(prefix, &nested.name);
+        let one = read(self.tree, self.defaults, &nested.path, &nested.given, &prefix, None);
+        self.add(top, one.found);
+        open.push(nested.path.clone());
+        for inner in &one.nested {
+            self.walk(top, inner, &prefix, open);
+        }
+        open.pop();
+    }
+}
+
+/// `name` below an id's prefix; a folder's `.` is left out.
+pub fn under(prefix: &str, name: &str) -> String {
+    if prefix == "." { name.to_string() } else { format!("{prefix}/{name}") }
+}
+
+/// The functions of one template of a cloud assembly, and of the stacks nested in it.
+pub fn of_assembly(tree: &Tree, defaults: &Defaults, path: &str, assembly: &Assembly<'_>) -> Discovery {
+    let mut found = Discovery::default();
+    let mut queue = vec![Nested { name: String::new(), path: path.to_string(), given: Given::new() }];
+    let mut seen = BTreeSet::new();
+    while let Some(next) = queue.pop() {
+        if seen.len() < MAX_STACKS && seen.insert(next.path.clone()) {
+            let one = read(tree, defaults, &next.path, &next.given, assembly.app, Some(assembly));
+            found.join(one.found);
+            queue.extend(one.nested);
+        }
+    }
+    found
 }
 
 fn may_be_template(path: &str) -> bool {
@@ -43,37 +182,65 @@ fn is_named_template(path: &str) -> bool {
     paths::stem(path) == "template" || paths::extension(path) == "template"
 }
 
-fn read(tree: &Tree, defaults: &Defaults, path: &str) -> Discovery {
-    let mut found = Discovery::default();
+const FUNCTIONS: [&str; 2] = ["AWS::Serverless::Function", "AWS::Lambda::Function"];
+const STACKS: [&str; 2] = ["AWS::CloudFormation::Stack", "AWS::Serverless::Application"];
+
+fn read(
+    tree: &Tree,
+    defaults: &Defaults,
+    path: &str,
+    given: &Given,
+    prefix: &str,
+    assembly: Option<&Assembly<'_>>,
+) -> Read {
+    let mut out = Read::default();
     let text = match tree.text(path) {
         Ok(text) => text,
         Err(diagnostic) => {
             // Data files that happen to end in .json are none of this tool's business; CloudFormation takes 1 MB at most.
             if is_named_template(path) {
-                found.diagnostics.push(diagnostic);
+                out.found.diagnostics.push(diagnostic);
             }
-            return found;
+            return out;
         }
     };
-    if !text.contains("AWS::Serverless::Function") && !text.contains("AWS::Lambda::Function") {
-        return found;
+    let may_hold = FUNCTIONS.iter().chain(&STACKS).chain(&["AWS::Include"]).any(|word| text.contains(word));
+    if !may_hold || !text.contains("Resources") {
+        return out;
     }
-    match doc::parse(&text) {
-        Ok(root) => {
-            let Some(resources) = root.get("Resources").filter(|r| r.is_map()) else { return found };
-            let template = Template { tree, defaults, path, dir: paths::parent(path), root: &root };
-            for resource in resources.entries() {
-                template.resource(resource, &mut found);
-            }
-        }
+    let root = match doc::parse(&text) {
+        Ok(root) => root,
         // Chart templates and documents that only mention a function type are not templates that could be deployed.
-        Err(error) if text.contains("Resources") && !is_made_by_another(&text) => {
+        Err(error) if !is_made_by_another(&text) => {
             let place = Place::at(path, error.line);
-            found.diagnostics.push(Diagnostic::new(codes::TEMPLATE_INVALID, place, error.reason));
+            out.found.diagnostics.push(Diagnostic::new(codes::TEMPLATE_INVALID, place, error.reason));
+            return out;
         }
-        Err(_) => {}
+        Err(_) => return out,
+    };
+    if root.get("Resources").is_none() {
+        return out;
     }
-    found
+    let root = if expand::is_needed(&text) {
+        expand::expand(tree, path, &Scope { template: &root, given }, &mut out.found.diagnostics)
+    } else {
+        root
+    };
+    let Some(resources) = root.get("Resources").filter(|r| r.is_map()) else { return out };
+    let scope = Scope { template: &root, given };
+    let template = Template { tree, defaults, path, dir: paths::parent(path), text: &text, scope, prefix, assembly };
+    for resource in resources.entries() {
+        match resource.value.get("Type").and_then(Node::text) {
+            Some("AWS::Serverless::Function") => template.function(resource, true, &mut out.found),
+            Some("AWS::Lambda::Function") => template.function(resource, false, &mut out.found),
+            Some(kind @ ("AWS::CloudFormation::Stack" | "AWS::Serverless::Application")) => {
+                let at = if kind == "AWS::CloudFormation::Stack" { "TemplateURL" } else { "Location" };
+                out.nested.extend(template.nested(resource, at, &mut out.found.diagnostics));
+            }
+            _ => {}
+        }
+    }
+    out
 }
 
 /// Whether a text is itself a template of Helm, Jinja or the like. CloudFormation has braces of its own:
@@ -87,18 +254,10 @@ struct Template<'a> {
     defaults: &'a Defaults,
     path: &'a str,
     dir: &'a str,
-    root: &'a Node,
-}
-
-/// Where a function's code is.
-enum Code {
-    Folder(String),
-    /// A container image built from this Dockerfile, in this folder.
-    Image {
-        dir: String,
-        dockerfile: String,
-    },
-    Left(Diagnostic),
+    text: &'a str,
+    scope: Scope<'a>,
+    prefix: &'a str,
+    assembly: Option<&'a Assembly<'a>>,
 }
 
 impl Template<'_> {
@@ -106,318 +265,277 @@ impl Template<'_> {
         Place::at(self.path, line)
     }
 
-    fn resource(&self, resource: &Entry, found: &mut Discovery) {
-        let (declared_as, sam) = match resource.value.get("Type").and_then(Node::text) {
-            Some("AWS::Serverless::Function") => ("sam", true),
-            Some("AWS::Lambda::Function") => ("cloudformation", false),
-            _ => return,
-        };
-        let name = resource.key.clone();
-        let id = if self.dir == "." { name.clone() } else { format!("{}/{name}", self.dir) };
-        let mut diagnostics: Vec<Diagnostic> = Vec::new();
-        let site = self.site(resource, sam, declared_as, name, &id, &mut diagnostics);
-        found.diagnostics.extend(diagnostics.into_iter().map(|d| d.for_function(&id)));
-        found.sites.extend(site);
-    }
-
-    /// A property of the function, or of `Globals.Function` for SAM.
-    fn property(&self, resource: &Entry, sam: bool, key: &str) -> Option<&Entry> {
-        // Borrowed from the template, which outlives the entry handed in.
-        let resource = self.root.get("Resources")?.entries().iter().find(|e| std::ptr::eq(*e, resource))?;
-        let own = resource.value.get("Properties").and_then(|p| p.entry(key));
-        own.or_else(|| self.root.at(&["Globals", "Function"]).filter(|_| sam)?.entry(key))
-    }
-
     fn unresolved(&self, what: &str, unknown: &Unknown) -> Diagnostic {
         let reason = format!("{what} depends on {}", unknown.why);
         Diagnostic::new(codes::TEMPLATE_UNRESOLVED, self.at(unknown.line), reason)
     }
 
-    /// The text of a property; what cannot be resolved is reported and counts as absent.
-    fn text(&self, entry: Option<&Entry>, diagnostics: &mut Vec<Diagnostic>) -> Option<(String, u32)> {
-        let entry = entry?;
-        match values::literal(self.root, &entry.value) {
-            Ok(text) => Some((text, entry.line)),
+    /// A property of the resource, or of `Globals.Function` for SAM, once choices are made.
+    fn property<'n>(&self, resource: &'n Entry, sam: bool, key: &str) -> Option<(u32, &'n Node)>
+    where
+        Self: 'n,
+    {
+        let template: &'n Node = self.scope.template;
+        let properties = resource.value.get("Properties").and_then(|p| self.scope.pick(p));
+        let own = properties.and_then(|p| p.entry(key));
+        let entry = own.or_else(|| template.at(&["Globals", "Function"]).filter(|_| sam)?.entry(key))?;
+        Some((entry.line, self.scope.pick(&entry.value)?))
+    }
+
+    /// The text of a property; what cannot be resolved is reported.
+    fn said(&self, what: &str, property: Option<(u32, &Node)>, diagnostics: &mut Vec<Diagnostic>) -> Said {
+        let Some((line, node)) = property else { return Said::Nothing };
+        match self.scope.literal(node) {
+            Ok(text) => Said::Text(text, self.at(line)),
             Err(unknown) => {
-                diagnostics.push(self.unresolved(&entry.key, &unknown));
-                None
+                diagnostics.push(self.unresolved(what, &unknown));
+                Said::Unresolved
             }
         }
     }
 
-    fn site(
-        &self,
-        resource: &Entry,
-        sam: bool,
-        declared_as: &'static str,
-        name: String,
-        id: &str,
-        diagnostics: &mut Vec<Diagnostic>,
-    ) -> Option<Site> {
+    fn function(&self, resource: &Entry, sam: bool, found: &mut Discovery) {
+        let metadata = resource.value.get("Metadata");
+        let construct = self.assembly.and_then(|_| metadata?.get("aws:cdk:path")?.text()).map(construct_of);
+        let name = construct.map_or(resource.key.as_str(), |path| paths::file_name(path)).to_string();
+        let id = under(self.prefix, construct.unwrap_or(&resource.key));
         let property = |key: &str| self.property(resource, sam, key);
-        let runtime = self.text(property("Runtime"), diagnostics);
-        let known = runtime.as_ref().map(|(text, _)| runtime::parse(text));
-        let mut site = Site {
-            handler: self.text(property("Handler"), diagnostics).map(|(text, _)| text),
-            runtime: runtime.as_ref().map(|(text, _)| text.clone()),
+        let mut diagnostics: Vec<Diagnostic> = Vec::new();
+        let runtime = self.said("Runtime", property("Runtime"), &mut diagnostics);
+        let handler = self.said("Handler", property("Handler"), &mut diagnostics);
+        let first = property("Architectures").and_then(|(_, node)| self.scope.items(node).into_iter().next());
+        let architecture = self.said("Architectures", first.map(|node| (node.line, node)), &mut diagnostics);
+        let declared = Declared {
+            id: id.clone(),
+            name,
+            declared_as: match (self.assembly, sam) {
+                (Some(_), _) => "cdk",
+                (None, true) => "sam",
+                (None, false) => "cloudformation",
+            },
+            declared_at: self.at(resource.line),
+            runtime,
+            handler,
+            architecture,
+            code: self.code(resource, sam),
+            entry_points: metadata
+                .and_then(|m| m.at(&["BuildProperties", "EntryPoints"]))
+                .map(|list| list.items().iter().filter_map(|item| item.text().map(str::to_string)).collect())
+                .unwrap_or_default(),
+            bundled: metadata.and_then(|m| m.get("BuildMethod")?.text()) == Some("esbuild"),
             environment: self.environment(resource, sam),
-            provider: Provider::AwsLambda,
             layers: self.layers(resource, sam),
-            ..Site::new(declared_as, self.at(resource.line), id.to_string(), name, self.dir.to_string())
+            google: false,
         };
-        let unplanned = if let (Some((text, line)), Some(Runtime::Unknown)) = (&runtime, &known) {
-            diagnostics.push(runtime::not_planned_for(text, self.at(*line)));
-            true
-        } else {
-            false
-        };
-        match self.code(resource, sam) {
-            Code::Folder(root) => site.root = root,
-            Code::Image { dir, dockerfile } => {
-                site.root = dir;
-                site.provider = Provider::Unknown;
-                self.image(&dockerfile, resource, &mut site, diagnostics);
-                self.locate(resource, sam, &mut site, diagnostics);
-                return Some(site);
-            }
-            // That a compiled artefact is not there yet matters little when its runtime is not planned for.
-            Code::Left(_) if unplanned => return Some(site),
-            Code::Left(diagnostic) => {
-                diagnostics.push(diagnostic);
-                return None;
-            }
-        }
-        if unplanned {
-            return Some(site);
-        }
-        let language = match &known {
-            Some(Runtime::Version(language, _) | Runtime::Language(language)) => Some(*language),
-            _ => None,
-        };
-        site.handler_file = site.handler.as_deref().and_then(|h| handler::locate(self.tree, &site.root, h, language));
-        self.locate(resource, sam, &mut site, diagnostics);
-        match known {
-            Some(Runtime::Version(language, version)) => {
-                site.platform = Some(self.defaults.platform(language, &version));
-                site.platform_source = Some(PlatformSource::Declared);
-            }
-            Some(Runtime::Language(language)) => {
-                platform_from_folder(self.tree, self.defaults, language, &mut site, diagnostics);
-            }
-            // An unresolved runtime has been reported; a folder that says its version still tells the platform.
-            _ => {
-                let language = site.handler_file.as_deref().and_then(runtime::language_of);
-                self.read_folder_only(language, &mut site);
-                if property("Runtime").is_none() {
-                    let reason = "the function declares no runtime";
-                    diagnostics.push(Diagnostic::new(codes::RUNTIME_UNKNOWN, site.declared_at.clone(), reason));
-                }
-            }
-        }
-        self.architecture(resource, sam, &mut site, diagnostics);
-        Some(site)
-    }
-
-    fn read_folder_only(&self, language: Option<Language>, site: &mut Site) {
-        let Some(language) = language else { return };
-        let near = site.handler_file.as_deref().map_or(site.root.as_str(), paths::parent);
-        let wanted = version::wanted(self.tree, near, language, self.defaults.version(language));
-        if let Some(version) = wanted.and_then(|w| w.version) {
-            site.platform = Some(self.defaults.platform(language, &version));
-            site.platform_source = Some(PlatformSource::Manifest);
-        }
-    }
-
-    fn locate(&self, resource: &Entry, sam: bool, site: &mut Site, diagnostics: &mut Vec<Diagnostic>) {
-        let language = site.platform.as_ref().map(|p| p.language);
-        let Some(text) = &site.handler else { return };
-        if site.handler_file.is_none() {
-            site.handler_file = handler::locate(self.tree, &site.root, text, language);
-        }
-        // `/opt/…` lies in a layer, and so does nothing that this template's folder could hold; a name without a dot is
-        // a program (`bootstrap`, `run.sh`).
-        let elsewhere = text.starts_with('/') || text.ends_with(".sh") || handler::split(text).1.is_empty();
-        if site.handler_file.is_none() && !elsewhere {
-            let line = self.property(resource, sam, "Handler").map_or(resource.line, |e| e.line);
-            let reason = format!("handler `{text}` is not in `{}`; all of that folder is read", site.root);
-            let mut diagnostic = Diagnostic::new(codes::TEMPLATE_POINTS_NOWHERE, self.at(line), reason);
-            // The function stays in the plan with its folder's dependencies.
-            diagnostic.severity = crate::model::Severity::Warning;
-            diagnostics.push(diagnostic);
-        }
-    }
-
-    fn architecture(&self, resource: &Entry, sam: bool, site: &mut Site, diagnostics: &mut Vec<Diagnostic>) {
-        let Some(entry) = self.property(resource, sam, "Architectures") else { return };
-        let Some(first) = entry.value.items().first() else { return };
-        let arch = match values::literal(self.root, first).as_deref() {
-            Ok("arm64") => "aarch64",
-            Ok("x86_64") => "x86_64",
-            Ok(other) => {
-                let reason = format!("architecture `{other}` is neither x86_64 nor arm64");
-                diagnostics.push(Diagnostic::new(codes::RUNTIME_UNKNOWN, self.at(first.line), reason));
-                site.platform = None;
-                site.platform_source = None;
-                return;
-            }
-            Err(unknown) => {
-                diagnostics.push(self.unresolved("Architectures", unknown));
-                return;
-            }
-        };
-        if let Some(platform) = &mut site.platform {
-            platform.arch = arch.into();
-        }
+        let site = lambda::site(self.tree, self.defaults, declared, &mut diagnostics);
+        found.diagnostics.extend(diagnostics.into_iter().map(|d| d.for_function(&id)));
+        found.sites.extend(site);
     }
 
     fn environment(&self, resource: &Entry, sam: bool) -> BTreeMap<String, String> {
         let own = resource.value.at(&["Properties", "Environment", "Variables"]);
-        let global = self.root.at(&["Globals", "Function", "Environment", "Variables"]).filter(|_| sam);
+        let global = self.scope.template.at(&["Globals", "Function", "Environment", "Variables"]).filter(|_| sam);
         // The function's own variables come last and win.
         let entries = global.into_iter().chain(own).flat_map(Node::entries);
-        entries.filter_map(|e| Some((e.key.clone(), values::literal(self.root, &e.value).ok()?))).collect()
+        entries.filter_map(|e| Some((e.key.clone(), self.scope.literal(&e.value).ok()?))).collect()
     }
 
     /// The function's own layers and, for SAM, those of `Globals`, which SAM adds to them.
     fn layers(&self, resource: &Entry, sam: bool) -> Vec<Layer> {
         let own = resource.value.at(&["Properties", "Layers"]);
-        let global = self.root.at(&["Globals", "Function", "Layers"]).filter(|_| sam);
-        global.into_iter().chain(own).flat_map(Node::items).map(|item| self.layer(item)).collect()
+        let global = self.scope.template.at(&["Globals", "Function", "Layers"]).filter(|_| sam);
+        let lists = global.into_iter().chain(own);
+        lists.flat_map(|list| self.scope.items(list)).map(|item| self.layer(item)).collect()
     }
 
     fn layer(&self, item: &Node) -> Layer {
-        let Some(name) = values::referred(item) else {
-            let text = values::literal(self.root, item).or_else(|u| values::sketch(item).ok_or(u));
-            return Layer { text: text.unwrap_or_else(|unknown| unknown.why), folder: None };
+        let text = || {
+            let text = self.scope.literal(item).or_else(|u| values::sketch(item).ok_or(u));
+            text.unwrap_or_else(|unknown| unknown.why)
         };
-        let content = self.root.get("Resources").and_then(|r| r.get(name)).and_then(|resource| {
-            match resource.get("Type").and_then(Node::text)? {
+        let declared =
+            values::referred(item).and_then(|name| Some((name, self.scope.template.get("Resources")?.get(name)?)));
+        let Some((name, resource)) = declared else { return Layer { text: text(), folder: None } };
+        let folder = || {
+            let content = match resource.get("Type").and_then(Node::text)? {
                 "AWS::Serverless::LayerVersion" => resource.at(&["Properties", "ContentUri"]),
                 "AWS::Lambda::LayerVersion" => resource.at(&["Properties", "Content"]),
                 _ => None,
+            };
+            let metadata = resource.get("Metadata");
+            if let Some(asset) = metadata.and_then(|m| m.get("aws:asset:path")).and_then(Node::text) {
+                let construct = metadata.and_then(|m| m.get("aws:cdk:path")).and_then(Node::text).map(construct_of);
+                return match self.assembly.and_then(|a| (a.code)(construct.unwrap_or_default(), asset)) {
+                    Some(Code::Folder(folder)) => Some(folder),
+                    _ => lambda::layer_at(self.tree, self.dir, asset),
+                };
             }
+            // `sam build` takes the template's own folder when nothing is said, as for functions.
+            let text = self.scope.literal(content?).ok()?;
+            lambda::layer_at(self.tree, self.dir, &text)
+        };
+        Layer { text: name.to_string(), folder: folder() }
+    }
+
+    fn nested(&self, resource: &Entry, key: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<Nested> {
+        let (line, node) = self.property(resource, false, key)?;
+        let metadata = resource.value.get("Metadata");
+        let asset = metadata.and_then(|m| m.get("aws:asset:path")).and_then(Node::text);
+        let note = |reason: String| {
+            let mut diagnostic = Diagnostic::new(codes::TEMPLATE_UNRESOLVED, self.at(line), reason);
+            diagnostic.severity = Severity::Note;
+            diagnostic.next("scan the folder that holds its template too, if its functions belong to this fleet")
+        };
+        let text = match (asset, self.scope.literal(node)) {
+            (Some(asset), _) => asset.to_string(),
+            (None, Ok(text)) => text,
+            (None, Err(unknown)) => {
+                let what = values::sketch(node).unwrap_or(unknown.why);
+                diagnostics.push(note(format!("the stack {} comes from elsewhere ({what})", resource.key)));
+                return None;
+            }
+        };
+        if text.contains("://") {
+            diagnostics.push(note(format!("the stack {} comes from elsewhere ({text})", resource.key)));
+            return None;
+        }
+        let Some(path) = paths::join(self.dir, &text).filter(|path| self.tree.contains(path)) else {
+            let reason = format!("{key} `{text}` does not exist");
+            diagnostics.push(Diagnostic::new(codes::TEMPLATE_POINTS_NOWHERE, self.at(line), reason));
+            return None;
+        };
+        let parameters = resource.value.at(&["Properties", "Parameters"]);
+        let given = parameters.map(Node::entries).unwrap_or_default().iter().map(|entry| {
+            let value = self.scope.literal(&entry.value);
+            (entry.key.clone(), value.map_err(|_| format!("parameter {}, which its parent stack gives", entry.key)))
         });
-        let folder = content
-            .and_then(|content| values::literal(self.root, content).ok())
-            .and_then(|text| paths::join(self.dir, &text))
-            .filter(|path| self.tree.has_dir(path))
-            .map(|path| self.tree.real(&path).into_owned());
-        Layer { text: name.to_string(), folder }
+        Some(Nested { name: resource.key.clone(), path, given: given.collect() })
     }
 
     fn code(&self, resource: &Entry, sam: bool) -> Code {
         let property = |key: &str| self.property(resource, sam, key);
         let left = |code, line, reason: String| Code::Left(Diagnostic::new(code, self.at(line), reason));
-        let package_type = property("PackageType").and_then(|e| values::literal(self.root, &e.value).ok());
-        let image = property("ImageUri").or_else(|| property("Code").filter(|c| c.value.get("ImageUri").is_some()));
+        let package_type = property("PackageType").and_then(|(_, node)| self.scope.literal(node).ok());
+        let image = property("ImageUri").or_else(|| property("Code").filter(|(_, c)| c.get("ImageUri").is_some()));
         let metadata = resource.value.get("Metadata");
         if package_type.as_deref() == Some("Image") || image.is_some() {
-            return self.image_code(resource, metadata);
+            return self.image(resource, metadata);
         }
-        if let Some(inline) = property("InlineCode") {
-            return left(codes::INLINE_CODE, inline.line, "the code is written inside the template".into());
+        if let Some((line, inline)) = property("InlineCode") {
+            return self.inline(line, inline);
         }
         // What CDK writes beside its templates; `sam local` reads it too.
         if let Some(asset) = metadata.and_then(|m| m.entry("aws:asset:path")) {
-            let folder =
-                asset.value.text().and_then(|rel| paths::join(self.dir, rel)).filter(|dir| self.tree.has_dir(dir));
-            return match folder {
-                Some(dir) => Code::Folder(dir),
-                None => left(codes::TEMPLATE_UNRESOLVED, asset.line, "the code is an asset that a build makes".into()),
-            };
+            return self.asset(resource, asset);
         }
-        let Some(entry) = property(if sam { "CodeUri" } else { "Code" }) else {
+        let (key, (line, node)) = match (property("CodeUri").filter(|_| sam), property("Code")) {
+            (Some(found), _) => ("CodeUri", found),
+            (None, Some(found)) => ("Code", found),
             // `sam build` takes the template's own folder when nothing is said.
-            return if sam {
-                Code::Folder(self.dir.to_string())
-            } else {
-                left(codes::TEMPLATE_UNRESOLVED, resource.line, "the function declares no code".into())
-            };
+            (None, None) if sam => return Code::Folder(self.dir.to_string()),
+            (None, None) => {
+                return left(codes::TEMPLATE_UNRESOLVED, resource.line, "the function declares no code".into());
+            }
         };
-        if let Some(inline) = entry.value.entry("ZipFile") {
-            return left(codes::INLINE_CODE, inline.line, "the code is written inside the template".into());
+        if let Some(inline) = node.entry("ZipFile") {
+            return match self.scope.pick(&inline.value) {
+                Some(code) => self.inline(inline.line, code),
+                None => left(codes::TEMPLATE_UNRESOLVED, inline.line, "the function declares no code".into()),
+            };
         }
-        if ["Bucket", "S3Bucket", "S3Key", "Key"].iter().any(|key| entry.value.get(key).is_some()) {
-            return left(codes::TEMPLATE_UNRESOLVED, entry.line, format!("{} is an object in a bucket", entry.key));
+        let bucket = |line| left(codes::TEMPLATE_UNRESOLVED, line, format!("{key} is an object in a bucket"));
+        if ["Bucket", "S3Bucket", "S3Key", "Key"].iter().any(|key| node.get(key).is_some()) {
+            return bucket(line);
         }
-        let text = match values::literal(self.root, &entry.value) {
+        let text = match self.scope.literal(node) {
             Ok(text) => text,
-            Err(unknown) => return Code::Left(self.unresolved(&entry.key, &unknown)),
+            Err(unknown) => return Code::Left(self.unresolved(key, &unknown)),
         };
-        if text.starts_with("s3://") || text.starts_with("https://") {
-            return left(codes::TEMPLATE_UNRESOLVED, entry.line, format!("{} is an object in a bucket", entry.key));
+        if text.contains("://") {
+            return bucket(line);
         }
-        self.folder(&text, entry)
+        lambda::code_at(self.tree, self.dir, &text, key, &self.at(line))
     }
 
-    fn folder(&self, text: &str, entry: &Entry) -> Code {
-        let left = |code, reason: String| Code::Left(Diagnostic::new(code, self.at(entry.line), reason));
-        let Some(path) = paths::join(self.dir, text) else {
-            let reason = format!("{} `{text}` leaves the scanned folder", entry.key);
-            return left(codes::TEMPLATE_POINTS_NOWHERE, reason);
+    /// Code inside the template. Intrinsic functions in it are replaced by texts when it is deployed, never by imports,
+    /// so that the unfilled text of a `!Sub` tells as much.
+    fn inline(&self, line: u32, node: &Node) -> Code {
+        let text = match self.scope.literal(node) {
+            // Filling in may change what stands on which line.
+            Ok(text) => values::sketch(node).unwrap_or(text),
+            Err(unknown) => match values::sketch(node) {
+                Some(text) => text,
+                None => {
+                    let reason = format!("the code is written inside the template, and depends on {}", unknown.why);
+                    return Code::Left(Diagnostic::new(codes::INLINE_CODE, self.at(unknown.line), reason));
+                }
+            },
         };
-        if self.tree.has_dir(&path) {
-            return Code::Folder(self.tree.real(&path).into_owned());
-        }
-        if self.tree.contains(&path) || matches!(paths::extension(&path), "zip" | "jar") {
-            // A single source file is deployed alone; an archive cannot be looked into yet.
-            return if runtime::language_of(&path).is_some() {
-                Code::Folder(paths::parent(&path).to_string())
-            } else {
-                left(codes::TEMPLATE_UNRESOLVED, format!("{} `{text}` is an archive", entry.key))
-            };
-        }
-        let reason = if self.tree.is_excluded(&path) {
-            format!("{} `{text}` is hidden, installed or excluded by an ignore file", entry.key)
-        } else {
-            format!("{} `{text}` does not exist", entry.key)
+        let first = text.lines().next().unwrap_or_default().trim();
+        let lines: Vec<&str> = self.text.lines().skip(line.saturating_sub(1) as usize).take(8).collect();
+        let second = text.lines().nth(1).map(str::trim);
+        let starts = |at: usize| {
+            lines.get(at).is_some_and(|l| l.trim() == first)
+                && second.is_none_or(|second| lines.get(at + 1).is_some_and(|l| l.trim() == second))
         };
-        left(codes::TEMPLATE_POINTS_NOWHERE, reason)
+        let at = (1..lines.len()).find(|at| starts(*at)).filter(|_| text.lines().count() > 1);
+        let inline = match at {
+            Some(at) => Inline { text, line: line + u32::try_from(at).unwrap_or(0), by_line: true },
+            None => Inline { text, line, by_line: false },
+        };
+        Code::Inline(inline)
     }
 
-    fn image_code(&self, resource: &Entry, metadata: Option<&Node>) -> Code {
-        let context = metadata.and_then(|m| m.entry("DockerContext"));
+    fn asset(&self, resource: &Entry, asset: &Entry) -> Code {
+        let rel = asset.value.text().unwrap_or_default();
+        if let Some(assembly) = self.assembly {
+            let construct = resource.value.at(&["Metadata", "aws:cdk:path"]).and_then(Node::text).map(construct_of);
+            if let Some(code) = (assembly.code)(construct.unwrap_or_default(), rel) {
+                return code;
+            }
+        }
+        let folder = paths::join(self.dir, rel).filter(|path| self.tree.has_dir(path));
+        match folder {
+            Some(dir) => Code::Folder(self.tree.real(&dir).into_owned()),
+            None => {
+                let reason = "the code is an asset that a build makes";
+                let diagnostic = Diagnostic::new(codes::TEMPLATE_UNRESOLVED, self.at(asset.line), reason);
+                Code::Left(diagnostic.next("run cdk synth, so that the asset lies in cdk.out"))
+            }
+        }
+    }
+
+    fn image(&self, resource: &Entry, metadata: Option<&Node>) -> Code {
+        let asset = metadata.and_then(|m| m.entry("aws:asset:path"));
+        let context = metadata.and_then(|m| m.entry("DockerContext")).or(asset);
         let Some(context) = context else {
             let reason = "the code is a container image that is built elsewhere".to_string();
             return Code::Left(Diagnostic::new(codes::TEMPLATE_UNRESOLVED, self.at(resource.line), reason));
         };
-        let text = match values::literal(self.root, &context.value) {
-            Ok(text) => text,
-            Err(unknown) => return Code::Left(self.unresolved("DockerContext", &unknown)),
+        let named = metadata.and_then(|m| m.get("Dockerfile").or_else(|| m.get("aws:asset:dockerfile-path")));
+        let named = named.and_then(Node::text).unwrap_or("Dockerfile");
+        let found = if asset.is_some_and(|asset| std::ptr::eq(asset, context)) {
+            self.asset(resource, context)
+        } else {
+            match self.scope.literal(&context.value) {
+                Ok(text) => lambda::code_at(self.tree, self.dir, &text, &context.key, &self.at(context.line)),
+                Err(unknown) => Code::Left(self.unresolved("DockerContext", &unknown)),
+            }
         };
-        match self.folder(&text, context) {
+        match found {
             Code::Folder(dir) => {
-                let named = metadata.and_then(|m| m.get("Dockerfile")).and_then(Node::text).unwrap_or("Dockerfile");
                 let dockerfile = paths::join(&dir, named).unwrap_or_default();
                 Code::Image { dir, dockerfile }
             }
             other => other,
         }
     }
-
-    fn image(&self, dockerfile: &str, resource: &Entry, site: &mut Site, diagnostics: &mut Vec<Diagnostic>) {
-        let (platform, command) = match self.tree.text(dockerfile) {
-            Ok(text) => version::dockerfile(&text),
-            Err(diagnostic) => {
-                diagnostics.push(diagnostic);
-                (None, None)
-            }
-        };
-        site.handler = site.handler.take().or(command);
-        match platform {
-            Some((language, version, libc)) => {
-                let mut platform = self.defaults.platform(language, &version);
-                platform.libc = libc.into();
-                site.platform = Some(platform);
-                site.platform_source = Some(PlatformSource::Declared);
-                self.architecture(resource, true, site, diagnostics);
-            }
-            None if self.tree.contains(dockerfile) => {
-                let reason =
-                    "its last stage is not built from a Python or Node.js image of a version that warmset plans for";
-                diagnostics.push(Diagnostic::new(codes::RUNTIME_UNKNOWN, Place::file(dockerfile), reason));
-            }
-            None => {}
-        }
-    }
 }
+
+/// `Stack/Fn` of `Stack/Fn/Resource`, the path that CDK notes with every resource.
+fn construct_of(path: &str) -> &str {
+    path.strip_suffix("/Resource").unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests;

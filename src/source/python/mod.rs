@@ -37,7 +37,7 @@ use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
 use rustpython_parser::Parse;
 
 use super::FileImports;
-use super::nesting::{self, Nesting, Syntax};
+use super::nesting::{self, Nesting, Syntax, deepest_indent};
 use crate::model::{Area, Diagnostic, Extent, Lines, Place, Support, codes};
 use ir::Node;
 
@@ -194,27 +194,6 @@ fn names_exception(rest: &str) -> bool {
     rest.trim_end().strip_suffix(':').and_then(|caught| caught.rsplit_once(',')).is_some_and(|(class, name)| {
         !class.starts_with('(') && name.trim_start().starts_with(|c: char| c.is_lowercase() || c == '_')
     })
-}
-
-/// Most levels of indentation open at once, counting every line.
-fn deepest_indent(text: &str) -> usize {
-    let mut open: Vec<usize> = Vec::new();
-    let mut deepest = 0;
-    for line in text.lines() {
-        let code = line.trim_start_matches([' ', '\t', '\x0c']);
-        if code.is_empty() {
-            continue;
-        }
-        let width = line.len() - code.len();
-        while open.last().is_some_and(|&outer| outer >= width) {
-            open.pop();
-        }
-        if width > 0 {
-            open.push(width);
-        }
-        deepest = deepest.max(open.len());
-    }
-    deepest
 }
 
 #[cfg(test)]

@@ -320,6 +320,27 @@ fn template(bytes: &[u8], from: usize, stack: &mut Vec<Level>, templates: &mut V
     bytes.len()
 }
 
+/// Most levels of indentation open at once, counting every line.
+pub(crate) fn deepest_indent(text: &str) -> usize {
+    let mut open: Vec<usize> = Vec::new();
+    let mut deepest = 0;
+    for line in text.lines() {
+        let code = line.trim_start_matches([' ', '\t', '\x0c']);
+        if code.is_empty() {
+            continue;
+        }
+        let width = line.len() - code.len();
+        while open.last().is_some_and(|&outer| outer >= width) {
+            open.pop();
+        }
+        if width > 0 {
+            open.push(width);
+        }
+        deepest = deepest.max(open.len());
+    }
+    deepest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
