@@ -77,6 +77,9 @@ pub enum Command {
         Exit status: 0 the plan fits, 1 findings, 2 could not tell.")]
     Check(CheckCommand),
 
+    /// Say which declarations, locks, manifests and sources are read, and how much of each
+    Formats(FormatsCommand),
+
     /// Write the JSON Schemas of all artefacts
     Schema(SchemaCommand),
 
@@ -275,6 +278,25 @@ pub struct CheckCommand {
     /// Form of the findings.
     #[arg(long, value_enum, default_value_t = CheckFormat::Human)]
     pub format: CheckFormat,
+}
+
+/// `warmset formats`.
+#[derive(Debug, Args)]
+pub struct FormatsCommand {
+    /// What is printed.
+    #[arg(long, value_enum, default_value_t = TableFormat::Text)]
+    pub format: TableFormat,
+}
+
+/// Forms of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TableFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// For documents.
+    Markdown,
 }
 
 /// `warmset schema`.

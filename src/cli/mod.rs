@@ -6,6 +6,7 @@ pub mod args;
 mod check;
 mod emit;
 mod explain;
+mod formats;
 mod graph;
 mod inspect;
 mod load;
@@ -75,6 +76,7 @@ fn run(command: &Command, talk: Talk) -> Result<Outcome, Failure> {
         Command::Inspect(command) => inspect::run(command, talk),
         Command::Explain(command) => explain::run(command, talk),
         Command::Check(command) => check::run(command, talk),
+        Command::Formats(command) => formats::run(command, talk),
         Command::Schema(command) => emit::schemas(command, talk),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -20,6 +20,17 @@ use super::{Defaults, Discovery, Site, paths, platform_from_folder, runtime};
 use crate::model::inventory::PlatformSource;
 use crate::model::{Diagnostic, Language, Place, codes};
 
+use crate::model::support::{Area, Extent, Support};
+
+/// What is read of it.
+pub const SUPPORT: Support = Support {
+    area: Area::Declaration,
+    what: "plain folders",
+    files: "a handler in `handler.py`, `lambda_function.py`, `index.js`, … or beside a manifest",
+    extent: Extent::Full,
+    note: "what no declaration claims",
+};
+
 /// File stems that people give to handlers.
 const HANDLER_STEMS: [&str; 9] =
     ["handler", "lambda_function", "lambda_handler", "lambda", "main", "app", "index", "function", "__init__"];

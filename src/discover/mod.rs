@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 
 use crate::model::codes;
 use crate::model::inventory::PlatformSource;
+use crate::model::support::Support;
 use crate::model::{Diagnostic, Language, Place, Platform};
 
 pub use tree::{Limits, OpenError, Tree};
@@ -110,6 +111,11 @@ pub struct Discovery {
     pub sites: Vec<Site>,
     /// Sorted; those of [`Tree::diagnostics`] are not among them.
     pub diagnostics: Vec<Diagnostic>,
+}
+
+/// What is read of declarations: a row for each reader.
+pub fn support() -> Vec<Support> {
+    vec![declared::template::SUPPORT, declared::serverless::SUPPORT, folder::SUPPORT, version::SUPPORT]
 }
 
 /// Finds the functions of a fleet.

@@ -20,11 +20,25 @@ use npm::{package_json, package_lock, pnpm};
 use pypi::{pep508, poetry, pyproject, requirements, uv};
 
 use crate::discover::paths;
+use crate::model::support::Support;
 use crate::model::{Diagnostic, Ecosystem, Language, PackageId, Place, codes};
 
 /// Version of a package whose lock does not tell one: a folder or repository whose build computes it. It is no version
 /// in any ecosystem, so nothing can mistake it for one.
 pub const UNKNOWN_VERSION: &str = "unknown";
+
+/// What is read of locks and manifests: a row for each reader.
+pub fn support() -> Vec<Support> {
+    vec![
+        requirements::SUPPORT,
+        poetry::SUPPORT,
+        uv::SUPPORT,
+        package_lock::SUPPORT,
+        pnpm::SUPPORT,
+        pyproject::SUPPORT,
+        package_json::SUPPORT,
+    ]
+}
 
 /// Reads a lock of a known kind. Errors are diagnostics of the lock: a lock always comes back.
 ///

@@ -30,6 +30,17 @@ use super::nesting::{self, Nesting, Syntax};
 use super::{FileImports, RawImport};
 use crate::model::{Diagnostic, ImportKind, Lines, Place, codes};
 
+use crate::model::support::{Area, Extent, Support};
+
+/// What is read of it.
+pub const SUPPORT: Support = Support {
+    area: Area::Source,
+    what: "JavaScript and TypeScript",
+    files: "`*.js`, `*.mjs`, `*.cjs`, `*.jsx`, `*.ts`, `*.mts`, `*.cts`, `*.tsx`",
+    extent: Extent::Full,
+    note: "ESM, CommonJS, `createRequire`, JSX; Flow as far as it agrees with TypeScript",
+};
+
 /// Brackets open at once that are still followed. Bundles reach about a hundred.
 const MAX_BRACKETS: usize = 1_000;
 

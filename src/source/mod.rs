@@ -10,6 +10,7 @@ pub mod javascript;
 mod nesting;
 pub mod python;
 
+use crate::model::support::Support;
 use crate::model::{Diagnostic, ImportKind, Language};
 
 /// What one source file imports.
@@ -50,6 +51,11 @@ pub fn language_of(file: &str) -> Option<Language> {
 /// Whether [`imports`] reads files of this name: `.py`, `.js .mjs .cjs .jsx .ts .mts .cts .tsx`, but no `.d.ts`.
 pub fn is_source(file: &str) -> bool {
     language_of(file).is_some()
+}
+
+/// What is read of sources: a row for each reader.
+pub fn support() -> Vec<Support> {
+    vec![python::SUPPORT, javascript::SUPPORT]
 }
 
 /// Reads the imports of a source file by the extension of its name; a file of another kind has none.

@@ -15,6 +15,17 @@ use crate::model::codes;
 use crate::model::inventory::PlatformSource;
 use crate::model::{Diagnostic, Language, Place, Severity};
 
+use crate::model::support::{Area, Extent, Support};
+
+/// What is read of it.
+pub const SUPPORT: Support = Support {
+    area: Area::Declaration,
+    what: "Serverless Framework",
+    files: "`serverless.yml`, `serverless.yaml`, `serverless.json`",
+    extent: Extent::Partly,
+    note: "every provider; variables as far as the files decide them; `serverless.ts` and `.js` are named, not run",
+};
+
 /// Variables refer to variables a few levels deep at most; a circle of them ends here.
 const MAX_NESTING: usize = 16;
 const MAX_TEXT: usize = 65_536;

@@ -18,6 +18,17 @@ use crate::model::codes;
 use crate::model::inventory::PlatformSource;
 use crate::model::{Diagnostic, Language, Place};
 
+use crate::model::support::{Area, Extent, Support};
+
+/// What is read of it.
+pub const SUPPORT: Support = Support {
+    area: Area::Declaration,
+    what: "SAM and CloudFormation",
+    files: "`*.yaml`, `*.yml`, `*.json`, `*.template`",
+    extent: Extent::Partly,
+    note: "functions with runtime, code folder, layers, container images; values that only deployment knows are named; no macros, no `AWS::Include`",
+};
+
 /// Reads every template of the tree.
 pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
     let candidates: Vec<&str> = tree.files().filter(|path| may_be_template(path)).collect();

@@ -15,6 +15,17 @@ use super::toml_doc as doc;
 use crate::lock::{Edge, Entry, Kind, Lock, Scope, UNKNOWN_VERSION, When, candidates, python_index};
 use crate::model::{Diagnostic, Lines, PackageId, Place, codes, normalise_pypi};
 
+use crate::model::support::{Area, Extent, Support};
+
+/// What is read of it.
+pub const SUPPORT: Support = Support {
+    area: Area::Lock,
+    what: "Poetry",
+    files: "`poetry.lock`",
+    extent: Extent::Full,
+    note: "lock versions 1.0 to 2.1",
+};
+
 /// Reads a poetry.lock.
 pub fn read(file: &str, text: &str) -> Lock {
     let mut lock = Lock::empty(Kind::Poetry, file);

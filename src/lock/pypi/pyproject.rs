@@ -16,6 +16,17 @@ use super::toml_doc as doc;
 use crate::lock::{Manifest, ManifestRequirement, Scope};
 use crate::model::{Diagnostic, Lines, Place, codes, normalise_pypi};
 
+use crate::model::support::{Area, Extent, Support};
+
+/// What is read of it.
+pub const SUPPORT: Support = Support {
+    area: Area::Manifest,
+    what: "pyproject",
+    files: "`pyproject.toml`",
+    extent: Extent::Partly,
+    note: "PEP 621, PEP 735, Poetry, uv sources and workspaces; dependencies that are `dynamic` are named",
+};
+
 /// Reads a pyproject.toml.
 pub fn read(file: &str, text: &str) -> Manifest {
     let mut out = Manifest { kind: "pyproject", file: file.into(), ..Manifest::default() };

@@ -27,6 +27,17 @@ use crate::discover::paths;
 use crate::lock::{Edge, Entry, Kind, Lock, MAX_VERSIONS, Scope, When};
 use crate::model::{Code, Diagnostic, PackageId, Place, Severity, codes, normalise_pypi};
 
+use crate::model::support::{Area, Extent, Support};
+
+/// What is read of it.
+pub const SUPPORT: Support = Support {
+    area: Area::Lock,
+    what: "requirements files",
+    files: "`requirements*.txt`, `requirements/*.txt`",
+    extent: Extent::Partly,
+    note: "-r, -c, hashes, markers, continuation lines, `# via` notes as edges; without hashes or notes they are pins at most; `${VARIABLES}`, includes by URL and locations are named",
+};
+
 /// Files that include files that include files: no fleet nests deeper, and the reader recurses.
 const MAX_DEPTH: usize = 32;
 

@@ -16,6 +16,17 @@ use crate::discover::paths;
 use crate::lock::{Edge, Entry, Kind, Lock, Scope, UNKNOWN_VERSION, When, python_index};
 use crate::model::{Diagnostic, Lines, PackageId, Place, codes, normalise_pypi};
 
+use crate::model::support::{Area, Extent, Support};
+
+/// What is read of it.
+pub const SUPPORT: Support = Support {
+    area: Area::Lock,
+    what: "uv",
+    files: "`uv.lock`",
+    extent: Extent::Full,
+    note: "version 1 in all revisions, workspaces, forks, conflicting extras",
+};
+
 /// Reads a uv.lock.
 pub fn read(file: &str, text: &str) -> Lock {
     let mut lock = Lock::empty(Kind::Uv, file);

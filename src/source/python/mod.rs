@@ -28,6 +28,17 @@ use super::nesting::{self, Nesting, Syntax};
 use crate::model::{Diagnostic, Lines, Place, codes};
 use ir::{Node, Test, Value};
 
+use crate::model::support::{Area, Extent, Support};
+
+/// What is read of it.
+pub const SUPPORT: Support = Support {
+    area: Area::Source,
+    what: "Python",
+    files: "`*.py`",
+    extent: Extent::Full,
+    note: "Python 3 to 3.14 syntax, encodings as PEP 263 declares them, multi-byte ones as far as ASCII goes",
+};
+
 /// CPython refuses 200 open brackets and 100 levels of indentation; a margin above, since here comments and
 /// continuation lines count as well.
 const MAX_BRACKETS: usize = 200;
