@@ -11,6 +11,8 @@ mod graph;
 mod inspect;
 mod load;
 mod plan;
+mod process;
+mod relock;
 mod scan;
 mod summary;
 mod table;
@@ -70,6 +72,7 @@ pub fn execute(cli: &Cli) -> ExitCode {
 fn run(command: &Command, talk: Talk) -> Result<Outcome, Failure> {
     match command {
         Command::Scan(command) => scan::run(command, talk),
+        Command::Lock(command) => relock::run(command, talk),
         Command::Graph(command) => graph::run(command, talk),
         Command::Plan(command) => plan::run(command, talk),
         Command::Emit(command) => emit::run(command, talk),

@@ -66,6 +66,9 @@ codes! {
     IMPORT_AMBIGUOUS = "import-ambiguous", Note, "more than one declared distribution can provide an import", "remove the one that is not used";
     VERSION_UNKNOWN = "version-unknown", Note, "a direct dependency without a known version", "lock the function, pin it with ==, or give --pins";
     PINS_INVALID = "pins-invalid", Error, "the file of pins could not be read", "write one name==version or name@version a line";
+    NOT_RESOLVED = "not-resolved", Warning, "the tool of its ecosystem did not resolve what a function asks for", "correct the requirement that the tool names, or pin the function with its own tool";
+    REQUIREMENT_LEFT_OUT = "requirement-left-out", Warning, "a requirement that `warmset lock` does not hand to a tool, as that could run code or fetch a repository", "publish it to an index, or lock the function with its own tool";
+    LOCK_STALE = "lock-stale", Warning, "what `warmset lock` resolved for a function is not what it asks for now", "run `warmset lock` again";
     // Artefacts and options
     ARTEFACT_INVALID = "artefact-invalid", Error, "an artefact could not be read", "make it again with the warmset command that writes it";
     SCHEMA_NEWER = "schema-newer", Error, "an artefact was written by a newer warmset", "update warmset, or make the artefact again with this version";

@@ -45,6 +45,8 @@ pub struct Dependencies {
     pub importer: Option<Importer>,
     /// The manifest is that of the program that deploys the function: what the function does not import is not its own.
     pub only_imported: bool,
+    /// Something is asked for that `declared` does not hold: lines or a manifest that could not be read.
+    pub lossy: bool,
 }
 
 impl Dependencies {
@@ -58,6 +60,7 @@ impl Dependencies {
             diagnostics: Vec::new(),
             importer: None,
             only_imported: false,
+            lossy: false,
         }
     }
 
@@ -79,6 +82,7 @@ impl Dependencies {
         self.unresolved.extend(layer.unresolved);
         self.closure.extend(layer.closure);
         self.diagnostics.extend(layer.diagnostics);
+        self.lossy |= layer.lossy;
     }
 
     /// Keeps of the direct dependencies those that the function imports, and what they need.
@@ -109,7 +113,7 @@ impl Dependencies {
     }
 }
 
-fn version_unknown(requirement: &Requirement) -> String {
+pub(super) fn version_unknown(requirement: &Requirement) -> String {
     format!("nothing says which version of `{}` is installed", requirement.text)
 }
 
@@ -255,7 +259,7 @@ impl<'a> Shelf<'a> {
                 }
                 out.declared = declared_by_edges(lock, &roots, &closure, platform);
                 out.unresolved = missing(lock, &roots, &closure, &out.declared);
-                out.lock = Some(LockRef { file: lock.file.clone(), kind: lock.kind.as_str().into() });
+                out.lock = Some(LockRef::new(&lock.file, lock.kind.as_str()));
                 if lock.complete {
                     out.state = if out.unresolved.is_empty() { State::Locked } else { State::Partial };
                     out.diagnostics.extend(out.unresolved.iter().map(|r| {
@@ -299,6 +303,8 @@ impl<'a> Shelf<'a> {
         if lock.as_deref().is_some_and(lost_lines) && matches!(out.state, State::Locked | State::Pinned) {
             out.state = State::Partial;
         }
+        out.lossy = lock.as_deref().is_some_and(|l| lost_lines(l) || lost_places(l))
+            || manifest.as_deref().is_some_and(|m| m.is_broken() || is_dynamic(m));
         for requirement in &out.unresolved {
             if out.state != State::Locked && lock.as_ref().is_none_or(|l| !l.complete) {
                 out.diagnostics.push(
@@ -327,7 +333,7 @@ impl<'a> Shelf<'a> {
                 && closure.packages.values().all(|p| p.requires.is_some())
                 && out.declared.iter().all(|r| r.package.is_some());
             out.closure.push((Arc::clone(lock), Arc::new(closure)));
-            out.lock.get_or_insert(LockRef { file: lock.file.clone(), kind: "pins".into() });
+            out.lock.get_or_insert(LockRef::new(&lock.file, "pins"));
             out.unresolved = out.declared.iter().filter(|r| r.package.is_none()).cloned().collect();
             out.state = if complete { State::Locked } else { state_of(&out.declared) };
         }
@@ -467,6 +473,23 @@ fn lost_lines(lock: &Lock) -> bool {
         && lock.diagnostics.iter().any(|d| d.is_finding() && !harmless.contains(&d.code.as_str()))
 }
 
+/// Whether a requirements file asks for places without a name (`-e .`, `./local`): what those need is not known.
+fn lost_places(lock: &Lock) -> bool {
+    let named = |d: &&Diagnostic| !lock.entries.iter().any(|e| e.line == d.place.line && e.source.is_some());
+    let roots = || lock.importers.values().flatten();
+    lock.kind == Kind::Requirements
+        && lock
+            .diagnostics
+            .iter()
+            .filter(|d| d.code == codes::REQUIREMENT_UNSUPPORTED.id)
+            .any(|d| named(&d) && !roots().any(|e| e.line == d.place.line && e.text.starts_with('@')))
+}
+
+/// Whether dependencies are only known after a build.
+fn is_dynamic(manifest: &Manifest) -> bool {
+    manifest.diagnostics.iter().any(|d| d.code == codes::REQUIREMENT_UNSUPPORTED.id && d.reason.contains("dynamic"))
+}
+
 /// A lock that could be parsed in part only.
 fn lock_is_broken(lock: &Lock) -> bool {
     lock.diagnostics.iter().any(|d| d.severity == Severity::Error)
@@ -496,7 +519,7 @@ fn declared_by_edges(lock: &Lock, roots: &[Edge], closure: &Closure, platform: &
                 .map(|entry| entry.id.clone());
             Requirement {
                 name: edge.name.clone(),
-                text: requirement_text(&edge.name, &edge.text),
+                text: requirement_text(&edge.name, &edge.extras, &edge.text),
                 place: Place::at(&lock.file, edge.line),
                 package,
             }
@@ -519,7 +542,7 @@ fn missing(lock: &Lock, roots: &[Edge], closure: &Closure, declared: &[Requireme
         let line = closure.packages.get(from).and_then(|p| lock.entries.get(p.entry)).map_or(0, |e| e.line);
         out.push(Requirement {
             name: name.clone(),
-            text: requirement_text(name, text),
+            text: requirement_text(name, &[], text),
             place: Place::at(&lock.file, line),
             package: None,
         });
@@ -527,10 +550,15 @@ fn missing(lock: &Lock, roots: &[Edge], closure: &Closure, declared: &[Requireme
     out
 }
 
-fn requirement_text(name: &str, text: &str) -> String {
+fn requirement_text(name: &str, extras: &[String], text: &str) -> String {
+    if text.starts_with(name) {
+        return text.to_string();
+    }
+    let name = if extras.is_empty() { name.to_string() } else { format!("{name}[{}]", extras.join(",")) };
     match text {
-        "" => name.to_string(),
-        text if text.starts_with(name) => text.to_string(),
+        "" => name,
+        // A direct reference (PEP 508).
+        text if text.starts_with("@ ") => format!("{name} {text}"),
         text if text.starts_with(['=', '<', '>', '~', '!', '[']) => format!("{name}{text}"),
         text => format!("{name}@{text}"),
     }
@@ -545,7 +573,7 @@ fn declared_by_manifest(manifest: &Manifest, platform: &Platform) -> Vec<Require
         .filter(|(edge, _)| lock::closure::is_wanted(edge, platform))
         .map(|(_, r)| Requirement {
             name: r.name.clone(),
-            text: requirement_text(&r.name, &r.text),
+            text: requirement_text(&r.name, &r.extras, &r.text),
             place: Place::at(&manifest.file, r.line),
             package: r.exact.as_deref().filter(|_| r.source.is_none()).map(|version| match platform.language {
                 Language::Python => PackageId::pypi(&r.name, version),

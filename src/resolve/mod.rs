@@ -11,6 +11,7 @@ pub mod names;
 mod packages;
 pub mod pins;
 pub mod provided;
+pub mod relock;
 mod scan;
 pub mod stdlib;
 #[cfg(test)]
