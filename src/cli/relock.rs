@@ -104,7 +104,11 @@ pub fn run(command: &LockCommand, talk: Talk) -> Result<Outcome, Failure> {
                 for function in &group.functions {
                     failed.insert(function.id.clone(), reason.clone());
                     let place = function.declared.first().map(|r| r.place.clone()).unwrap_or_default();
-                    diagnostics.push(Diagnostic::new(codes::NOT_RESOLVED, place, &reason).for_function(&function.id));
+                    let mut said = Diagnostic::new(codes::NOT_RESOLVED, place, &reason).for_function(&function.id);
+                    if reason.contains("no usable wheels") || reason.contains("has no wheels") {
+                        said = said.next("pin a version that publishes a wheel, or give --allow-builds, which runs the package's build");
+                    }
+                    diagnostics.push(said);
                 }
             }
             Answer::Lock { text, resolved_on, from_cache, program } => {
