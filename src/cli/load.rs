@@ -73,6 +73,9 @@ pub fn inventory(path: &Path, options: &FleetOptions, talk: Talk) -> Result<Inve
         }
         return scan(path, options, talk);
     }
+    if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("zip")) {
+        return scan(path, options, talk);
+    }
     inventory_file(path)
 }
 

@@ -97,6 +97,7 @@ pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
                 && !stem.starts_with("test_")
                 && !path.split('/').any(|part| NO_FUNCTIONS_IN.contains(&part))
                 && !is_claimed(paths::parent(path))
+                && tree.archive_of(path).is_none_or(|archive| is_top_of(tree, path, archive))
                 && !paths::ancestors(paths::parent(path)).any(|dir| libraries.contains(dir))
         })
         .collect();
@@ -134,6 +135,17 @@ pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
             found.diagnostics.push(Diagnostic::new(codes::HANDLER_MISSING, Place::file(path), reason));
         }
     }
+}
+
+/// Whether a file lies at the top of an archive, where a handler is, and is not packed from a source beside it: then
+/// that source is the function already.
+fn is_top_of(tree: &Tree, path: &str, archive: &str) -> bool {
+    let same = |other: &str| {
+        paths::file_name(other) == paths::file_name(path)
+            && tree.size(other) == tree.size(path)
+            && tree.archive_of(other).is_none()
+    };
+    paths::parent(path) == archive && (archive == "." || !tree.under(paths::parent(archive)).any(same))
 }
 
 /// Folders of packages that other packages of the same workspace depend on: shared code, not functions.

@@ -3,6 +3,7 @@
 //!
 //! [`discover`] is pure: it reads a [`Tree`] and returns sites and diagnostics, sorted, the same on every machine.
 
+pub mod archive;
 mod declared;
 pub mod doc;
 mod folder;
@@ -115,7 +116,13 @@ pub struct Discovery {
 
 /// What is read of declarations: a row for each reader.
 pub fn support() -> Vec<Support> {
-    vec![declared::template::SUPPORT, declared::serverless::SUPPORT, folder::SUPPORT, version::SUPPORT]
+    vec![
+        declared::template::SUPPORT,
+        declared::serverless::SUPPORT,
+        folder::SUPPORT,
+        archive::SUPPORT,
+        version::SUPPORT,
+    ]
 }
 
 /// Finds the functions of a fleet.

@@ -5,6 +5,7 @@
 
 pub mod closure;
 pub mod environment;
+pub mod installed;
 pub mod manifest;
 pub mod npm;
 pub mod positions;
@@ -35,6 +36,7 @@ pub fn support() -> Vec<Support> {
         uv::SUPPORT,
         package_lock::SUPPORT,
         pnpm::SUPPORT,
+        installed::SUPPORT,
         pyproject::SUPPORT,
         package_json::SUPPORT,
     ]

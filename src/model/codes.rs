@@ -32,6 +32,9 @@ codes! {
     FILE_ENCODING = "file-encoding", Warning, "a file is not in the encoding that it declares", "save it as UTF-8, or declare its encoding (PEP 263)";
     LINK_LEAVES_ROOT = "link-leaves-root", Warning, "a symbolic link points outside the scanned folder and was not followed", "copy what it points to into the folder, or scan a folder that holds both";
     TREE_TOO_DEEP = "tree-too-deep", Warning, "folders are nested deeper than warmset follows", "scan the inner folder by itself";
+    ARCHIVE_INVALID = "archive-invalid", Warning, "an archive could not be read", "pack it again, or exclude it with .gitignore";
+    ARCHIVE_UNSAFE = "archive-unsafe", Warning, "an archive holds entries that warmset does not read: outside of it, twice, encrypted, links", "pack it again without them";
+    ARCHIVE_EXPANDS = "archive-expands", Warning, "an archive holds more than warmset unpacks", "scan the folder that it was made from";
     // Finding functions
     NO_FUNCTIONS = "no-functions", Warning, "no function was found", "point warmset at a folder with a SAM template, a serverless.yml, or a manifest beside source files";
     TEMPLATE_INVALID = "template-invalid", Error, "a template could not be parsed", "correct it at this line; the tool that deploys it may say more";

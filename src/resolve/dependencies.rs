@@ -203,6 +203,10 @@ impl<'a> Shelf<'a> {
                 Language::Node => out.only_imported = true,
             }
         }
+        let packed = self.tree.archive_of(&beside(&site.root)).is_some();
+        if packed || out.state != State::Locked || out.is_empty() {
+            self.installed(&site.root, platform, &mut out);
+        }
         for folder in site.layers.iter().filter_map(|l| l.folder.as_deref()).filter(|folder| *folder != site.root) {
             let inside = match platform.language {
                 Language::Python => "python",
@@ -214,8 +218,58 @@ impl<'a> Shelf<'a> {
             if let Some(found) = layer {
                 out.join(self.read(site, platform, found));
             }
+            let mut unpacked = Dependencies::none(State::Locked);
+            let version = &platform.version;
+            for inside in ["python".into(), format!("python/lib/python{version}/site-packages"), "nodejs".into()] {
+                self.installed(&paths::join(folder, &inside).unwrap_or_default(), platform, &mut unpacked);
+            }
+            if unpacked.lock.is_some() {
+                out.join(unpacked);
+            }
         }
         out
+    }
+
+    /// Replaces what is asked for by what is installed in a folder, where packages are.
+    fn installed(&self, folder: &str, platform: &Platform, out: &mut Dependencies) {
+        let files = self.tree.installed_in(folder, platform.language);
+        if files.is_empty() {
+            return;
+        }
+        let key = format!("{folder}/{}", platform.language);
+        let made = self.locks.get(&key, || {
+            let mut unread = Vec::new();
+            let mut texts = Vec::new();
+            for file in files {
+                let inner = paths::relative_to(file, folder).unwrap_or(file);
+                match self.tree.text(file) {
+                    Ok(text) => texts.push((inner.to_string(), text)),
+                    Err(diagnostic) => unread.push(diagnostic),
+                }
+            }
+            let mut lock = match platform.language {
+                Language::Python => lock::installed::python(folder, &texts),
+                Language::Node => lock::installed::node(folder, &texts),
+            };
+            lock.diagnostics.extend(unread);
+            Some(Arc::new(lock))
+        });
+        let Some(lock) = made.as_ref() else { return };
+        let roots = lock.importers.get(".").cloned().unwrap_or_default();
+        let closure = self.closure(lock, lock::installed::KIND, &roots, platform);
+        let open: BTreeSet<String> = out.unresolved.iter().map(version_unknown).collect();
+        out.diagnostics.retain(|d| d.code != codes::VERSION_UNKNOWN.id || !open.contains(&d.reason));
+        out.diagnostics.extend(lock.diagnostics.iter().cloned());
+        for requirement in &mut out.declared {
+            requirement.package = closure.packages.keys().find(|id| id.name == requirement.name).cloned();
+        }
+        // What is asked for and not there is not loaded, or the platform provides it.
+        out.unresolved.clear();
+        out.importer = None;
+        out.lossy = lock.diagnostics.iter().any(Diagnostic::is_finding);
+        out.state = if out.lossy { State::Partial } else { State::Locked };
+        out.lock = Some(LockRef::new(folder, lock::installed::KIND));
+        out.closure = vec![(Arc::clone(lock), closure)];
     }
 
     /// Whether the manifest in a folder is that of the program that deploys the functions below it.
@@ -451,6 +505,11 @@ pub fn narrow(
     let installed_only = full.packages.keys().filter(|id| !narrowed.packages.contains_key(*id)).cloned().collect();
     dependencies.closure = vec![(Arc::clone(&importer.lock), Arc::new(narrowed))];
     installed_only
+}
+
+/// A path inside a folder, to ask what the folder belongs to.
+fn beside(folder: &str) -> String {
+    paths::join(folder, "_").unwrap_or_default()
 }
 
 fn lock_kind(file: &str) -> Option<Kind> {

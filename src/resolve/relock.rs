@@ -398,15 +398,20 @@ pub fn last_words(said: &str, folders: &[&str]) -> String {
         }
         let words: Vec<String> = line.split_whitespace().map(redacted).collect();
         let line = words.join(" ");
-        let noise = ["hint:", "npm error A complete log", "[notice]", "WARNING: "];
-        if line.chars().any(char::is_alphanumeric) && !noise.iter().any(|n| line.starts_with(n)) {
+        let noise = ["hint:", "npm error A complete log", "npm error For a full report", "[notice]", "WARNING: "];
+        let empty = line.trim_start_matches("npm error").trim().is_empty();
+        if line.chars().any(char::is_alphanumeric) && !empty && !noise.iter().any(|n| line.starts_with(n)) {
             lines.push(line);
-        }
-        if lines.len() == LINES {
-            break;
         }
     }
     lines.reverse();
+    // npm names the cause first and gives advice last; uv says one thing at the end.
+    if lines.len() > LINES {
+        let first = lines.iter().position(|line| line.contains("error")).unwrap_or(lines.len() - LINES);
+        let from = if lines[first].starts_with("npm error") { first } else { lines.len() - LINES };
+        lines = lines.split_off(from);
+        lines.truncate(LINES);
+    }
     let text = lines.join("; ");
     match text.char_indices().nth(CHARS) {
         Some((at, _)) => format!("{}…", &text[..at]),
