@@ -21,7 +21,7 @@ pub const SUPPORT: Support = Support {
     what: "zip archives",
     files: "`*.zip` that holds sources, named by a declaration or with a handler at its top",
     extent: Extent::Partly,
-    note: "read as the folder that they unpack to, `dist-info` and `node_modules` in them as the lock; not encrypted ones, nor archives inside",
+    note: "read as the folder that they unpack to, `dist-info` and `node_modules` in them as the lock; not encrypted files, archives inside, or templates inside",
 };
 
 /// Largest archive that is opened: AWS Lambda takes 250 MB unpacked.

@@ -183,7 +183,8 @@ impl Tree {
                 if is_package_manifest(file) || is_metadata(file) {
                     self.installed.insert(full, size);
                 }
-            } else if !folders.any(|part| part.starts_with('.'))
+            } else if (path == "." || !is_declaration(name))
+                && !folders.any(|part| part.starts_with('.'))
                 && (!name.starts_with('.') || VERSION_FILES.contains(&name))
             {
                 self.insert(full, size);
@@ -532,6 +533,11 @@ fn line_of(bytes: &[u8], at: usize) -> u32 {
 
 fn is_archive(path: &str) -> bool {
     paths::extension(path).eq_ignore_ascii_case("zip")
+}
+
+/// Whether a file may declare functions: an archive in a fleet is the package of one, not a project.
+fn is_declaration(name: &str) -> bool {
+    matches!(paths::extension(name), "yaml" | "yml" | "template" | "tf") && !name.starts_with("pnpm-")
 }
 
 /// Whether a file of an archive says that it holds code, and not only data.

@@ -205,7 +205,7 @@ impl<'a> Shelf<'a> {
         }
         let packed = self.tree.archive_of(&beside(&site.root)).is_some();
         if packed || out.state != State::Locked || out.is_empty() {
-            self.installed(&site.root, platform, &mut out);
+            self.installed(&site.root, platform, packed, &mut out);
         }
         for folder in site.layers.iter().filter_map(|l| l.folder.as_deref()).filter(|folder| *folder != site.root) {
             let inside = match platform.language {
@@ -221,7 +221,7 @@ impl<'a> Shelf<'a> {
             let mut unpacked = Dependencies::none(State::Locked);
             let version = &platform.version;
             for inside in ["python".into(), format!("python/lib/python{version}/site-packages"), "nodejs".into()] {
-                self.installed(&paths::join(folder, &inside).unwrap_or_default(), platform, &mut unpacked);
+                self.installed(&paths::join(folder, &inside).unwrap_or_default(), platform, true, &mut unpacked);
             }
             if unpacked.lock.is_some() {
                 out.join(unpacked);
@@ -230,8 +230,9 @@ impl<'a> Shelf<'a> {
         out
     }
 
-    /// Replaces what is asked for by what is installed in a folder, where packages are.
-    fn installed(&self, folder: &str, platform: &Platform, out: &mut Dependencies) {
+    /// Replaces what is asked for by what is installed in a folder, where packages are. A folder that is not `built`
+    /// speaks for itself only if all that is asked for lies there: else the rest is installed at deployment.
+    fn installed(&self, folder: &str, platform: &Platform, built: bool, out: &mut Dependencies) {
         let files = self.tree.installed_in(folder, platform.language);
         if files.is_empty() {
             return;
@@ -255,6 +256,10 @@ impl<'a> Shelf<'a> {
             Some(Arc::new(lock))
         });
         let Some(lock) = made.as_ref() else { return };
+        let there = |name: &str| lock.entries.iter().any(|entry| entry.id.name == name);
+        if !built && !out.declared.iter().all(|r| there(&r.name)) {
+            return;
+        }
         let roots = lock.importers.get(".").cloned().unwrap_or_default();
         let closure = self.closure(lock, lock::installed::KIND, &roots, platform);
         let open: BTreeSet<String> = out.unresolved.iter().map(version_unknown).collect();

@@ -159,8 +159,11 @@ impl<'a> Sources<'a> {
 
     fn all_sources(&self, site: &Site, nested: &[&str], language: Language) -> Vec<String> {
         let inside = |file: &str, dir: &str| file.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'));
+        // What lies in an archive beside the code is another function's, or a copy of this one.
+        let home = self.tree.archive_of(&format!("{}/_", site.root));
         self.tree
             .under(&site.root)
+            .filter(|file| self.tree.archive_of(file) == home)
             .filter(|file| source::is_source(file) && source::language_of(file) == Some(language))
             .filter(|file| !nested.iter().any(|dir| inside(file, dir)))
             .filter(|file| !is_test(file.strip_prefix(&site.root).unwrap_or(file)))
