@@ -210,12 +210,18 @@ impl Tree {
                 let first = |line: &str| line.trim_start_matches('"').split([',', '"']).next().map(str::to_string);
                 names.extend(record.lines().filter_map(first));
             } else if let Ok(top) = self.text(&beside("top_level.txt")) {
-                names.extend(top.lines().map(|line| format!("{}/", line.trim())));
+                names.extend(top.lines().map(|line| line.trim().to_string()));
+            } else if let Some((name, _)) = paths::file_name(&info).split_once('-') {
+                // Stripped of everything but its name (PEP 427).
+                names.extend([name.to_string(), name.to_lowercase()]);
             }
             for name in names {
                 let top = name.split('/').next().unwrap_or_default();
                 if !matches!(top, "" | "." | "..") && !top.ends_with(".dist-info") {
                     tops.extend(paths::join(&base, top));
+                    if !name.contains(['/', '.']) {
+                        tops.extend(paths::join(&base, &format!("{top}.py")));
+                    }
                 }
             }
             if let Some(size) = self.files.get(&file) {

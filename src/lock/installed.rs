@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::npm::package_lock;
 use super::pypi::pep508;
 use super::{Edge, Entry, Kind, Lock, Scope, indices_by_name};
+use crate::discover::paths;
 use crate::model::support::{Area, Extent, Support};
 use crate::model::{Diagnostic, PackageId, Place, codes, normalise_pypi};
 
@@ -26,7 +27,7 @@ pub const SUPPORT: Support = Support {
 /// Name of this kind of lock in artefacts.
 pub const KIND: &str = "installed";
 
-/// Distributions from their metadata: path and text of each.
+/// Distributions from their metadata: path below the folder, and text of each.
 pub fn python(folder: &str, metadata: &[(String, String)]) -> Lock {
     let mut lock = Lock { complete: true, ..Lock::empty(Kind::Requirements, folder) };
     let mut asked: Vec<Vec<pep508::Specifier>> = Vec::new();
@@ -34,9 +35,16 @@ pub fn python(folder: &str, metadata: &[(String, String)]) -> Lock {
         let mut fields = headers(text);
         let mut field =
             |name: &str| fields.remove(name).and_then(|mut all| (!all.is_empty()).then(|| all.swap_remove(0)));
-        let (Some(name), Some(version)) = (field("name"), field("version")) else {
-            let reason = "it names no distribution and version";
-            lock.diagnostics.push(Diagnostic::new(codes::LOCK_INCOMPLETE, Place::file(file), reason));
+        // What is stripped of its fields still has the name of its folder: `name-version.dist-info` (PEP 427).
+        let info = file.strip_suffix(".dist-info/METADATA").unwrap_or_default();
+        let named = info.rsplit('/').next().unwrap_or_default().split_once('-');
+        let Some((name, version)) = field("name").zip(field("version")).or(named) else {
+            let place = Place::file(paths::join(folder, file).unwrap_or_default());
+            lock.diagnostics.push(Diagnostic::new(
+                codes::LOCK_INCOMPLETE,
+                place,
+                "it names no distribution and version",
+            ));
             continue;
         };
         // A requirement that cannot be read leads nowhere; what it means lies in the folder or does not.
@@ -173,11 +181,16 @@ mod tests {
                 ),
                 metadata("click", "Version: 8.1.0\nLicense: long\n  more: text"),
                 metadata("six", "Version: 1.17"),
-                ("f/bad.dist-info/METADATA".into(), "Name: bad\n".into()),
+                ("bad.dist-info/METADATA".into(), "Name: bad\n".into()),
+                ("Bare_Name-1.5.dist-info/METADATA".into(), String::new()),
             ],
         );
-        assert_eq!(specs(&lock, Language::Python, "3.11"), ["click==8.1.0", "flask-x==2.0", "six==1.17"]);
-        assert_eq!(lock.diagnostics.len(), 1);
+        assert_eq!(
+            specs(&lock, Language::Python, "3.11"),
+            ["bare-name==1.5", "click==8.1.0", "flask-x==2.0", "six==1.17"]
+        );
+        let places: Vec<&str> = lock.diagnostics.iter().map(|d| d.place.file.as_str()).collect();
+        assert_eq!(places, ["f/bad.dist-info/METADATA"]);
         let platform = Platform::linux(Language::Python, "3.11");
         let all = closure(&lock, &lock.importers["."], &[], &platform);
         let flask = &all.packages[&PackageId::pypi("flask-x", "2.0")];
