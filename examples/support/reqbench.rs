@@ -65,7 +65,7 @@ pub fn fleet(
                 platform: Some(platform.clone()),
                 weight,
                 state: State::Locked,
-                lock: Some(LockRef { file: "functions.json".into(), kind: "requirements".into() }),
+                lock: Some(LockRef::new("functions.json", "requirements")),
                 closure: ids(closure),
                 ..Function::new(format!("class-{index:04}"))
             });

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cost::AssumedCost;
 use crate::model::units::parse_megabytes;
+use crate::resolve::relock::Tool;
 
 const LONG_ABOUT: &str = "warmset reads a fleet of serverless function packages, finds what they load in common, and \
 chooses the shared warm images that save the most cold-start time within a memory budget. It says how far that choice \
@@ -40,6 +41,15 @@ pub enum Command {
         warmset scan . --pins constraints.txt --out inventory.json"
     )]
     Scan(ScanCommand),
+
+    /// Resolve functions without a complete lock with uv or npm, in a scratch folder; their own folders stay as they are
+    #[command(
+        after_help = "Examples:\n  warmset lock fixtures/fleet --out locks\n  warmset scan fixtures/fleet --locks locks\n  \
+        warmset lock . --out locks --exclude-newer 2026-01-31 --cache ~/.cache/warmset\n\n\
+        No code of a function or package is run: what publishes no wheel stays open unless --allow-builds is given.\n\
+        Indexes and credentials are those of the tool's own configuration; none is written to the results."
+    )]
+    Lock(LockCommand),
 
     /// Show which packages occur together, and what sharing them would save
     #[command(
@@ -77,6 +87,9 @@ pub enum Command {
         Exit status: 0 the plan fits, 1 findings, 2 could not tell.")]
     Check(CheckCommand),
 
+    /// Say which declarations, locks, manifests and sources are read, and how much of each
+    Formats(FormatsCommand),
+
     /// Write the JSON Schemas of all artefacts
     Schema(SchemaCommand),
 
@@ -110,6 +123,10 @@ pub struct FleetOptions {
     /// Versions for functions without a lock: a lock or requirements file, or lines of name==version and name@version.
     #[arg(long, value_name = "FILE")]
     pub pins: Vec<PathBuf>,
+
+    /// What `warmset lock` resolved, for functions without a complete lock.
+    #[arg(long, value_name = "DIR")]
+    pub locks: Option<PathBuf>,
 }
 
 /// `warmset scan`.
@@ -127,6 +144,68 @@ pub struct ScanCommand {
     /// What is printed.
     #[arg(long, value_enum, default_value_t = TextFormat::Text)]
     pub format: TextFormat,
+}
+
+/// `warmset lock`.
+#[derive(Debug, Args)]
+pub struct LockCommand {
+    /// Folder that holds the fleet, or an inventory.json.
+    pub input: PathBuf,
+    /// Write the locks here, each in a folder with a record of where it comes from.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Resolve this function only; may be given again.
+    #[arg(long, value_name = "ID")]
+    pub only: Vec<String>,
+    /// Tools that run at the same time.
+    #[arg(long, value_name = "N", default_value = "4", value_parser = positive)]
+    pub jobs: usize,
+    /// Seconds that a tool may take for one function: 120, 120s, 2m.
+    #[arg(long, value_name = "TIME", default_value = "120s", value_parser = duration)]
+    pub timeout: f64,
+    /// Keep answers here, and take them from here where the same was asked on the same day; safe to delete.
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+    /// Tool to resolve with; auto takes uv before pip and npm before pnpm.
+    #[arg(long, value_enum, default_value_t = ToolChoice::Auto)]
+    pub tool: ToolChoice,
+    /// Leave out what was published on this day or later.
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
+    pub exclude_newer: Option<String>,
+    /// Let uv build packages that publish no wheel. This runs their setup.py or build backend on this machine.
+    #[arg(long)]
+    pub allow_builds: bool,
+    /// How functions are read.
+    #[command(flatten)]
+    pub options: FleetOptions,
+    /// What is printed.
+    #[arg(long, value_enum, default_value_t = TextFormat::Text)]
+    pub format: TextFormat,
+}
+
+/// Tools that resolve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ToolChoice {
+    /// The first that runs.
+    Auto,
+    /// `uv pip compile`.
+    Uv,
+    /// `pip install --dry-run`.
+    Pip,
+    /// `npm install --package-lock-only`.
+    Npm,
+    /// `pnpm install --lockfile-only`.
+    Pnpm,
+}
+
+impl ToolChoice {
+    /// Whether it names a tool.
+    pub fn is(self, tool: Tool) -> bool {
+        matches!(
+            (self, tool),
+            (Self::Uv, Tool::Uv) | (Self::Pip, Tool::Pip) | (Self::Npm, Tool::Npm) | (Self::Pnpm, Tool::Pnpm)
+        )
+    }
 }
 
 /// `warmset graph`.
@@ -277,6 +356,25 @@ pub struct CheckCommand {
     pub format: CheckFormat,
 }
 
+/// `warmset formats`.
+#[derive(Debug, Args)]
+pub struct FormatsCommand {
+    /// What is printed.
+    #[arg(long, value_enum, default_value_t = TableFormat::Text)]
+    pub format: TableFormat,
+}
+
+/// Forms of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TableFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// For documents.
+    Markdown,
+}
+
 /// `warmset schema`.
 #[derive(Debug, Args)]
 pub struct SchemaCommand {
@@ -348,6 +446,34 @@ fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(v) if v.is_finite() && v > 0.0 && v < 1e12 => Ok(v),
         _ => Err(format!("`{text}` is not a positive number of seconds")),
+    }
+}
+
+fn duration(text: &str) -> Result<f64, String> {
+    let (number, unit) = match text.trim().strip_suffix('m') {
+        Some(minutes) => (minutes, 60.0),
+        None => (text.trim().trim_end_matches('s'), 1.0),
+    };
+    // A day is longer than any resolution takes.
+    seconds(number)
+        .map(|n| n * unit)
+        .ok()
+        .filter(|s| *s <= 86_400.0)
+        .ok_or_else(|| format!("`{text}` is not a time: expected for example 90s or 2m"))
+}
+
+fn day(text: &str) -> Result<String, String> {
+    let parts: Vec<&str> = text.split('-').collect();
+    let number = |part: &str, length: usize| (part.len() == length).then(|| part.parse::<u32>().ok()).flatten();
+    match parts[..] {
+        [y, m, d]
+            if number(y, 4).is_some()
+                && matches!(number(m, 2), Some(1..=12))
+                && matches!(number(d, 2), Some(1..=31)) =>
+        {
+            Ok(text.to_string())
+        }
+        _ => Err(format!("`{text}` is not a day: expected for example 2026-01-31")),
     }
 }
 

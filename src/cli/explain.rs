@@ -70,6 +70,9 @@ fn closure_text(why: &Why) -> String {
         Some(declared) => text.push_str(&format!("  {} asks for {}\n", declared.place, declared.text)),
         None => text.push_str("  the lock lists it, and does not say what needs it\n"),
     }
+    if let Some(day) = &why.resolved_on {
+        text.push_str(&format!("  its versions were resolved by `warmset lock` on {day}, not by a lock of its own\n"));
+    }
     for (depth, step) in why.chain.iter().enumerate() {
         let places: Vec<String> = step.at.iter().take(3).map(Place::to_string).collect();
         let at = if places.is_empty() { String::new() } else { format!("  {}", paint(DIM, places.join(", "))) };

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use crate::discover::{Defaults, Limits};
 use crate::model::codes;
 use crate::model::{Costs, Diagnostic, Inventory, Place, Plan, Severity, read};
+use crate::resolve::relock::Locks;
 use crate::resolve::{self, Pins, ScanOptions};
 
 use super::args::FleetOptions;
+use super::relock;
 use super::talk::Talk;
 use super::write::WriteError;
 
@@ -71,6 +73,9 @@ pub fn inventory(path: &Path, options: &FleetOptions, talk: Talk) -> Result<Inve
         }
         return scan(path, options, talk);
     }
+    if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("zip")) {
+        return scan(path, options, talk);
+    }
     inventory_file(path)
 }
 
@@ -98,6 +103,7 @@ pub fn scan(path: &Path, options: &FleetOptions, talk: Talk) -> Result<Inventory
             libc: options.libc.clone(),
         },
         pins,
+        locks: options.locks.as_deref().map(locks).transpose()?.unwrap_or_default(),
         limits: Limits::default(),
     };
     let bar = talk.bar("scanning");
@@ -106,6 +112,22 @@ pub fn scan(path: &Path, options: &FleetOptions, talk: Talk) -> Result<Inventory
     inventory.diagnostics.extend(pin_diagnostics);
     inventory.sort();
     Ok(inventory)
+}
+
+/// What `warmset lock` wrote into a folder.
+fn locks(folder: &Path) -> Result<Locks, Failure> {
+    if !folder.is_dir() {
+        return Err(Failure::Message(format!("{} is no folder; `warmset lock` makes one", folder.display())));
+    }
+    let mut locks = Locks::default();
+    for record in relock::records(folder)? {
+        let place = folder.join(&record.key).join(&record.lock);
+        locks.add(&place.display().to_string(), &serde_json::to_string(&record).unwrap_or_default(), &text(&place)?)?;
+    }
+    if locks.is_empty() {
+        return Err(Failure::Message(format!("{} holds nothing that `warmset lock` wrote", folder.display())));
+    }
+    Ok(locks)
 }
 
 /// Whether a line or a whole file of pins could not be read: versions that the user asked for would be missing silently

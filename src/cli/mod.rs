@@ -6,10 +6,13 @@ pub mod args;
 mod check;
 mod emit;
 mod explain;
+mod formats;
 mod graph;
 mod inspect;
 mod load;
 mod plan;
+mod process;
+mod relock;
 mod scan;
 mod summary;
 mod table;
@@ -69,12 +72,14 @@ pub fn execute(cli: &Cli) -> ExitCode {
 fn run(command: &Command, talk: Talk) -> Result<Outcome, Failure> {
     match command {
         Command::Scan(command) => scan::run(command, talk),
+        Command::Lock(command) => relock::run(command, talk),
         Command::Graph(command) => graph::run(command, talk),
         Command::Plan(command) => plan::run(command, talk),
         Command::Emit(command) => emit::run(command, talk),
         Command::Inspect(command) => inspect::run(command, talk),
         Command::Explain(command) => explain::run(command, talk),
         Command::Check(command) => check::run(command, talk),
+        Command::Formats(command) => formats::run(command, talk),
         Command::Schema(command) => emit::schemas(command, talk),
         Command::Completions { shell } => {
             let mut script = Vec::new();

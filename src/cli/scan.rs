@@ -9,7 +9,7 @@ use super::Outcome;
 use super::args::{ScanCommand, TextFormat};
 use super::load::{self, Failure};
 use super::table::Table;
-use super::talk::{BOLD, CYAN, GREEN, RED, Talk, YELLOW, paint};
+use super::talk::{BOLD, CYAN, DIM, GREEN, RED, Talk, YELLOW, paint};
 use super::write;
 
 /// Finds functions and what each loads.
@@ -38,7 +38,10 @@ fn text(inventory: &Inventory) -> String {
             state(function.state),
             function.closure.len().to_string(),
             function.unresolved.len().to_string(),
-            function.lock.as_ref().map_or_else(String::new, |l| paint(CYAN, lock(&l.file, &function.path))),
+            function.lock.as_ref().map_or_else(String::new, |l| match &l.resolved_on {
+                Some(day) => format!("{} {}", paint(CYAN, &l.file), paint(DIM, format!("(resolved {day})"))),
+                None => paint(CYAN, lock(&l.file, &function.path)),
+            }),
         ]);
     }
     if inventory.functions.is_empty() {
@@ -107,7 +110,14 @@ pub fn totals(inventory: &Inventory) -> String {
         State::Partial => "partly pinned",
         State::Unresolved => "unresolved",
     };
-    let closures: Vec<String> = states.iter().map(|(s, n)| format!("{n} {}", named(s))).collect();
+    let resolved: BTreeMap<&str, usize> = inventory.functions.iter().fold(BTreeMap::new(), |mut days, f| {
+        if let Some(day) = f.lock.as_ref().and_then(|l| l.resolved_on.as_deref()) {
+            *days.entry(day).or_default() += 1;
+        }
+        days
+    });
+    let mut closures: Vec<String> = states.iter().map(|(s, n)| format!("{n} {}", named(s))).collect();
+    closures.extend(resolved.iter().map(|(day, n)| format!("{n} of them resolved by warmset on {day}")));
     let head = |name: &str| paint(BOLD, format!("{name:<11}"));
     let unreached: BTreeSet<&str> =
         inventory.functions.iter().flat_map(|f| f.unreached.iter().map(|u| u.file.as_str())).collect();

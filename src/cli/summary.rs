@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::model::inventory::Target;
+use crate::model::inventory::{State, Target};
 use crate::model::plan::{Status, WhyUnserved};
 use crate::model::{Diagnostic, Image, Inventory, Plan, Severity};
 use crate::solve::Progress;
@@ -51,6 +51,9 @@ pub fn plan(inventory: &Inventory, plan: &Plan, diagnostics: &[Diagnostic], out:
         plan.value_by_source.iter().map(|(source, share)| format!("{:.0} % {source}", share * 100.0)).collect();
     if !sources.is_empty() {
         line("costs", &format!("{} (share of what is saved that rests on each source)", sources.join(", ")));
+    }
+    if !plan.open.is_empty() {
+        line("open", &open(plan));
     }
     line("found", &counts(diagnostics));
     if let Some(out) = out {
@@ -216,6 +219,25 @@ fn unserved(plan: &Plan) -> String {
         text.push_str(&format!("{:INDENT$}{count:>3}  {}\n", "", explain::reason(why)));
     }
     text
+}
+
+/// How much of the weight has no complete closure, the least known first.
+fn open(plan: &Plan) -> String {
+    let parts: Vec<String> = plan
+        .open
+        .iter()
+        .map(|open| {
+            let what = match open.state {
+                State::Unresolved => "has no known version",
+                State::Partial => "has some versions",
+                State::Pinned => "has only its direct dependencies pinned",
+                State::Locked => "is locked",
+            };
+            let s = if open.functions == 1 { "" } else { "s" };
+            format!("{:.1} % of the weight {what} ({} function{s})", open.weight_share * 100.0, open.functions)
+        })
+        .collect();
+    format!("{}; `warmset lock` would resolve them", parts.join(", "))
 }
 
 fn counts(diagnostics: &[Diagnostic]) -> String {

@@ -1,10 +1,14 @@
 //! Tables for terminals: left-aligned text, right-aligned numbers, two spaces between.
 
+use std::collections::BTreeMap;
+
 /// Rows of cells under a heading.
 #[derive(Debug, Default)]
 pub struct Table {
     rows: Vec<Vec<String>>,
     right: Vec<bool>,
+    /// Lines below rows, by the number of the row.
+    notes: BTreeMap<usize, String>,
 }
 
 impl Table {
@@ -12,6 +16,7 @@ impl Table {
     pub fn new(headings: &[&str]) -> Self {
         Self {
             rows: vec![headings.iter().map(|h| h.trim_start_matches('>').to_string()).collect()],
+            notes: BTreeMap::new(),
             right: headings.iter().map(|h| h.starts_with('>')).collect(),
         }
     }
@@ -21,6 +26,11 @@ impl Table {
         self.rows.push(cells);
     }
 
+    /// Adds a line below the last row, over all columns.
+    pub fn note(&mut self, text: String) {
+        self.notes.insert(self.rows.len() - 1, text);
+    }
+
     /// The table as text, indented by two.
     pub fn render(&self) -> String {
         let columns = self.right.len();
@@ -28,7 +38,7 @@ impl Table {
             .map(|c| self.rows.iter().filter_map(|r| r.get(c)).map(|t| visible(t)).max().unwrap_or(0))
             .collect();
         let mut out = String::new();
-        for row in &self.rows {
+        for (at, row) in self.rows.iter().enumerate() {
             let mut line = String::from(" ");
             for (c, cell) in row.iter().enumerate().take(columns) {
                 let pad = " ".repeat(width[c].saturating_sub(visible(cell)));
@@ -37,6 +47,9 @@ impl Table {
             }
             out.push_str(line.trim_end());
             out.push('\n');
+            if let Some(note) = self.notes.get(&at) {
+                out.push_str(&format!("    {note}\n"));
+            }
         }
         out
     }

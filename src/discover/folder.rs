@@ -20,6 +20,17 @@ use super::{Defaults, Discovery, Provider, Site, paths, platform_from_folder, ru
 use crate::model::inventory::PlatformSource;
 use crate::model::{Diagnostic, Language, Place, codes};
 
+use crate::model::support::{Area, Extent, Support};
+
+/// What is read of it.
+pub const SUPPORT: Support = Support {
+    area: Area::Declaration,
+    what: "plain folders",
+    files: "a handler in handler.py, lambda_function.py, index.js, … or beside a manifest",
+    extent: Extent::Full,
+    note: "what no declaration claims",
+};
+
 /// File stems that people give to handlers.
 const HANDLER_STEMS: [&str; 9] =
     ["handler", "lambda_function", "lambda_handler", "lambda", "main", "app", "index", "function", "__init__"];
@@ -109,6 +120,7 @@ pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
                 && !path.split('/').any(|part| NO_FUNCTIONS_IN.contains(&part))
                 && !handlers.contains(*path)
                 && !is_claimed(path)
+                && tree.archive_of(path).is_none_or(|archive| is_top_of(tree, path, archive))
                 && !paths::ancestors(paths::parent(path)).any(|dir| libraries.contains(dir))
         })
         .collect();
@@ -146,6 +158,17 @@ pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
             found.diagnostics.push(Diagnostic::new(codes::HANDLER_MISSING, Place::file(path), reason));
         }
     }
+}
+
+/// Whether a file lies at the top of an archive, where a handler is, and is not packed from a source beside it: then
+/// that source is the function already.
+fn is_top_of(tree: &Tree, path: &str, archive: &str) -> bool {
+    let same = |other: &str| {
+        paths::file_name(other) == paths::file_name(path)
+            && tree.size(other) == tree.size(path)
+            && tree.archive_of(other).is_none()
+    };
+    paths::parent(path) == archive && (archive == "." || !tree.under(paths::parent(archive)).any(same))
 }
 
 /// Folders of packages that other packages of the same workspace depend on: shared code, not functions.

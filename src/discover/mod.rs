@@ -3,6 +3,7 @@
 //!
 //! [`discover`] is pure: it reads a [`Tree`] and returns sites and diagnostics, sorted, the same on every machine.
 
+pub mod archive;
 pub(crate) mod code;
 pub mod declared;
 pub mod doc;
@@ -183,6 +184,13 @@ impl Discovery {
     }
 }
 
+/// What is read of declarations: a row for each reader.
+pub fn support() -> Vec<Support> {
+    let mut rows = declared::support();
+    rows.extend([folder::SUPPORT, archive::SUPPORT, version::SUPPORT]);
+    rows
+}
+
 /// Finds the functions of a fleet.
 pub fn discover(tree: &Tree, defaults: &Defaults) -> Discovery {
     let mut found = Discovery::default();
@@ -203,11 +211,6 @@ pub fn discover(tree: &Tree, defaults: &Defaults) -> Discovery {
     found.diagnostics.sort();
     found.diagnostics.dedup();
     found
-}
-
-/// What is read of each way to declare a function.
-pub fn support() -> Vec<Support> {
-    declared::support()
 }
 
 /// Fills in a platform from the folder's own files or from the defaults, where the declaration names a language only.

@@ -8,10 +8,12 @@ use std::fs::File;
 use std::io::Read;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ignore::WalkBuilder;
 
-use super::paths;
+use super::archive::{self, Archive, Bytes};
+use super::{paths, runtime};
 use crate::model::codes;
 use crate::model::{Diagnostic, Place};
 
@@ -66,6 +68,10 @@ pub struct Tree {
     links: BTreeMap<String, String>,
     /// Synthesised CDK applications that an ignore file excludes: read when asked for by path, not listed.
     outputs: BTreeSet<String>,
+    /// Archives by their path, whose files are listed below it; `.` when the root itself is one.
+    archives: BTreeMap<String, Archive>,
+    /// Metadata of installed packages: read, but never listed among the files of a function.
+    installed: BTreeMap<String, u64>,
     content: Content,
     limits: Limits,
     diagnostics: Vec<Diagnostic>,
@@ -86,6 +92,9 @@ impl Tree {
     pub fn open(root: &Path, limits: Limits) -> Result<Tree, OpenError> {
         let unreadable = |source| OpenError::Unreadable { path: root.to_path_buf(), source };
         let real_root = root.canonicalize().map_err(unreadable)?;
+        if real_root.is_file() && is_archive(&real_root.to_string_lossy()) {
+            return Ok(Self::of_archive(real_root, limits));
+        }
         if !real_root.is_dir() {
             return Err(OpenError::NotAFolder { path: root.to_path_buf() });
         }
@@ -96,6 +105,8 @@ impl Tree {
             dirs: BTreeSet::from([".".to_string()]),
             links: BTreeMap::new(),
             outputs: BTreeSet::new(),
+            archives: BTreeMap::new(),
+            installed: BTreeMap::new(),
             content: Content::Disk(real_root.clone()),
             limits,
             diagnostics: Vec::new(),
@@ -122,6 +133,8 @@ impl Tree {
             }
         }
         tree.add_outputs(&real_root);
+        tree.open_archives();
+        tree.hide_installed();
         tree.diagnostics.sort();
         Ok(tree)
     }
@@ -171,6 +184,142 @@ impl Tree {
         self.outputs.is_empty() || !paths::ancestors(path).any(|dir| self.outputs.contains(dir))
     }
 
+    /// A tree whose root is an archive.
+    fn of_archive(path: PathBuf, limits: Limits) -> Tree {
+        let mut tree = Tree { limits, content: Content::Disk(path.clone()), ..Tree::in_memory(&[]) };
+        match Archive::open(Bytes::Disk(path)) {
+            Ok((archive, complaints)) => tree.add_archive(".", archive, complaints),
+            Err((code, reason)) => tree.report(code, ".".into(), reason),
+        }
+        tree.hide_installed();
+        tree.diagnostics.sort();
+        tree
+    }
+
+    /// Opens every archive that holds sources; data that happens to be packed stays a file.
+    fn open_archives(&mut self) {
+        let all: Vec<String> = self
+            .files
+            .iter()
+            .filter(|(f, n)| is_archive(f) && **n <= archive::MAX_BYTES)
+            .map(|(f, _)| f.clone())
+            .collect();
+        for path in all {
+            let bytes = match &self.content {
+                Content::Disk(root) => Bytes::Disk(root.join(&path)),
+                Content::Memory(files) => Bytes::Memory(Arc::from(files.get(&path).cloned().unwrap_or_default())),
+            };
+            match Archive::open(bytes) {
+                Ok((archive, complaints)) if archive.files().any(|(file, _)| is_code(file)) => {
+                    self.add_archive(&path, archive, complaints);
+                }
+                Ok(_) => {}
+                Err((code, reason)) => self.report(code, path, reason),
+            }
+        }
+    }
+
+    fn add_archive(&mut self, path: &str, archive: Archive, complaints: Vec<archive::Complaint>) {
+        for (code, reason) in complaints {
+            self.report(code, path.to_string(), reason);
+        }
+        self.dirs.insert(path.to_string());
+        for (file, size) in archive.files() {
+            let Some(full) = paths::join(path, file) else { continue };
+            let mut folders = file.rsplit('/').skip(1);
+            let name = paths::file_name(file);
+            if file.split('/').any(|part| SKIPPED_FOLDERS.contains(&part)) {
+                if is_package_manifest(file) || is_metadata(file) {
+                    self.installed.insert(full, size);
+                }
+            } else if (path == "." || !is_declaration(name))
+                && !folders.any(|part| part.starts_with('.'))
+                && (!name.starts_with('.') || VERSION_FILES.contains(&name))
+            {
+                self.insert(full, size);
+            }
+        }
+        self.archives.insert(path.to_string(), archive);
+    }
+
+    /// Takes packages that are installed beside a function's own code out of the list: their metadata stays readable.
+    fn hide_installed(&mut self) {
+        let metadata: Vec<String> = self.files.keys().filter(|file| is_metadata(file)).cloned().collect();
+        let mut tops: BTreeSet<String> = BTreeSet::new();
+        for file in metadata {
+            let info = paths::parent(&file).to_string();
+            let base = paths::parent(&info).to_string();
+            let beside = |name: &str| paths::join(&info, name).unwrap_or_default();
+            // A project that was installed from its own folder is the function itself (PEP 610).
+            if self.contains(&beside("direct_url.json")) {
+                continue;
+            }
+            let mut names: Vec<String> = Vec::new();
+            if let Ok(record) = self.text(&beside("RECORD")) {
+                let first = |line: &str| line.trim_start_matches('"').split([',', '"']).next().map(str::to_string);
+                names.extend(record.lines().filter_map(first));
+            } else if let Ok(top) = self.text(&beside("top_level.txt")) {
+                names.extend(top.lines().map(|line| line.trim().to_string()));
+            } else if let Some((name, _)) = paths::file_name(&info).split_once('-') {
+                // Stripped of everything but its name (PEP 427).
+                names.extend([name.to_string(), name.to_lowercase()]);
+            }
+            for name in names {
+                let top = name.split('/').next().unwrap_or_default();
+                if !matches!(top, "" | "." | "..") && !top.ends_with(".dist-info") {
+                    tops.extend(paths::join(&base, top));
+                    if !name.contains(['/', '.']) {
+                        tops.extend(paths::join(&base, &format!("{top}.py")));
+                    }
+                }
+            }
+            if let Some(size) = self.files.get(&file) {
+                self.installed.insert(file, *size);
+            }
+            tops.insert(info);
+        }
+        for top in tops {
+            self.files.remove(&top);
+            let (from, to) = (format!("{top}/"), format!("{top}0"));
+            let range = (Bound::Included(from.clone()), Bound::Excluded(to.clone()));
+            let below: Vec<String> = self.files.range::<String, _>(range).map(|(f, _)| f.clone()).collect();
+            for file in below {
+                self.files.remove(&file);
+            }
+            self.dirs.remove(&top);
+            let range = (Bound::Included(from), Bound::Excluded(to));
+            let below: Vec<String> = self.dirs.range::<String, _>(range).cloned().collect();
+            for dir in below {
+                self.dirs.remove(&dir);
+            }
+        }
+    }
+
+    /// Metadata files of packages that are installed in a folder: `*.dist-info/METADATA` directly in it, or every
+    /// `package.json` of its `node_modules`; sorted.
+    pub fn installed_in<'a>(&'a self, dir: &str, language: crate::model::Language) -> Vec<&'a str> {
+        let dir = self.real(dir).into_owned();
+        let prefix = if dir == "." { String::new() } else { format!("{dir}/") };
+        let all = self.installed.range::<String, _>((Bound::Included(prefix.clone()), Bound::Unbounded));
+        all.map(|(file, _)| file.as_str())
+            .take_while(|file| file.starts_with(&prefix))
+            .filter(|file| match language {
+                crate::model::Language::Python => is_metadata(file) && paths::parent(paths::parent(file)) == dir,
+                crate::model::Language::Node => file[prefix.len()..].starts_with("node_modules/"),
+            })
+            .collect()
+    }
+
+    /// The archive that a file lies in.
+    pub fn archive_of(&self, rel: &str) -> Option<&str> {
+        if self.archives.is_empty() {
+            return None;
+        }
+        paths::ancestors(paths::parent(rel))
+            .find_map(|dir| self.archives.get_key_value(dir))
+            .map(|(path, _)| path.as_str())
+    }
+
     /// A tree that exists in memory only, for the tests of every layer.
     pub fn in_memory(files: &[(&str, &[u8])]) -> Tree {
         let mut tree = Tree {
@@ -178,6 +327,8 @@ impl Tree {
             dirs: BTreeSet::from([".".to_string()]),
             links: BTreeMap::new(),
             outputs: BTreeSet::new(),
+            archives: BTreeMap::new(),
+            installed: BTreeMap::new(),
             content: Content::Memory(BTreeMap::new()),
             limits: Limits::default(),
             diagnostics: Vec::new(),
@@ -186,6 +337,8 @@ impl Tree {
             tree.insert((*path).to_string(), bytes.len() as u64);
         }
         tree.content = Content::Memory(files.iter().map(|(p, b)| ((*p).to_string(), b.to_vec())).collect());
+        tree.open_archives();
+        tree.hide_installed();
         tree
     }
 
@@ -355,9 +508,14 @@ impl Tree {
                 format!("larger than {} MB, not read", limit as f64 / 1e6),
             )
         };
-        let Some(size) = self.files.get(real.as_ref()) else { return Err(unreadable("no such file".into())) };
+        let listed = self.files.get(real.as_ref()).or_else(|| self.installed.get(real.as_ref()));
+        let Some(size) = listed else { return Err(unreadable("no such file".into())) };
         if *size > limit {
             return Err(too_large());
+        }
+        if let Some((path, archive)) = self.archive_of(&real).and_then(|path| self.archives.get_key_value(path)) {
+            let inner = paths::relative_to(&real, path).unwrap_or(&real);
+            return archive.read(inner, limit).map_err(unreadable);
         }
         match &self.content {
             Content::Memory(files) => {
@@ -446,6 +604,34 @@ fn says_one_byte(bytes: &[u8]) -> bool {
 fn line_of(bytes: &[u8], at: usize) -> u32 {
     let before = bytes.get(..at).unwrap_or(bytes);
     u32::try_from(before.iter().filter(|&&b| b == b'\n').count() + 1).unwrap_or(u32::MAX)
+}
+
+fn is_archive(path: &str) -> bool {
+    paths::extension(path).eq_ignore_ascii_case("zip")
+}
+
+/// Whether a file may declare functions: an archive in a fleet is the package of one, not a project.
+fn is_declaration(name: &str) -> bool {
+    matches!(paths::extension(name), "yaml" | "yml" | "template" | "tf") && !name.starts_with("pnpm-")
+}
+
+/// Whether a file of an archive says that it holds code, and not only data.
+fn is_code(file: &str) -> bool {
+    runtime::language_of(file).is_some() || is_metadata(file) || is_package_manifest(file)
+}
+
+fn is_metadata(file: &str) -> bool {
+    file.strip_suffix("/METADATA").is_some_and(|info| info.ends_with(".dist-info"))
+}
+
+/// The manifest of a package in `node_modules`, not one of those that lie inside packages.
+fn is_package_manifest(file: &str) -> bool {
+    let Some(place) = file.strip_suffix("/package.json") else { return false };
+    let Some((_, name)) = place.rsplit_once("node_modules/") else { return false };
+    match name.strip_prefix('@') {
+        Some(scoped) => scoped.matches('/').count() == 1,
+        None => !name.contains('/'),
+    }
 }
 
 /// Files that the lock limit applies to.

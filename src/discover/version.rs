@@ -9,6 +9,17 @@ use super::tree::Tree;
 use super::{paths, runtime};
 use crate::model::{Language, Place};
 
+use crate::model::support::{Area, Extent, Support};
+
+/// What is read of it.
+pub const SUPPORT: Support = Support {
+    area: Area::Declaration,
+    what: "runtime versions",
+    files: ".python-version, .nvmrc, .node-version, .tool-versions, requires-python, engines.node",
+    extent: Extent::Full,
+    note: "where the declaration names no runtime",
+};
+
 /// What a folder, or one above it, says about the version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {

@@ -5,6 +5,7 @@
 
 pub mod closure;
 pub mod environment;
+pub mod installed;
 pub mod manifest;
 pub mod npm;
 pub mod positions;
@@ -22,11 +23,38 @@ use pypi::{
 };
 
 use crate::discover::paths;
+use crate::model::support::Support;
 use crate::model::{Diagnostic, Ecosystem, Language, PackageId, Place, codes};
 
 /// Version of a package whose lock does not tell one: a folder or repository whose build computes it. It is no version
 /// in any ecosystem, so nothing can mistake it for one.
 pub const UNKNOWN_VERSION: &str = "unknown";
+
+/// What is read of locks and manifests: a row for each reader.
+pub fn support() -> Vec<Support> {
+    let mut rows = vec![
+        requirements::SUPPORT,
+        uv::SUPPORT,
+        poetry::SUPPORT,
+        pdm::SUPPORT,
+        pipfile_lock::SUPPORT,
+        pylock::SUPPORT,
+        package_lock::SUPPORT,
+        pnpm::SUPPORT,
+    ];
+    rows.extend(yarn::SUPPORT);
+    rows.extend(bun::SUPPORT);
+    rows.extend([
+        installed::SUPPORT,
+        pyproject::SUPPORT,
+        pipfile::SUPPORT,
+        setup_cfg::SUPPORT,
+        setup_py::SUPPORT,
+        conda::SUPPORT,
+        package_json::SUPPORT,
+    ]);
+    rows
+}
 
 /// Reads a lock of a known kind. Errors are diagnostics of the lock: a lock always comes back.
 ///

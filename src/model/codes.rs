@@ -32,6 +32,9 @@ codes! {
     FILE_ENCODING = "file-encoding", Warning, "a file is not in the encoding that it declares", "save it as UTF-8, or declare its encoding (PEP 263)";
     LINK_LEAVES_ROOT = "link-leaves-root", Warning, "a symbolic link points outside the scanned folder and was not followed", "copy what it points to into the folder, or scan a folder that holds both";
     TREE_TOO_DEEP = "tree-too-deep", Warning, "folders are nested deeper than warmset follows", "scan the inner folder by itself";
+    ARCHIVE_INVALID = "archive-invalid", Warning, "an archive could not be read", "pack it again, or exclude it with .gitignore";
+    ARCHIVE_UNSAFE = "archive-unsafe", Warning, "an archive holds entries that warmset does not read: outside of it, twice, encrypted, links", "pack it again without them";
+    ARCHIVE_EXPANDS = "archive-expands", Warning, "an archive holds more than warmset unpacks", "scan the folder that it was made from";
     // Finding functions
     NO_FUNCTIONS = "no-functions", Warning, "no function was found", "point warmset at a folder with a SAM template, a serverless.yml, or a manifest beside source files";
     TEMPLATE_INVALID = "template-invalid", Error, "a template could not be parsed", "correct it at this line; the tool that deploys it may say more";
@@ -72,6 +75,9 @@ codes! {
     IMPORT_AMBIGUOUS = "import-ambiguous", Note, "more than one declared distribution can provide an import", "remove the one that is not used";
     VERSION_UNKNOWN = "version-unknown", Note, "a direct dependency without a known version", "lock the function, pin it with ==, or give --pins";
     PINS_INVALID = "pins-invalid", Error, "the file of pins could not be read", "write one name==version or name@version a line";
+    NOT_RESOLVED = "not-resolved", Warning, "the tool of its ecosystem did not resolve what a function asks for", "correct the requirement that the tool names, or pin the function with its own tool";
+    REQUIREMENT_LEFT_OUT = "requirement-left-out", Warning, "a requirement that `warmset lock` does not hand to a tool, as that could run code or fetch a repository", "publish it to an index, or lock the function with its own tool";
+    LOCK_STALE = "lock-stale", Warning, "what `warmset lock` resolved for a function is not what it asks for now", "run `warmset lock` again";
     // Artefacts and options
     ARTEFACT_INVALID = "artefact-invalid", Error, "an artefact could not be read", "make it again with the warmset command that writes it";
     SCHEMA_NEWER = "schema-newer", Error, "an artefact was written by a newer warmset", "update warmset, or make the artefact again with this version";

@@ -166,8 +166,18 @@ fn is_one(weight: &f64) -> bool {
 pub struct LockRef {
     /// Relative path.
     pub file: String,
-    /// `requirements`, `poetry`, `uv`, `package-lock`, `pnpm`, `pins` …
+    /// `requirements`, `poetry`, `uv`, `package-lock`, `pnpm`, `pins`, `resolved` (by `warmset lock`) …
     pub kind: String,
+    /// The day on which `warmset lock` resolved it; absent for a function's own lock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved_on: Option<String>,
+}
+
+impl LockRef {
+    /// A lock that came with the fleet.
+    pub fn new(file: impl Into<String>, kind: impl Into<String>) -> Self {
+        Self { file: file.into(), kind: kind.into(), resolved_on: None }
+    }
 }
 
 /// When an import takes effect.

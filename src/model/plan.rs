@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::costs::CostSource;
 use super::diagnostic::Diagnostic;
+use super::inventory::State;
 use super::name::PackageId;
 use super::platform::Platform;
 
@@ -58,6 +59,9 @@ pub struct Plan {
     pub assignments: Vec<Assignment>,
     /// Functions without an image, by id.
     pub unserved: Vec<Unserved>,
+    /// Functions whose closure is not known as a whole, by state: what of the weight could not be placed, or in part.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub open: Vec<Open>,
     /// What the planner had to leave out or assume.
     #[serde(default)]
     pub diagnostics: Vec<Diagnostic>,
@@ -185,6 +189,17 @@ pub struct Unserved {
     pub load_ms: f64,
     /// Why no image serves it.
     pub why: WhyUnserved,
+}
+
+/// Functions in one state other than `locked`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Open {
+    /// What is known of their closures.
+    pub state: State,
+    /// How many they are.
+    pub functions: usize,
+    /// Their part of the weight of all functions, from 0 to 1.
+    pub weight_share: f64,
 }
 
 /// Why no image serves a function.

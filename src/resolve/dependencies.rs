@@ -51,6 +51,8 @@ pub struct Dependencies {
     pub importer: Option<Importer>,
     /// The manifest is that of the program that deploys the function: what the function does not import is not its own.
     pub only_imported: bool,
+    /// Something is asked for that `declared` does not hold: lines or a manifest that could not be read.
+    pub lossy: bool,
 }
 
 impl Dependencies {
@@ -64,6 +66,7 @@ impl Dependencies {
             diagnostics: Vec::new(),
             importer: None,
             only_imported: false,
+            lossy: false,
         }
     }
 
@@ -85,6 +88,7 @@ impl Dependencies {
         self.unresolved.extend(layer.unresolved);
         self.closure.extend(layer.closure);
         self.diagnostics.extend(layer.diagnostics);
+        self.lossy |= layer.lossy;
     }
 
     /// Keeps of the direct dependencies those that the function imports, and what they need.
@@ -115,7 +119,7 @@ impl Dependencies {
     }
 }
 
-fn version_unknown(requirement: &Requirement) -> String {
+pub(super) fn version_unknown(requirement: &Requirement) -> String {
     format!("nothing says which version of `{}` is installed", requirement.text)
 }
 
@@ -224,6 +228,10 @@ impl<'a> Shelf<'a> {
                 Language::Node => out.only_imported = true,
             }
         }
+        let packed = self.tree.archive_of(&beside(&site.root)).is_some();
+        if packed || out.state != State::Locked || out.is_empty() {
+            self.installed(&site.root, platform, packed, &mut out);
+        }
         out.only_imported |= site.bundled && platform.language == Language::Node;
         for folder in site.layers.iter().filter_map(|l| l.folder.as_deref()).filter(|folder| *folder != site.root) {
             let inside = match platform.language {
@@ -236,8 +244,63 @@ impl<'a> Shelf<'a> {
             if let Some(found) = layer {
                 out.join(self.read(site, platform, found));
             }
+            let mut unpacked = Dependencies::none(State::Locked);
+            let version = &platform.version;
+            for inside in ["python".into(), format!("python/lib/python{version}/site-packages"), "nodejs".into()] {
+                self.installed(&paths::join(folder, &inside).unwrap_or_default(), platform, true, &mut unpacked);
+            }
+            if unpacked.lock.is_some() {
+                out.join(unpacked);
+            }
         }
         out
+    }
+
+    /// Replaces what is asked for by what is installed in a folder, where packages are. A folder that is not `built`
+    /// speaks for itself only if all that is asked for lies there: else the rest is installed at deployment.
+    fn installed(&self, folder: &str, platform: &Platform, built: bool, out: &mut Dependencies) {
+        let files = self.tree.installed_in(folder, platform.language);
+        if files.is_empty() {
+            return;
+        }
+        let key = format!("{folder}/{}", platform.language);
+        let made = self.locks.get(&key, || {
+            let mut unread = Vec::new();
+            let mut texts = Vec::new();
+            for file in files {
+                let inner = paths::relative_to(file, folder).unwrap_or(file);
+                match self.tree.text(file) {
+                    Ok(text) => texts.push((inner.to_string(), text)),
+                    Err(diagnostic) => unread.push(diagnostic),
+                }
+            }
+            let mut lock = match platform.language {
+                Language::Python => lock::installed::python(folder, &texts),
+                Language::Node => lock::installed::node(folder, &texts),
+            };
+            lock.diagnostics.extend(unread);
+            Some(Arc::new(lock))
+        });
+        let Some(lock) = made.as_ref() else { return };
+        let there = |name: &str| lock.entries.iter().any(|entry| entry.id.name == name);
+        if !built && !out.declared.iter().all(|r| there(&r.name)) {
+            return;
+        }
+        let roots = lock.importers.get(".").cloned().unwrap_or_default();
+        let closure = self.closure(lock, lock::installed::KIND, &roots, platform);
+        let open: BTreeSet<String> = out.unresolved.iter().map(version_unknown).collect();
+        out.diagnostics.retain(|d| d.code != codes::VERSION_UNKNOWN.id || !open.contains(&d.reason));
+        out.diagnostics.extend(lock.diagnostics.iter().cloned());
+        for requirement in &mut out.declared {
+            requirement.package = closure.packages.keys().find(|id| id.name == requirement.name).cloned();
+        }
+        // What is asked for and not there is not loaded, or the platform provides it.
+        out.unresolved.clear();
+        out.importer = None;
+        out.lossy = lock.diagnostics.iter().any(Diagnostic::is_finding);
+        out.state = if out.lossy { State::Partial } else { State::Locked };
+        out.lock = Some(LockRef::new(folder, lock::installed::KIND));
+        out.closure = vec![(Arc::clone(lock), closure)];
     }
 
     /// Whether the manifest in a folder is that of the program that deploys the functions below it.
@@ -280,7 +343,7 @@ impl<'a> Shelf<'a> {
                 if let (false, Some(manifest)) = (lock.kind.records_roots() || lock.has_edges(), manifest) {
                     out.declared = declared_in_list(lock, manifest, &closure, platform);
                 }
-                out.lock = Some(LockRef { file: lock.file.clone(), kind: lock.kind.as_str().into() });
+                out.lock = Some(LockRef::new(&lock.file, lock.kind.as_str()));
                 if lock.complete {
                     out.state = if out.unresolved.is_empty() { State::Locked } else { State::Partial };
                     out.diagnostics.extend(out.unresolved.iter().map(|r| {
@@ -340,6 +403,8 @@ impl<'a> Shelf<'a> {
         if lock.as_deref().is_some_and(lost_lines) && matches!(out.state, State::Locked | State::Pinned) {
             out.state = State::Partial;
         }
+        out.lossy = lock.as_deref().is_some_and(|l| lost_lines(l) || lost_places(l))
+            || manifest.as_deref().is_some_and(|m| m.is_broken() || is_dynamic(m));
         for requirement in &out.unresolved {
             if out.state != State::Locked && lock.as_ref().is_none_or(|l| !l.complete) {
                 out.diagnostics.push(
@@ -368,7 +433,7 @@ impl<'a> Shelf<'a> {
                 && closure.packages.values().all(|p| p.requires.is_some())
                 && out.declared.iter().all(|r| r.package.is_some());
             out.closure.push((Arc::clone(lock), Arc::new(closure)));
-            out.lock.get_or_insert(LockRef { file: lock.file.clone(), kind: "pins".into() });
+            out.lock.get_or_insert(LockRef::new(&lock.file, "pins"));
             out.unresolved = out.declared.iter().filter(|r| r.package.is_none()).cloned().collect();
             out.state = if complete { State::Locked } else { state_of(&out.declared) };
         }
@@ -574,6 +639,11 @@ pub fn narrow(
     installed_only
 }
 
+/// A path inside a folder, to ask what the folder belongs to.
+fn beside(folder: &str) -> String {
+    paths::join(folder, "_").unwrap_or_default()
+}
+
 fn lock_kind(file: &str) -> Option<Kind> {
     // Nothing but a declaration that names it makes a text of another name a list of requirements.
     let text = || (paths::extension(file) == "txt").then_some(Kind::Requirements);
@@ -602,6 +672,23 @@ fn lost_lines(lock: &Lock) -> bool {
     let harmless = [codes::LOCK_CYCLE.id, codes::LOCK_INCOMPLETE.id];
     lock.kind == Kind::Requirements
         && lock.diagnostics.iter().any(|d| d.is_finding() && !harmless.contains(&d.code.as_str()))
+}
+
+/// Whether a requirements file asks for places without a name (`-e .`, `./local`): what those need is not known.
+fn lost_places(lock: &Lock) -> bool {
+    let named = |d: &&Diagnostic| !lock.entries.iter().any(|e| e.line == d.place.line && e.source.is_some());
+    let roots = || lock.importers.values().flatten();
+    lock.kind == Kind::Requirements
+        && lock
+            .diagnostics
+            .iter()
+            .filter(|d| d.code == codes::REQUIREMENT_UNSUPPORTED.id)
+            .any(|d| named(&d) && !roots().any(|e| e.line == d.place.line && e.text.starts_with('@')))
+}
+
+/// Whether dependencies are only known after a build.
+fn is_dynamic(manifest: &Manifest) -> bool {
+    manifest.diagnostics.iter().any(|d| d.code == codes::REQUIREMENT_UNSUPPORTED.id && d.reason.contains("dynamic"))
 }
 
 /// A lock that could be parsed in part only.
@@ -633,7 +720,7 @@ fn declared_by_edges(lock: &Lock, roots: &[Edge], closure: &Closure, platform: &
                 .map(|entry| entry.id.clone());
             Requirement {
                 name: edge.name.clone(),
-                text: requirement_text(&edge.name, &edge.text),
+                text: requirement_text(&edge.name, &edge.extras, &edge.text),
                 place: Place::at(&lock.file, edge.line),
                 package,
             }
@@ -667,7 +754,7 @@ fn missing(lock: &Lock, roots: &[Edge], closure: &Closure, declared: &[Requireme
         let line = closure.packages.get(from).and_then(|p| lock.entries.get(p.entry)).map_or(0, |e| e.line);
         out.push(Requirement {
             name: name.clone(),
-            text: requirement_text(name, text),
+            text: requirement_text(name, &[], text),
             place: Place::at(&lock.file, line),
             package: None,
         });
@@ -675,10 +762,15 @@ fn missing(lock: &Lock, roots: &[Edge], closure: &Closure, declared: &[Requireme
     out
 }
 
-fn requirement_text(name: &str, text: &str) -> String {
+fn requirement_text(name: &str, extras: &[String], text: &str) -> String {
+    if text.starts_with(name) {
+        return text.to_string();
+    }
+    let name = if extras.is_empty() { name.to_string() } else { format!("{name}[{}]", extras.join(",")) };
     match text {
-        "" => name.to_string(),
-        text if text.starts_with(name) => text.to_string(),
+        "" => name,
+        // A direct reference (PEP 508).
+        text if text.starts_with("@ ") => format!("{name} {text}"),
         text if text.starts_with(['=', '<', '>', '~', '!', '[']) => format!("{name}{text}"),
         text => format!("{name}@{text}"),
     }
@@ -693,7 +785,7 @@ fn declared_by_manifest(manifest: &Manifest, platform: &Platform) -> Vec<Require
         .filter(|(edge, _)| lock::closure::is_wanted(edge, platform))
         .map(|(_, r)| Requirement {
             name: r.name.clone(),
-            text: requirement_text(&r.name, &r.text),
+            text: requirement_text(&r.name, &r.extras, &r.text),
             place: Place::at(&manifest.file, r.line),
             package: r.exact.as_deref().filter(|_| r.source.is_none()).map(|version| match platform.language {
                 Language::Python => PackageId::pypi(&r.name, version),

@@ -20,6 +20,9 @@ pub struct Why {
     pub chain: Vec<Step>,
     /// Imports of the function that refer to the first of the chain.
     pub imports: Vec<Import>,
+    /// The day on which `warmset lock` resolved the function; absent where its versions are its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolved_on: Option<String>,
 }
 
 /// One package on the way.
@@ -139,6 +142,7 @@ pub fn why(inventory: &Inventory, function_id: &str, wanted: &str) -> Result<Why
     let chain = chains.swap_remove(0);
     let head = &chain[0];
     Ok(Why {
+        resolved_on: function.lock.as_ref().and_then(|l| l.resolved_on.clone()),
         function: function_id.to_string(),
         package: chain[chain.len() - 1].clone(),
         declared: function.declared.iter().find(|r| r.package.as_ref() == Some(head)).cloned(),

@@ -244,12 +244,16 @@ impl<'a> Sources<'a> {
         roots: &'s BTreeSet<&str>,
         language: Language,
     ) -> impl Iterator<Item = &'s str> {
-        self.tree.under(&site.root).filter(move |file| source::language_of(file) == Some(language)).filter(
-            move |file| {
+        // What lies in an archive beside the code is another function's, or a copy of this one.
+        let home = self.tree.archive_of(&format!("{}/_", site.root));
+        self.tree
+            .under(&site.root)
+            .filter(move |file| self.tree.archive_of(file) == home)
+            .filter(move |file| source::language_of(file) == Some(language))
+            .filter(move |file| {
                 let nearest = paths::ancestors(paths::parent(file)).find(|dir| roots.contains(dir));
                 nearest.is_none_or(|root| root == site.root || !paths::is_within(root, &site.root))
-            },
-        )
+            })
     }
 
     fn all_sources(&self, site: &Site, roots: &BTreeSet<&str>, language: Language) -> Vec<String> {

@@ -12,6 +12,7 @@ mod node;
 mod packages;
 pub mod pins;
 pub mod provided;
+pub mod relock;
 mod scan;
 pub mod stdlib;
 #[cfg(test)]

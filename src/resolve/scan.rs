@@ -16,6 +16,7 @@ use super::dependencies::{Dependencies, Shelf, narrow};
 use super::imports::{Found, Known, Sources, is_needed};
 use super::packages::Gathered;
 use super::pins::Pins;
+use super::relock::Locks;
 
 /// How a fleet is read.
 #[derive(Debug, Default)]
@@ -24,6 +25,8 @@ pub struct ScanOptions {
     pub defaults: Defaults,
     /// Versions for functions without a lock.
     pub pins: Pins,
+    /// What `warmset lock` resolved.
+    pub locks: Locks,
     /// Bounds on what is read.
     pub limits: Limits,
 }
@@ -65,6 +68,9 @@ pub fn scan_tree(tree: &Tree, options: &ScanOptions, progress: &(dyn Fn(Progress
     for (site, dependencies, found) in &mut read {
         if let (true, Some(platform)) = (dependencies.only_imported, &site.platform) {
             dependencies.keep_imported(&imported(found), platform);
+        }
+        if let Some(platform) = &site.platform {
+            options.locks.apply(&site.id, &site.declared_at, platform, dependencies);
         }
     }
     let unreached = unreached(&sources, &roots, &read);

@@ -133,8 +133,10 @@ Resources:
                 .to_string(),
         ]
     );
-    // Found in its layer, whose installed packages are not read.
+    // Its layer's packages are installed there: their metadata is read, their sources are not.
     assert_eq!(states["Vendored"], (State::Locked, vec![]));
+    let vendored = found.functions.iter().find(|f| f.id == "Vendored").unwrap();
+    assert_eq!(vendored.closure, [crate::model::PackageId::pypi("pika", "1.3.2")]);
     let own = found.functions.iter().find(|f| f.id == "Own").unwrap();
     let files: Vec<&str> = own.imports.iter().map(|i| i.file.as_str()).collect();
     assert!(files.contains(&"layers/libs/python/shared/base.py"), "{files:?}");

@@ -107,8 +107,26 @@ pub fn to_plan(
         images: parents_first(images),
         assignments,
         unserved,
+        open: open(inventory),
         diagnostics,
     }
+}
+
+/// What of the weight rests on closures that are not known as a whole.
+pub fn open(inventory: &Inventory) -> Vec<plan::Open> {
+    let all: f64 = inventory.functions.iter().map(|f| f.weight).sum();
+    [State::Unresolved, State::Partial, State::Pinned]
+        .into_iter()
+        .filter_map(|state| {
+            let weights: Vec<f64> = inventory.functions.iter().filter(|f| f.state == state).map(|f| f.weight).collect();
+            let share = if all > 0.0 { weights.iter().sum::<f64>() / all } else { 0.0 };
+            (!weights.is_empty()).then(|| plan::Open {
+                state,
+                functions: weights.len(),
+                weight_share: round(share, DIGITS),
+            })
+        })
+        .collect()
 }
 
 /// Rounds a bound so that it stays one, finely enough not to open a gap that is closed.

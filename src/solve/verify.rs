@@ -14,6 +14,8 @@ use crate::model::{PackageId, Platform};
 
 /// Relative difference between a figure and the same figure worked out again.
 const TOLERANCE: f64 = 1e-6;
+/// Shares are written with six decimals.
+const SHARE_DIGIT: f64 = 1e-6;
 
 type Ids<'a> = BTreeSet<&'a PackageId>;
 
@@ -40,7 +42,32 @@ pub fn verify(
     check_parents(plan, &held, language, &mut broken);
     check_service(plan, inventory, price, &held, &mut broken);
     check_totals(plan, &mut broken);
+    check_open(plan, inventory, &mut broken);
     broken
+}
+
+/// What is not placed, by state: every function that is not locked, and its part of the weight.
+fn check_open(plan: &Plan, inventory: &Inventory, broken: &mut Vec<String>) {
+    let mut states: BTreeMap<State, (usize, f64)> = BTreeMap::new();
+    let mut all = 0.0;
+    for function in &inventory.functions {
+        all += function.weight;
+        if function.state != State::Locked {
+            let (n, weight) = states.entry(function.state).or_default();
+            *n += 1;
+            *weight += function.weight;
+        }
+    }
+    // Plans of earlier versions do not say.
+    let told = |state: &State| plan.open.iter().find(|o| o.state == *state);
+    let wrong = states.iter().any(|(state, (n, weight))| {
+        told(state).is_none_or(|o| {
+            o.functions != *n || (o.weight_share - *weight / all).abs() > SHARE_DIGIT || o.weight_share.is_nan()
+        })
+    });
+    if !plan.open.is_empty() && (wrong || plan.open.len() != states.len()) {
+        broken.push("open: the functions without a complete closure are not those of the inventory".into());
+    }
 }
 
 fn differs(a: f64, b: f64) -> bool {

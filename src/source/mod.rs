@@ -11,7 +11,7 @@ pub mod python;
 
 use std::collections::BTreeMap;
 
-use crate::model::{Diagnostic, ImportKind, Language, nesting};
+use crate::model::{Diagnostic, ImportKind, Language, Support, nesting};
 
 use javascript::Compile;
 
@@ -92,6 +92,11 @@ pub fn is_source(file: &str) -> bool {
 /// Whether [`imports`] reads a file of this name as a notebook. A folder's notebooks are no sources of its functions.
 pub fn is_notebook(file: &str) -> bool {
     file.ends_with(".ipynb")
+}
+
+/// What is read of sources: a row for each reader.
+pub fn support() -> Vec<Support> {
+    python::SUPPORT.into_iter().chain(javascript::SUPPORT).collect()
 }
 
 /// Reads the imports of a source file by the extension of its name; a file of another kind has none.

@@ -15,7 +15,7 @@ use crate::model::{Diagnostic, Language, Place, codes};
 pub const SUPPORT: Support = Support {
     area: Area::Declaration,
     what: "Nuclio",
-    files: "function.yaml of nuclio.io, `@nuclio.configure` in sources",
+    files: "function.yaml of nuclio.io, @nuclio.configure in sources",
     extent: Extent::Partly,
     note: "what build commands and base images install is not known",
 };

@@ -16,7 +16,7 @@ use crate::model::{Language, Place};
 pub const SUPPORT: Support = Support {
     area: Area::Declaration,
     what: "OpenFaaS",
-    files: "stack.yaml, stack.yml and others with `provider: {name: openfaas}`",
+    files: "stack.yaml, stack.yml and others with provider: {name: openfaas}",
     extent: Extent::Partly,
     note: "what a template installs beside the function is not known",
 };

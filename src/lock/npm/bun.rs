@@ -31,14 +31,14 @@ pub const SUPPORT: [Support; 2] = [
     Support {
         area: Area::Lock,
         what: "bun.lock",
-        files: "`bun.lock`",
+        files: "bun.lock",
         extent: Extent::Full,
         note: "lockfile versions 0 to 2; aliases, workspaces, git, file and tarball sources, patches, `os`, `cpu`, `libc`",
     },
     Support {
         area: Area::Lock,
         what: "bun.lockb",
-        files: "`bun.lockb`",
+        files: "bun.lockb",
         extent: Extent::Named,
         note: "binary; `bun install --save-text-lockfile --frozen-lockfile --lockfile-only` makes bun.lock of it",
     },

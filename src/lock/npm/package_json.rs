@@ -17,6 +17,17 @@ use crate::lock::positions::Slices;
 use crate::lock::{Manifest, ManifestRequirement};
 use crate::model::{Diagnostic, Place, codes};
 
+use crate::model::support::{Area, Extent, Support};
+
+/// What is read of it.
+pub const SUPPORT: Support = Support {
+    area: Area::Manifest,
+    what: "package.json",
+    files: "package.json",
+    extent: Extent::Partly,
+    note: "dependencies of every kind, aliases, `engines.node`, `workspaces`, `overrides` and `resolutions`",
+};
+
 /// The `kind` of its manifests.
 pub const KIND: &str = "package-json";
 

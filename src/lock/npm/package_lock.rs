@@ -23,6 +23,17 @@ use crate::lock::positions::Slices;
 use crate::lock::{Edge, Entry, Kind, Lock, Scope, When};
 use crate::model::{Diagnostic, PackageId, Place, codes};
 
+use crate::model::support::{Area, Extent, Support};
+
+/// What is read of it.
+pub const SUPPORT: Support = Support {
+    area: Area::Lock,
+    what: "npm",
+    files: "package-lock.json, npm-shrinkwrap.json",
+    extent: Extent::Full,
+    note: "lockfile versions 1, 2 and 3",
+};
+
 const FOLDER: &str = "node_modules/";
 
 #[derive(Deserialize)]

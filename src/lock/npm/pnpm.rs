@@ -22,6 +22,17 @@ use crate::lock::positions::Slices;
 use crate::lock::{Edge, Entry, Kind, Lock, Scope, When};
 use crate::model::{Diagnostic, PackageId, Place, codes};
 
+use crate::model::support::{Area, Extent, Support};
+
+/// What is read of it.
+pub const SUPPORT: Support = Support {
+    area: Area::Lock,
+    what: "pnpm",
+    files: "pnpm-lock.yaml",
+    extent: Extent::Full,
+    note: "lockfile versions 5 to 9",
+};
+
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 struct File<'a> {

@@ -17,14 +17,14 @@ pub const SUPPORT: [Support; 2] = [
     Support {
         area: Area::Lock,
         what: "yarn.lock (Yarn 1)",
-        files: "`yarn.lock`",
+        files: "yarn.lock",
         extent: Extent::Full,
         note: "roots, dev dependencies and workspaces come from package.json; the format records no peers, `os` or `cpu`",
     },
     Support {
         area: Area::Lock,
         what: "yarn.lock (berry)",
-        files: "`yarn.lock`",
+        files: "yarn.lock",
         extent: Extent::Full,
         note: "dev dependencies come from package.json; checksums are of Yarn's own archives, so no hashes; \
                `packageExtensions` and plugins' protocols are not read",
