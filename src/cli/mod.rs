@@ -9,6 +9,7 @@ mod explain;
 mod graph;
 mod inspect;
 mod load;
+mod merge;
 mod plan;
 mod scan;
 mod summary;
@@ -69,6 +70,7 @@ pub fn execute(cli: &Cli) -> ExitCode {
 fn run(command: &Command, talk: Talk) -> Result<Outcome, Failure> {
     match command {
         Command::Scan(command) => scan::run(command, talk),
+        Command::Merge(command) => merge::run(command, talk),
         Command::Graph(command) => graph::run(command, talk),
         Command::Plan(command) => plan::run(command, talk),
         Command::Emit(command) => emit::run(command, talk),

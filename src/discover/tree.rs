@@ -88,16 +88,54 @@ impl Tree {
             return Err(OpenError::NotAFolder { path: root.to_path_buf() });
         }
         std::fs::read_dir(&real_root).map_err(unreadable)?;
+        Ok(Self::list(&real_root, limits))
+    }
 
+    /// Lists what lies in the folder `rel` of `root`, and nothing beside or above it. Paths are relative to `root`.
+    ///
+    /// # Errors
+    /// In words: when there is no such folder, or a link leads out of `root`.
+    pub fn open_within(root: &Path, rel: &str, limits: Limits) -> Result<Tree, String> {
+        let unreadable = |error: std::io::Error| plain(&error);
+        let real_root = root.canonicalize().map_err(unreadable)?;
+        let folder = real_root.join(rel).canonicalize().map_err(unreadable)?;
+        if !folder.starts_with(&real_root) {
+            return Err("it leads out of the fleet's folder".into());
+        }
+        if !folder.is_dir() {
+            return Err("it is not a folder".into());
+        }
+        std::fs::read_dir(&folder).map_err(unreadable)?;
+        let mut tree = Self::list(&folder, limits);
+        if rel != "." {
+            tree.put_below(rel, real_root);
+        }
+        Ok(tree)
+    }
+
+    /// Makes every path relative to a folder further up, in which this one is called `rel`.
+    fn put_below(&mut self, rel: &str, root: PathBuf) {
+        let below = |path: &str| if path == "." { rel.to_string() } else { format!("{rel}/{path}") };
+        self.files = std::mem::take(&mut self.files).into_iter().map(|(path, size)| (below(&path), size)).collect();
+        self.dirs = self.dirs.iter().map(|dir| below(dir)).collect();
+        self.dirs.extend(paths::ancestors(paths::parent(rel)).map(str::to_string));
+        self.links = self.links.iter().map(|(link, target)| (below(link), below(target))).collect();
+        for diagnostic in &mut self.diagnostics {
+            diagnostic.place.file = below(&diagnostic.place.file);
+        }
+        self.content = Content::Disk(root);
+    }
+
+    fn list(real_root: &Path, limits: Limits) -> Tree {
         let mut tree = Tree {
             files: BTreeMap::new(),
             dirs: BTreeSet::from([".".to_string()]),
             links: BTreeMap::new(),
-            content: Content::Disk(real_root.clone()),
+            content: Content::Disk(real_root.to_path_buf()),
             limits,
             diagnostics: Vec::new(),
         };
-        let walk = WalkBuilder::new(&real_root)
+        let walk = WalkBuilder::new(real_root)
             .standard_filters(false)
             .git_ignore(true)
             .ignore(true)
@@ -109,17 +147,17 @@ impl Tree {
             .build();
         for entry in walk {
             match entry {
-                Ok(entry) if entry.depth() > 0 => tree.add(&real_root, &entry),
+                Ok(entry) if entry.depth() > 0 => tree.add(real_root, &entry),
                 Ok(_) => {}
                 Err(error) => {
                     let (path, reason) = unwrap_walk_error(&error);
-                    let rel = path.and_then(|p| p.strip_prefix(&real_root).ok()).map_or_else(|| ".".into(), lossy);
+                    let rel = path.and_then(|p| p.strip_prefix(real_root).ok()).map_or_else(|| ".".into(), lossy);
                     tree.report(codes::FILE_UNREADABLE, rel, reason);
                 }
             }
         }
         tree.diagnostics.sort();
-        Ok(tree)
+        tree
     }
 
     /// A tree that exists in memory only, for the tests of every layer.

@@ -1,7 +1,7 @@
 //! What a function's sources import, and what each import refers to.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::discover::{Site, Tree};
 use crate::model::codes;
@@ -19,6 +19,7 @@ use super::{local, provided, stdlib};
 pub struct Sources<'a> {
     tree: &'a Tree,
     files: Memo<String, FileImports>,
+    parsed: Mutex<BTreeSet<String>>,
     aliases: Aliases<'a>,
     installed: Memo<String, bool>,
 }
@@ -52,18 +53,32 @@ impl Found {
 impl<'a> Sources<'a> {
     /// Nothing is parsed yet.
     pub fn new(tree: &'a Tree) -> Self {
-        Self { tree, files: Memo::new(), aliases: Aliases::new(tree), installed: Memo::new() }
+        Self {
+            tree,
+            files: Memo::new(),
+            parsed: Mutex::default(),
+            aliases: Aliases::new(tree),
+            installed: Memo::new(),
+        }
     }
 
-    /// Number of files parsed so far.
-    pub fn parsed(self) -> BTreeSet<String> {
-        self.files.into_values().into_iter().map(|(file, _)| file).collect()
+    /// The files parsed so far; they are handed over, not kept.
+    pub fn parsed(&self) -> BTreeSet<String> {
+        std::mem::take(&mut self.parsed.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Forgets what was not asked for since the last call.
+    pub fn turn(&self) {
+        self.files.turn();
     }
 
     fn parse(&self, file: &str) -> Arc<FileImports> {
-        self.files.get(&file.to_string(), || match self.tree.read(file) {
-            Ok(bytes) => source::imports(file, &bytes),
-            Err(diagnostic) => FileImports { imports: Vec::new(), diagnostics: vec![diagnostic] },
+        self.files.get(&file.to_string(), || {
+            self.parsed.lock().unwrap_or_else(PoisonError::into_inner).insert(file.to_string());
+            match self.tree.read(file) {
+                Ok(bytes) => source::imports(file, &bytes),
+                Err(diagnostic) => FileImports { imports: Vec::new(), diagnostics: vec![diagnostic] },
+            }
         })
     }
 

@@ -7,15 +7,20 @@ pub mod explain;
 mod imports;
 pub mod local;
 mod memo;
+mod merge;
 pub mod names;
 mod packages;
 pub mod pins;
 pub mod provided;
 mod scan;
+mod shard;
 pub mod stdlib;
 #[cfg(test)]
 mod tests;
 mod tsconfig;
 
 pub use pins::Pins;
-pub use scan::{Progress, ScanOptions, scan, scan_tree};
+pub use merge::{MergeError, Merged, Merger};
+pub use packages::Packages;
+pub use scan::{Progress, Rest, ScanOptions, Scanner, scan, scan_path, scan_tree};
+pub use shard::Shard;
