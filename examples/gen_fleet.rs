@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         [dir, functions, seed] => (dir, functions.parse()?, seed.parse()?),
         _ => return Err("usage: gen_fleet DIR FUNCTIONS [SEED] [--alone] [--flaws]".into()),
     };
-    let shape = Shape { functions, seed, alone: flag("--alone"), flaws: flag("--flaws") };
+    let shape = Shape { functions, seed, alone: flag("--alone"), only: None, flaws: flag("--flaws") };
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for folder in write_fleet(Path::new(dir), shape)? {
         writeln!(out, "{folder}")?;

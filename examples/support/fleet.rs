@@ -12,6 +12,7 @@ use std::path::Path;
 /// Functions of a service.
 const SERVICE: usize = 10;
 /// Source files of a function, its handler included.
+#[allow(dead_code, reason = "each of those who share this module uses some of it")]
 pub const SOURCES: usize = 5;
 /// Packages that exist at all; those with higher numbers are what lower ones need.
 const PACKAGES: usize = 400;
@@ -29,6 +30,8 @@ pub struct Shape {
     /// Every function's folder holds all that is said of it. Otherwise half of the services share one lock, and half are
     /// declared in a template of the service.
     pub alone: bool,
+    /// Functions of one language only.
+    pub only: Option<Only>,
     /// One function of a hundred has a file that cannot be read as what it is, one of five has no lock.
     pub flaws: bool,
 }
@@ -177,6 +180,16 @@ fn node_source(random: &mut Random, direct: &[usize], modules: &[String], handle
     text
 }
 
+/// A language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(dead_code, reason = "each of those who share this module uses some of it")]
+pub enum Only {
+    /// Python.
+    Python,
+    /// JavaScript and TypeScript.
+    Node,
+}
+
 /// How a function's dependencies are written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Said {
@@ -190,7 +203,7 @@ pub fn write_fleet(root: &Path, shape: Shape) -> io::Result<Vec<String>> {
     let mut random = Random(shape.seed | 1);
     let mut folders = Vec::with_capacity(shape.functions);
     for service in 0..shape.functions.div_ceil(SERVICE) {
-        let python = service % 5 < 3;
+        let python = shape.only.map_or(service % 5 < 3, |only| only == Only::Python);
         let (shared, declared) = (!shape.alone && service % 2 == 0, service % 4 < 2);
         let dir = format!("service-{service:04}");
         let pick = |random: &mut Random| -> BTreeSet<usize> { (0..DIRECT).map(|_| random.popular(PACKAGES)).collect() };
@@ -215,7 +228,11 @@ pub fn write_fleet(root: &Path, shape: Shape) -> io::Result<Vec<String>> {
             sources(root, &folder, &direct, python, function % 2 == 0, &mut random)?;
             flawed(root, &folder, python, flaw)?;
             if shape.alone && declared {
-                write(root, &format!("{folder}/template.yaml"), &(TEMPLATE.to_string() + &resource(function, ".", python)))?;
+                write(
+                    root,
+                    &format!("{folder}/template.yaml"),
+                    &(TEMPLATE.to_string() + &resource(function, ".", python)),
+                )?;
             }
             template.push_str(&resource(function, &format!("fn_{function}"), python));
             folders.push(folder);

@@ -148,6 +148,9 @@ pub struct ScanCommand {
     /// Keep results in this folder and take them from there while files are unchanged. It can be deleted at any time.
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
+    /// Exit with status 0 also where there are findings: they are in the inventory.
+    #[arg(long)]
+    pub exit_zero: bool,
 }
 
 /// `warmset merge`.
@@ -162,6 +165,9 @@ pub struct MergeCommand {
     /// More is to come: keep in the inventory which parts it covers, so that it can be merged again.
     #[arg(long)]
     pub partial: bool,
+    /// Exit with status 0 also where there are findings: they are in the inventory.
+    #[arg(long)]
+    pub exit_zero: bool,
 }
 
 /// Forms of a scan.

@@ -83,8 +83,7 @@ pub fn inventory_file(path: &Path) -> Result<Inventory, Failure> {
 pub fn scan(path: &Path, options: &FleetOptions, talk: Talk) -> Result<Inventory, Failure> {
     let (options, pin_diagnostics) = scan_options(options)?;
     let bar = talk.bar("scanning");
-    let mut inventory =
-        resolve::scan(path, &options, &|p| bar.set(p.done, p.total)).map_err(|e| cannot_open(&e))?;
+    let mut inventory = resolve::scan(path, &options, &|p| bar.set(p.done, p.total)).map_err(|e| cannot_open(&e))?;
     inventory.diagnostics.extend(pin_diagnostics);
     inventory.sort();
     Ok(inventory)
@@ -115,6 +114,7 @@ pub fn scan_options(options: &FleetOptions) -> Result<(ScanOptions, Vec<Diagnost
         },
         pins,
         limits: Limits::default(),
+        cache: None,
     };
     Ok((options, pin_diagnostics))
 }

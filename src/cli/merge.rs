@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Write};
 
 use crate::emit::json;
-use crate::model::{Diagnostic, codes, Place};
+use crate::model::{Diagnostic, Place, codes};
 use crate::resolve::{MergeError, Merger};
 
 use super::Outcome;
@@ -40,7 +40,7 @@ pub fn run(command: &MergeCommand, talk: Talk) -> Result<Outcome, Failure> {
         }
     }
     talk.diagnostics(&diagnostics);
-    Ok(Outcome::of(&diagnostics))
+    Ok(Outcome::of(&diagnostics).or_clean(command.exit_zero))
 }
 
 /// Why nothing was merged.

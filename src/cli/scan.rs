@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -10,10 +11,11 @@ use crate::discover::{Tree, paths};
 use crate::emit::json;
 use crate::model::inventory::FileCounts;
 use crate::model::{Diagnostic, Function, Inventory, Platform, State};
-use crate::resolve::{Merger, Rest, ScanOptions, Scanner, scan_path};
+use crate::resolve::{Merger, Rest, ScanOptions, Scanner, Store, scan_path};
 
 use super::Outcome;
 use super::args::{ScanCommand, ScanFormat};
+use super::cache::Cache;
 use super::load::{self, Failure};
 use super::table::Table;
 use super::talk::{BOLD, CYAN, GREEN, RED, Talk, YELLOW, paint};
@@ -21,9 +23,32 @@ use super::write;
 
 /// Finds functions and what each loads.
 pub fn run(command: &ScanCommand, talk: Talk) -> Result<Outcome, Failure> {
-    let (options, pin_diagnostics) = load::scan_options(&command.options)?;
+    let (mut options, pin_diagnostics) = load::scan_options(&command.options)?;
+    let mut cache = None;
+    if let Some(folder) = &command.cache {
+        match Cache::open(folder) {
+            Ok(opened) => cache = Some(Arc::new(opened)),
+            // It would have saved time, and nothing else.
+            Err(error) => talk.say(format!("{}: {error}; scanning without a cache", folder.display())),
+        }
+        options.cache = cache.clone().map(|cache| cache as Arc<dyn Store>);
+    }
+    let outcome = scan(command, &options, &pin_diagnostics, talk);
+    drop(options);
+    if let Some(Err(error)) = cache.and_then(Arc::into_inner).map(Cache::close) {
+        talk.say(format!("the cache was not kept: {error}"));
+    }
+    Ok(outcome?.or_clean(command.exit_zero))
+}
+
+fn scan(
+    command: &ScanCommand,
+    options: &ScanOptions,
+    pin_diagnostics: &[Diagnostic],
+    talk: Talk,
+) -> Result<Outcome, Failure> {
     if command.stdin {
-        return paths(command, &options, pin_diagnostics, talk);
+        return paths(command, options, pin_diagnostics, talk);
     }
     if command.format == ScanFormat::Jsonl {
         return Err(Failure::Message("--format jsonl prints a record a path: give paths with --stdin".into()));
@@ -31,7 +56,7 @@ pub fn run(command: &ScanCommand, talk: Talk) -> Result<Outcome, Failure> {
     let tree = Tree::open(&command.fleet, options.limits.clone()).map_err(|e| load::cannot_open(&e))?;
     let bar = talk.bar("scanning");
     let progress = |p: crate::resolve::Progress| bar.set(p.done, p.total);
-    let scanner = Scanner::new(&tree, &options, command.shard, &progress);
+    let scanner = Scanner::new(&tree, options, command.shard, &progress);
     // One thread reads while this one writes.
     std::thread::scope(|scope| {
         let (send, receive) = std::sync::mpsc::sync_channel::<Function>(256);
@@ -49,7 +74,7 @@ pub fn run(command: &ScanCommand, talk: Talk) -> Result<Outcome, Failure> {
         let rest = || {
             let scanner = reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             let mut rest = scanner.rest();
-            add(&mut rest, &pin_diagnostics);
+            add(&mut rest, pin_diagnostics);
             rest
         };
         output(command, receive.into_iter(), rest, talk)
@@ -109,7 +134,7 @@ const PATHS: usize = 64;
 fn paths(
     command: &ScanCommand,
     options: &ScanOptions,
-    pin_diagnostics: Vec<Diagnostic>,
+    pin_diagnostics: &[Diagnostic],
     talk: Talk,
 ) -> Result<Outcome, Failure> {
     let fleet = command.fleet.canonicalize().map_err(|source| {
@@ -128,7 +153,7 @@ fn paths(
         }
         let mine = |path: &&String| command.shard.is_none_or(|shard| shard.holds(&key(path)));
         let chosen: Vec<&String> = batch.iter().filter(mine).collect();
-        let scan = |path: &&String| record(&fleet, path, options, &pin_diagnostics);
+        let scan = |path: &&String| record(&fleet, path, options, pin_diagnostics);
         count += chosen.len();
         if stream {
             let lines: Vec<(Vec<u8>, Vec<Diagnostic>)> = chosen
@@ -227,8 +252,7 @@ struct Row {
 impl Overview {
     /// The totals of an inventory.
     pub fn of(inventory: &Inventory) -> Self {
-        let mut overview =
-            Self { packages: inventory.packages.len(), files: inventory.files, ..Self::default() };
+        let mut overview = Self { packages: inventory.packages.len(), files: inventory.files, ..Self::default() };
         inventory.functions.iter().for_each(|f| overview.add(f));
         overview
     }
@@ -278,42 +302,43 @@ impl Overview {
 
     /// Functions by platform and by state, packages, files.
     pub fn totals(&self) -> String {
-    // What is the same for all is said once.
-    let common = self.common_system();
-    let list: Vec<String> = self.platforms
-        .iter()
-        .map(|(platform, n)| match platform {
-            Some(p) => format!("{n} {}", short(p, common.is_some())),
-            None => format!("{n} of unknown platform"),
-        })
-        .collect();
-    let mut functions = self.functions.to_string();
-    if !list.is_empty() {
-        functions.push_str(&format!(": {}", list.join(", ")));
+        // What is the same for all is said once.
+        let common = self.common_system();
+        let list: Vec<String> = self
+            .platforms
+            .iter()
+            .map(|(platform, n)| match platform {
+                Some(p) => format!("{n} {}", short(p, common.is_some())),
+                None => format!("{n} of unknown platform"),
+            })
+            .collect();
+        let mut functions = self.functions.to_string();
+        if !list.is_empty() {
+            functions.push_str(&format!(": {}", list.join(", ")));
+        }
+        if let Some(common) = &common {
+            functions.push_str(&format!(" ({common})"));
+        }
+        let named = |s: &State| match s {
+            State::Locked => "locked",
+            State::Pinned => "pinned",
+            State::Partial => "partly pinned",
+            State::Unresolved => "unresolved",
+        };
+        let closures: Vec<String> = self.states.iter().map(|(s, n)| format!("{n} {}", named(s))).collect();
+        let head = |name: &str| paint(BOLD, format!("{name:<11}"));
+        format!(
+            "{}{functions}\n{}{}\n{}{} at a version; {} of {} sources read among {} files\n",
+            head("functions"),
+            head("closures"),
+            if closures.is_empty() { "none".to_string() } else { closures.join(", ") },
+            head("packages"),
+            self.packages,
+            self.files.read,
+            self.files.sources,
+            self.files.seen,
+        )
     }
-    if let Some(common) = &common {
-        functions.push_str(&format!(" ({common})"));
-    }
-    let named = |s: &State| match s {
-        State::Locked => "locked",
-        State::Pinned => "pinned",
-        State::Partial => "partly pinned",
-        State::Unresolved => "unresolved",
-    };
-    let closures: Vec<String> = self.states.iter().map(|(s, n)| format!("{n} {}", named(s))).collect();
-    let head = |name: &str| paint(BOLD, format!("{name:<11}"));
-    format!(
-        "{}{functions}\n{}{}\n{}{} at a version; {} of {} sources read among {} files\n",
-        head("functions"),
-        head("closures"),
-        if closures.is_empty() { "none".to_string() } else { closures.join(", ") },
-        head("packages"),
-        self.packages,
-        self.files.read,
-        self.files.sources,
-        self.files.seen,
-    )
-}
 }
 
 /// A lock in the function's folder by its name, others by their path.

@@ -10,6 +10,7 @@ mod handler;
 pub mod paths;
 mod programs;
 pub mod runtime;
+pub mod trace;
 pub mod tree;
 mod values;
 pub mod version;

@@ -3,15 +3,18 @@
 //! Only `.gitignore` and `.ignore` files *inside* the folder count: a user's global ignore file, the repository's
 //! `info/exclude` and ignore files above the folder would make the answer depend on where it is checked out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io::Read;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use ignore::WalkBuilder;
+use sha2::{Digest, Sha256};
 
 use super::paths;
+use super::trace::{self, Trace};
 use crate::model::codes;
 use crate::model::{Diagnostic, Place};
 
@@ -67,6 +70,8 @@ pub struct Tree {
     content: Content,
     limits: Limits,
     diagnostics: Vec<Diagnostic>,
+    /// Hashes of the names in each folder, made when somebody asks.
+    listing: OnceLock<HashMap<String, String>>,
 }
 
 /// Hidden files that say which runtime is meant; every other hidden file and folder is skipped.
@@ -134,6 +139,7 @@ impl Tree {
             content: Content::Disk(real_root.to_path_buf()),
             limits,
             diagnostics: Vec::new(),
+            listing: OnceLock::new(),
         };
         let walk = WalkBuilder::new(real_root)
             .standard_filters(false)
@@ -169,6 +175,7 @@ impl Tree {
             content: Content::Memory(BTreeMap::new()),
             limits: Limits::default(),
             diagnostics: Vec::new(),
+            listing: OnceLock::new(),
         };
         for (path, bytes) in files {
             tree.insert((*path).to_string(), bytes.len() as u64);
@@ -285,11 +292,13 @@ impl Tree {
 
     /// Whether the file exists (and is not excluded).
     pub fn contains(&self, rel: &str) -> bool {
+        self.looked_in(paths::parent(rel));
         self.files.contains_key(rel) || (!self.links.is_empty() && self.files.contains_key(self.real(rel).as_ref()))
     }
 
     /// Whether the folder exists (and is not excluded).
     pub fn has_dir(&self, rel: &str) -> bool {
+        self.looked_in(rel);
         self.dirs.contains(rel) || (!self.links.is_empty() && self.dirs.contains(self.real(rel).as_ref()))
     }
 
@@ -304,6 +313,14 @@ impl Tree {
     /// Files below a folder, at every depth, sorted.
     pub fn under<'a>(&'a self, dir: &str) -> impl Iterator<Item = &'a str> + use<'a> {
         let dir = self.real(dir).into_owned();
+        if trace::is_on() {
+            let hash = self.hash_below(&dir);
+            trace::note(|trace| drop(trace.below.insert(dir.clone(), hash)));
+        }
+        self.range(&dir)
+    }
+
+    fn range<'a>(&'a self, dir: &str) -> impl Iterator<Item = &'a str> + use<'a> {
         let (from, to) = if dir == "." {
             (Bound::Unbounded, Bound::Unbounded)
         } else {
@@ -311,6 +328,48 @@ impl Tree {
             (Bound::Included(format!("{dir}/")), Bound::Excluded(format!("{dir}0")))
         };
         self.files.range::<String, _>((from, to)).map(|(path, _)| path.as_str())
+    }
+
+    /// Whether work that asked what a trace says would be answered the same.
+    pub fn still(&self, then: &Trace) -> bool {
+        then.folders.iter().all(|(dir, hash)| self.hash_in(dir) == *hash)
+            && then.below.iter().all(|(dir, hash)| self.hash_below(dir) == *hash)
+            && then.files.iter().all(|(file, hash)| hash_of(&self.fetch(file)) == *hash)
+    }
+
+    /// Links to folders, in words: they decide where paths lead.
+    pub fn links(&self) -> String {
+        format!("{:?}", self.links)
+    }
+
+    fn looked_in(&self, dir: &str) {
+        if trace::is_on() {
+            let dir = self.real(dir);
+            let hash = self.hash_in(&dir);
+            trace::note(|trace| drop(trace.folders.insert(dir.to_string(), hash)));
+        }
+    }
+
+    fn hash_in(&self, dir: &str) -> String {
+        let listing = self.listing.get_or_init(|| {
+            let mut names: HashMap<&str, Sha256> = HashMap::new();
+            for path in self.dirs.iter().chain(self.files.keys()).filter(|path| *path != ".") {
+                let hash = names.entry(paths::parent(path)).or_default();
+                hash.update(paths::file_name(path));
+                hash.update(if self.dirs.contains(path) { "/" } else { "\0" });
+            }
+            names.into_iter().map(|(dir, hash)| (dir.to_string(), short_hex(&hash.finalize()))).collect()
+        });
+        listing.get(dir).cloned().unwrap_or_default()
+    }
+
+    fn hash_below(&self, dir: &str) -> String {
+        let mut hash = Sha256::new();
+        for path in self.range(dir) {
+            hash.update(path);
+            hash.update("\0");
+        }
+        short_hex(&hash.finalize())
     }
 
     /// Files that lie directly in a folder, sorted.
@@ -329,6 +388,15 @@ impl Tree {
     /// # Errors
     /// `file-too-large` beyond the limit for its kind, `file-unreadable` when it is absent or cannot be read.
     pub fn read(&self, rel: &str) -> Result<Vec<u8>, Diagnostic> {
+        let read = self.fetch(rel);
+        if trace::is_on() {
+            let hash = hash_of(&read);
+            trace::note(|trace| drop(trace.files.insert(rel.to_string(), hash)));
+        }
+        read
+    }
+
+    fn fetch(&self, rel: &str) -> Result<Vec<u8>, Diagnostic> {
         let real = self.real(rel);
         let limit =
             if is_lock_name(paths::file_name(&real)) { self.limits.max_lock_bytes } else { self.limits.max_file_bytes };
@@ -374,6 +442,18 @@ impl Tree {
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.diagnostics
     }
+}
+
+fn hash_of(read: &Result<Vec<u8>, Diagnostic>) -> String {
+    short_hex(&match read {
+        Ok(bytes) => Sha256::digest(bytes),
+        Err(diagnostic) => Sha256::digest(format!("{diagnostic:?}")),
+    })
+}
+
+/// Half of a SHA-256, which nobody finds a second text for by chance.
+fn short_hex(digest: &[u8]) -> String {
+    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The text of a file's bytes, as [`Tree::text`] reads it.

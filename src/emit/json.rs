@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::io::{self, Write};
 
-use serde::ser::{Error as _, SerializeSeq, SerializeStruct, Serializer};
 use serde::Serialize;
+use serde::ser::{Error as _, SerializeSeq, SerializeStruct, Serializer};
 
 use crate::model::inventory::{Function, SCHEMA};
 use crate::model::{GENERATOR, Package};
@@ -34,8 +34,7 @@ pub fn inventory<'a>(
     rest: impl FnOnce() -> Rest + 'a,
 ) -> io::Result<()> {
     let mut out = out;
-    let streamed =
-        Streamed { functions: Once(RefCell::new(Some(functions))), rest: RefCell::new(Some(rest)) };
+    let streamed = Streamed { functions: Once(RefCell::new(Some(functions))), rest: RefCell::new(Some(rest)) };
     serde_json::to_writer_pretty(&mut out, &streamed)?;
     out.write_all(b"\n")?;
     out.flush()

@@ -1,7 +1,7 @@
 //! What a function's sources import, and what each import refers to.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crate::discover::{Site, Tree};
 use crate::model::codes;
@@ -19,7 +19,6 @@ use super::{local, provided, stdlib};
 pub struct Sources<'a> {
     tree: &'a Tree,
     files: Memo<String, FileImports>,
-    parsed: Mutex<BTreeSet<String>>,
     aliases: Aliases<'a>,
     installed: Memo<String, bool>,
 }
@@ -40,6 +39,8 @@ pub struct Found {
     pub imports: Vec<Import>,
     /// What could not be read or explained.
     pub diagnostics: Vec<Diagnostic>,
+    /// The sources that were read for it.
+    pub read: BTreeSet<String>,
 }
 
 impl Found {
@@ -53,18 +54,7 @@ impl Found {
 impl<'a> Sources<'a> {
     /// Nothing is parsed yet.
     pub fn new(tree: &'a Tree) -> Self {
-        Self {
-            tree,
-            files: Memo::new(),
-            parsed: Mutex::default(),
-            aliases: Aliases::new(tree),
-            installed: Memo::new(),
-        }
-    }
-
-    /// The files parsed so far; they are handed over, not kept.
-    pub fn parsed(&self) -> BTreeSet<String> {
-        std::mem::take(&mut self.parsed.lock().unwrap_or_else(PoisonError::into_inner))
+        Self { tree, files: Memo::new(), aliases: Aliases::new(tree), installed: Memo::new() }
     }
 
     /// Forgets what was not asked for since the last call.
@@ -73,12 +63,9 @@ impl<'a> Sources<'a> {
     }
 
     fn parse(&self, file: &str) -> Arc<FileImports> {
-        self.files.get(&file.to_string(), || {
-            self.parsed.lock().unwrap_or_else(PoisonError::into_inner).insert(file.to_string());
-            match self.tree.read(file) {
-                Ok(bytes) => source::imports(file, &bytes),
-                Err(diagnostic) => FileImports { imports: Vec::new(), diagnostics: vec![diagnostic] },
-            }
+        self.files.get(&file.to_string(), || match self.tree.read(file) {
+            Ok(bytes) => source::imports(file, &bytes),
+            Err(diagnostic) => FileImports { imports: Vec::new(), diagnostics: vec![diagnostic] },
         })
     }
 
@@ -130,6 +117,7 @@ impl<'a> Sources<'a> {
                 }
             }
         }
+        found.read = seen;
         let unread: Vec<&str> = site.layers.iter().filter(|l| l.folder.is_none()).map(|l| l.text.as_str()).collect();
         for (family, (place, module, others)) in missing {
             let module = if others { family } else { module };

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use crate::discover::trace::{self, Trace};
+
 /// Values made on first use, by key; threads that ask for the same key wait for one of them to make it.
 #[derive(Debug)]
 pub struct Memo<K, V> {
@@ -18,7 +20,7 @@ struct Cells<K, V> {
 
 #[derive(Debug)]
 struct Cell<V> {
-    value: Arc<OnceLock<Arc<V>>>,
+    value: Arc<OnceLock<(Arc<V>, Trace)>>,
     used: u64,
 }
 
@@ -44,7 +46,13 @@ impl<K: Hash + Eq + Clone, V> Memo<K, V> {
                 None => Arc::default(),
             }
         };
-        Arc::clone(cell.get_or_init(|| Arc::new(make())))
+        // Whoever takes the value depends on what it was made from.
+        let (value, trace) = cell.get_or_init(|| {
+            let (value, trace) = if trace::is_on() { trace::of(make) } else { (make(), Trace::default()) };
+            (Arc::new(value), trace)
+        });
+        trace::join(trace);
+        Arc::clone(value)
     }
 
     /// Begins a turn and forgets what was not asked for in the last one, so that memory holds what is in use and not

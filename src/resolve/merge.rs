@@ -117,11 +117,7 @@ impl Merger {
         }
     }
 
-    fn read_document(
-        &mut self,
-        file: &str,
-        input: Chain<Cursor<Vec<u8>>, impl BufRead>,
-    ) -> Result<(), MergeError> {
+    fn read_document(&mut self, file: &str, input: Chain<Cursor<Vec<u8>>, impl BufRead>) -> Result<(), MergeError> {
         let mut hashed = Hashed { input, hash: Sha256::new() };
         let mut record = Record::default();
         let mut json = serde_json::Deserializer::from_reader(io::BufReader::with_capacity(1 << 16, &mut hashed));

@@ -1,10 +1,10 @@
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use crate::discover::Tree;
 use crate::model::inventory::RequiresOn;
 use crate::model::{Language, PackageId, Platform};
 use crate::resolve::{Progress, ScanOptions, Scanner};
-use crate::discover::Tree;
 
 use super::*;
 
@@ -185,19 +185,27 @@ fn tangled() -> Tree {
         "node_modules/axios": {"version": "1.0.0", "dependencies": {"ms": "^2.0.0"}},
         "node_modules/ms": {"version": "2.1.0"},
         "node_modules/pg": {"version": "8.0.0"}}}"#;
-    let mut files: Vec<(String, Vec<u8>)> = vec![("shared/util.js".into(), b"module.exports = require('gone');".to_vec())];
+    let mut files: Vec<(String, Vec<u8>)> =
+        vec![("shared/util.js".into(), b"module.exports = require('gone');".to_vec())];
     for service in ["a", "b", "c", "d"] {
         files.push((
             format!("{service}/serverless.yml"),
             b"service: s\nprovider:\n  name: aws\n  runtime: nodejs20.x\nfunctions:\n  one:\n    handler: one.handler\n  two:\n    handler: two.handler\n  gone:\n    handler: gone.handler\n".to_vec(),
         ));
-        files.push((format!("{service}/package.json"), br#"{"dependencies": {"axios": "1.0.0", "pg": "8.0.0"}}"#.to_vec()));
+        files.push((
+            format!("{service}/package.json"),
+            br#"{"dependencies": {"axios": "1.0.0", "pg": "8.0.0"}}"#.to_vec(),
+        ));
         files.push((format!("{service}/package-lock.json"), lock.to_vec()));
         let one = "const a = require('axios'); require('../shared/util'); exports.handler = () => a;";
         files.push((format!("{service}/one.js"), one.into()));
         files.push((format!("{service}/two.js"), b"const pg = require('pg'); exports.handler = () => pg;".to_vec()));
-        files.push((format!("{service}-py/lambda_function.py"), b"import six\ndef lambda_handler(event, context): pass\n".to_vec()));
-        files.push((format!("{service}-py/requirements.txt"), format!("six==1.1{}\nx>1\n", service.len()).into_bytes()));
+        files.push((
+            format!("{service}-py/lambda_function.py"),
+            b"import six\ndef lambda_handler(event, context): pass\n".to_vec(),
+        ));
+        files
+            .push((format!("{service}-py/requirements.txt"), format!("six==1.1{}\nx>1\n", service.len()).into_bytes()));
     }
     files.push(("broken/template.yaml".into(), b"Resources: [".to_vec()));
     let files: Vec<(&str, &[u8])> = files.iter().map(|(p, b)| (p.as_str(), b.as_slice())).collect();

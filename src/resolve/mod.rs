@@ -2,6 +2,7 @@
 //!
 //! Invariant: a version enters a closure only from a file that names it; everything else stays `unresolved`.
 
+mod cache;
 mod dependencies;
 pub mod explain;
 mod imports;
@@ -19,8 +20,9 @@ pub mod stdlib;
 mod tests;
 mod tsconfig;
 
-pub use pins::Pins;
+pub use cache::{Key, Store};
 pub use merge::{MergeError, Merged, Merger};
 pub use packages::Packages;
+pub use pins::Pins;
 pub use scan::{Progress, Rest, ScanOptions, Scanner, scan, scan_path, scan_tree};
 pub use shard::Shard;

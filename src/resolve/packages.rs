@@ -232,11 +232,8 @@ impl Seen {
                 (Some(union.into_iter().collect()), on)
             }
         };
-        let mut reason: Vec<Place> = self
-            .reason
-            .iter()
-            .filter_map(|(file, line)| Some(Place::at(files.get(*file as usize)?, *line)))
-            .collect();
+        let mut reason: Vec<Place> =
+            self.reason.iter().filter_map(|(file, line)| Some(Place::at(files.get(*file as usize)?, *line))).collect();
         reason.sort();
         reason.dedup();
         Package {

@@ -3,16 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
+use crate::discover::trace::{self, Trace};
 use crate::discover::{self, Defaults, Limits, OpenError, Site, Tree, paths};
 use crate::model::codes;
 use crate::model::inventory::{DEFAULT_TRUST_DOMAIN, FileCounts, Part, Target};
 use crate::model::{Diagnostic, Function, ImportKind, Inventory, PackageId, Place, State};
 use crate::source;
 
+use super::cache::{self, Store};
 use super::dependencies::{Dependencies, Shelf, narrow};
 use super::imports::{Found, Known, Sources, is_needed};
 use super::packages::{Gathered, Packages};
@@ -28,6 +31,8 @@ pub struct ScanOptions {
     pub pins: Pins,
     /// Bounds on what is read.
     pub limits: Limits,
+    /// Where results are kept from one scan to the next.
+    pub cache: Option<Arc<dyn Store>>,
 }
 
 /// How far the scan is.
@@ -66,8 +71,7 @@ pub fn scan_path(fleet: &Path, path: &str, options: &ScanOptions) -> Inventory {
             let mut scanner = Scanner::new(&tree, options, None, &|_| {});
             scanner.base.clone_from(&inside);
             let mut record = scanner.into_inventory();
-            record.parts =
-                vec![Part { part: format!("path {inside}"), files: record.files, sources_read: Vec::new() }];
+            record.parts = vec![Part { part: format!("path {inside}"), files: record.files, sources_read: Vec::new() }];
             record
         }
         Err(reason) => unreadable(&inside, &reason),
@@ -96,6 +100,8 @@ pub struct Scanner<'a> {
     groups: VecDeque<Vec<usize>>,
     shelf: Shelf<'a>,
     sources: Sources<'a>,
+    /// Where results are kept, and what all keys begin with.
+    cache: Option<(&'a dyn Store, Vec<u8>)>,
     /// Read, but others come before them.
     waiting: BTreeMap<usize, Function>,
     next: usize,
@@ -119,10 +125,15 @@ pub struct Rest {
 }
 
 /// What a group of functions came to.
-struct Group {
-    functions: Vec<(usize, Function)>,
-    gathered: Gathered,
-    diagnostics: BTreeSet<Diagnostic>,
+pub(super) struct Group {
+    /// With their numbers among the sites.
+    pub functions: Vec<(usize, Function)>,
+    /// Their packages.
+    pub gathered: Gathered,
+    /// Their diagnostics.
+    pub diagnostics: BTreeSet<Diagnostic>,
+    /// The sources that they reach.
+    pub parsed: BTreeSet<String>,
 }
 
 impl<'a> Scanner<'a> {
@@ -138,7 +149,11 @@ impl<'a> Scanner<'a> {
         let shelf = Shelf::new(tree, &options.pins);
         let mut anchors: Vec<String> = Vec::with_capacity(discovery.sites.len());
         for sites in discovery.sites.chunks(BATCH * 4) {
-            anchors.par_extend(sites.par_iter().map(|site| shelf.anchor(site)));
+            // Traced, because locks that are read on the way are used by groups.
+            anchors.par_extend(sites.par_iter().map(|site| match &options.cache {
+                Some(_) => trace::of(|| shelf.anchor(site)).0,
+                None => shelf.anchor(site),
+            }));
             shelf.turn();
         }
         let all: BTreeSet<String> = discovery.sites.iter().map(|s| s.id.clone()).collect();
@@ -169,6 +184,7 @@ impl<'a> Scanner<'a> {
             groups: groups.into(),
             shelf,
             sources: Sources::new(tree),
+            cache: options.cache.as_deref().map(|store| (store, cache::salt(tree, options))),
             waiting: BTreeMap::new(),
             next: 0,
             done: AtomicUsize::new(0),
@@ -230,29 +246,57 @@ impl<'a> Scanner<'a> {
             groups.push(group);
         }
         let this: &Self = self;
-        let read: Vec<Group> = groups.par_iter().map(|group| this.group(group)).collect();
+        let read: Vec<Group> = groups.par_iter().map(|group| this.kept(group)).collect();
         for group in read {
             self.waiting.extend(group.functions);
             self.gathered.join(group.gathered);
             self.diagnostics.extend(group.diagnostics);
+            self.parsed.extend(group.parsed);
         }
-        self.parsed.append(&mut self.sources.parsed());
         self.shelf.turn();
         self.sources.turn();
     }
 
-    fn group(&self, members: &[usize]) -> Group {
-        let mut read: Vec<(&Site, Dependencies, Found)> = members
+    /// A group from the cache, or read and put there.
+    fn kept(&self, members: &[usize]) -> Group {
+        let Some((store, salt)) = &self.cache else { return self.group(members).0 };
+        let sites = members.iter().filter_map(|&at| self.sites.get(at));
+        let key = cache::key(salt, sites.map(|site| (site, self.nested(&site.root))));
+        if let Some(group) = store.get(&key).and_then(|bytes| cache::unpack(self.tree, &bytes, members)) {
+            members.iter().for_each(|_| self.count());
+            return group;
+        }
+        let (mut group, trace) = self.group(members);
+        if let Some(bytes) = cache::pack(&mut group, &trace) {
+            store.put(key, &bytes);
+        }
+        group
+    }
+
+    fn count(&self) {
+        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+        (self.progress)(Progress { done, total: self.sites.len() });
+    }
+
+    fn group(&self, members: &[usize]) -> (Group, Trace) {
+        let one = |site: &'_ Site| {
+            let dependencies = self.shelf.dependencies(site);
+            let found = self.sources.of(site, &self.nested(&site.root), &known(&dependencies));
+            (dependencies, found)
+        };
+        let read: Vec<((&Site, Dependencies, Found), Trace)> = members
             .par_iter()
             .filter_map(|&at| self.sites.get(at))
             .map(|site| {
-                let dependencies = self.shelf.dependencies(site);
-                let found = self.sources.of(site, &self.nested(&site.root), &known(&dependencies));
-                let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
-                (self.progress)(Progress { done, total: self.sites.len() });
-                (site, dependencies, found)
+                let ((dependencies, found), trace) =
+                    if self.cache.is_some() { trace::of(|| one(site)) } else { (one(site), Trace::default()) };
+                self.count();
+                ((site, dependencies, found), trace)
             })
             .collect();
+        let mut trace = Trace::default();
+        read.iter().for_each(|(_, asked)| trace.join(asked));
+        let mut read: Vec<(&Site, Dependencies, Found)> = read.into_iter().map(|(read, _)| read).collect();
         for (site, dependencies, found) in &mut read {
             if let (true, Some(platform)) = (dependencies.only_imported, &site.platform) {
                 dependencies.keep_imported(&imported(found), platform);
@@ -263,6 +307,7 @@ impl<'a> Scanner<'a> {
             functions: Vec::with_capacity(read.len()),
             gathered: Gathered::default(),
             diagnostics: BTreeSet::new(),
+            parsed: read.iter_mut().flat_map(|(_, _, found)| std::mem::take(&mut found.read)).collect(),
         };
         for (((site, mut dependencies, found), installed_only), &at) in
             read.into_iter().zip(installed_only).zip(members)
@@ -271,7 +316,7 @@ impl<'a> Scanner<'a> {
                 // It loads something, and nothing says what: not the same as loading nothing.
                 dependencies.state = State::Unresolved;
             }
-            let Found { imports, diagnostics } = found;
+            let Found { imports, diagnostics, read: _ } = found;
             let mut function = Function { installed_only, ..function(site, &dependencies, imports) };
             function.sort();
             if let Some(platform) = &function.platform {
@@ -283,7 +328,7 @@ impl<'a> Scanner<'a> {
             group.diagnostics.extend(diagnostics);
             group.functions.push((at, function));
         }
-        group
+        (group, trace)
     }
 
     /// Code folders of other functions inside this one.
