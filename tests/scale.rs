@@ -198,3 +198,37 @@ fn a_cache_changes_nothing_but_the_time() {
     fs::write(&cache, "a file").unwrap();
     same(&with(&[]), &before, "no folder");
 }
+
+/// The number of shards stands in three places, and the arguments are what the program takes.
+#[test]
+fn the_kubernetes_jobs_agree_with_each_other_and_with_the_command_line() {
+    use clap::Parser;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/kubernetes");
+    let job =
+        |name: &str| -> Value { serde_saphyr::from_str(&fs::read_to_string(folder.join(name)).unwrap()).unwrap() };
+    let container = |job: &Value| job["spec"]["template"]["spec"]["containers"][0].clone();
+    let args = |container: &Value| -> Vec<String> {
+        container["args"].as_array().unwrap().iter().map(|a| a.as_str().unwrap().to_string()).collect()
+    };
+    let (scan, merge) = (job("scan.yaml"), job("merge.yaml"));
+    let shards = scan["spec"]["completions"].as_u64().unwrap();
+    let scan = container(&scan);
+    assert_eq!(scan["env"][0], serde_json::json!({"name": "WARMSET_SHARDS", "value": shards.to_string()}));
+
+    let mut written = Vec::new();
+    for index in 0..shards {
+        let pod = args(&scan)
+            .into_iter()
+            .map(|a| a.replace("$(JOB_COMPLETION_INDEX)", &index.to_string()))
+            .map(|a| a.replace("$(WARMSET_SHARDS)", &shards.to_string()));
+        let cli = warmset::cli::args::Cli::try_parse_from(std::iter::once("warmset".to_string()).chain(pod)).unwrap();
+        let warmset::cli::args::Command::Scan(scan) = cli.command else { panic!("it scans") };
+        assert_eq!(scan.shard.unwrap().to_string(), format!("{index}/{shards}"));
+        written.push(scan.out.unwrap());
+    }
+    let merge = args(&container(&merge));
+    let cli =
+        warmset::cli::args::Cli::try_parse_from(std::iter::once("warmset").chain(merge.iter().map(String::as_str)));
+    let warmset::cli::args::Command::Merge(merge) = cli.unwrap().command else { panic!("it merges") };
+    assert_eq!(merge.inputs, written);
+}

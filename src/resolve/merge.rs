@@ -407,5 +407,4 @@ impl<'de> Visitor<'de> for Each<'_> {
 }
 
 #[cfg(test)]
-#[path = "merge_tests.rs"]
 mod tests;
