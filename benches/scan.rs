@@ -1,229 +1,171 @@
-//! How long it takes to scan a fleet of 500 functions with 2,500 source files, from the folder to the inventory. The
-//! fleet is made in a temporary folder from a fixed seed: 300 Python and 200 JS/TS functions in services of ten; half of
-//! the services are declared in a SAM template, half of them share one lock, the others have one a function.
+//! How long it takes to scan fleets, from the folder to the inventory, and how much memory; and how that compares with what others
+//! take to read the same files.
+//!
+//! `cargo bench --bench scan` first runs the program itself on generated fleets, beside `ruff analyze graph` on the same Python
+//! files and esbuild on the same JavaScript and TypeScript files, and prints a table with ratios; then criterion times the
+//! parts. `RUFF` and `ESBUILD` name the programs where they are not on the path; what is not there is named and left out.
+//! CPU time counts: on a busy machine the ratio of elapsed times says little.
 
-use std::collections::BTreeSet;
-use std::fmt::Write as _;
+#[path = "../examples/support/fleet.rs"]
+mod fleet;
+
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group};
+use fleet::{Only, SOURCES, Shape, write_fleet};
 use warmset::discover::{self, Defaults, Limits, Tree};
 use warmset::model::State;
 use warmset::resolve::{ScanOptions, scan};
 
-const SERVICES: usize = 50;
-const FUNCTIONS: usize = 10;
-/// Source files of a function, its handler included.
-const SOURCES: usize = 5;
-/// Packages that exist at all; those with higher numbers are what lower ones need.
-const PACKAGES: usize = 400;
-const DIRECT: usize = 8;
-const STDLIB: [&str; 8] = ["json", "os", "logging", "datetime", "typing", "hashlib", "re", "collections"];
-const BUILTIN: [&str; 8] = ["fs", "path", "crypto", "url", "util", "stream", "zlib", "os"];
-
-/// xorshift64*: the same fleet on every machine.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        usize::try_from((self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % n as u64).unwrap_or(0)
-    }
-
-    /// A few packages are in many functions, most in few.
-    fn popular(&mut self, n: usize) -> usize {
-        let (a, b) = (self.below(n), self.below(n));
-        a * b / n
-    }
+/// What one run took.
+#[derive(Debug, Clone, Copy)]
+struct Took {
+    elapsed: f64,
+    cpu: f64,
+    /// Largest resident memory, MB.
+    peak: f64,
 }
 
-/// What a package needs: always the same, always higher numbers, so that there is no circle.
-fn requires(package: usize) -> Vec<usize> {
-    let mut random = Random(package as u64 + 1);
-    random.below(2);
-    (0..random.below(4)).map(|_| package + 1 + random.below(60)).filter(|p| *p < PACKAGES).collect()
-}
-
-fn closure(direct: &BTreeSet<usize>) -> BTreeSet<usize> {
-    let mut all = direct.clone();
-    let mut open: Vec<usize> = direct.iter().copied().collect();
-    while let Some(package) = open.pop() {
-        open.extend(requires(package).into_iter().filter(|p| all.insert(*p)));
-    }
-    all
-}
-
-fn write(root: &Path, path: &str, text: &str) {
-    let path = root.join(path);
-    let folder = path.parent().expect("below the root");
-    std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, text)).expect("a temporary folder is writable");
-}
-
-fn python_lock(root: &Path, dir: &str, direct: &BTreeSet<usize>) {
-    let mut text = String::new();
-    for package in closure(direct) {
-        let _ = write!(text, "lib-{package}==1.{}.0", package % 7);
-        for build in 0..3 {
-            let _ = write!(text, " \\\n    --hash=sha256:{:064x}", package * 10 + build);
+/// Runs a program to its end. Its peak memory is asked for while it runs: the kernel keeps the highest value.
+fn run(command: &mut Command) -> Option<Took> {
+    let before = children_cpu();
+    let started = Instant::now();
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok()?;
+    let mut peak = 0.0f64;
+    let status = loop {
+        peak = peak.max(resident_peak(&child));
+        if let Some(status) = child.try_wait().ok()? {
+            break status;
         }
-        text.push_str("\n    # via another\n");
-    }
-    write(root, &format!("{dir}/requirements.txt"), &text);
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    // 1 is warmset's way to say that there are findings.
+    let worked = status.code().is_some_and(|code| code < 2);
+    worked.then(|| Took { elapsed: started.elapsed().as_secs_f64(), cpu: children_cpu() - before, peak })
 }
 
-fn node_lock(root: &Path, dir: &str, direct: &BTreeSet<usize>) {
-    let map = |packages: &mut dyn Iterator<Item = usize>| {
-        let entries: serde_json::Map<_, _> =
-            packages.map(|p| (format!("lib-{p}"), format!("^1.{}.0", p % 7).into())).collect();
-        serde_json::Value::Object(entries)
-    };
-    let declared = map(&mut direct.iter().copied());
-    let mut packages = serde_json::Map::new();
-    packages.insert(String::new(), serde_json::json!({"name": "service", "dependencies": declared}));
-    for package in closure(direct) {
-        let entry = serde_json::json!({
-            "version": format!("1.{}.0", package % 7),
-            "resolved": format!("https://registry.example/lib-{package}/-/lib-{package}-1.0.0.tgz"),
-            "integrity": format!("sha512-{package:086}=="),
-            "dependencies": map(&mut requires(package).into_iter()),
-            "engines": {"node": ">=18"},
-        });
-        packages.insert(format!("node_modules/lib-{package}"), entry);
+fn resident_peak(child: &Child) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|kb| kb.trim().trim_end_matches(" kB").parse::<f64>().ok()).map_or(0.0, |kb| kb / 1024.0)
+}
+
+/// Seconds of CPU of the children that ended: fields 16 and 17 of proc(5)'s stat, in hundredths.
+fn children_cpu() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);
+    (ticks(13) + ticks(14)) / 100.0
+}
+
+/// The run with the least CPU time of several.
+fn best(runs: usize, mut command: impl FnMut() -> Command) -> Option<Took> {
+    let all: Option<Vec<Took>> = (0..runs).map(|_| run(&mut command())).collect();
+    all?.into_iter().min_by(|a, b| a.cpu.total_cmp(&b.cpu))
+}
+
+fn warmset(fleet: &Path, cache: Option<&Path>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_warmset"));
+    command.args(["--quiet", "--threads", "2", "scan"]).arg(fleet);
+    command.arg("--out").arg(fleet.with_extension("json"));
+    if let Some(cache) = cache {
+        command.arg("--cache").arg(cache);
     }
-    let lock = serde_json::json!({"name": "service", "lockfileVersion": 3, "requires": true, "packages": packages});
-    write(root, &format!("{dir}/package-lock.json"), &format!("{lock:#}"));
-    write(
-        root,
-        &format!("{dir}/package.json"),
-        &serde_json::json!({"name": "service", "dependencies": declared}).to_string(),
+    command
+}
+
+fn row(what: &str, functions: usize, files: usize, took: Took) {
+    let per_thousand = |n: usize| took.elapsed * 1000.0 / n as f64;
+    println!(
+        "{what:<34} {:>8.3} s {:>8.3} s CPU {:>7.0} MB {:>9.3} s {:>9.3} s",
+        took.elapsed,
+        took.cpu,
+        took.peak,
+        per_thousand(functions),
+        per_thousand(files)
     );
 }
 
-/// About 60 lines of the kind that handlers are made of.
-fn python_source(random: &mut Random, direct: &[usize], modules: &[String], handler: bool) -> String {
-    let mut text = String::from("\"\"\"Part of a service.\"\"\"\nfrom __future__ import annotations\n\n");
-    for _ in 0..3 {
-        let _ = writeln!(text, "import {}", STDLIB[random.below(STDLIB.len())]);
-    }
-    for _ in 0..2 {
-        let package = direct[random.below(direct.len())];
-        let _ = writeln!(text, "from lib_{package} import Client{package}, make_{package}");
-    }
-    for module in modules {
-        let _ = writeln!(text, "from {module} import step_0, step_1");
-    }
-    for step in 0..5 {
-        let _ = write!(
-            text,
-            "\n\ndef step_{step}(items: list[dict], limit: int = {}) -> dict:\n    \"\"\"Groups items by key.\"\"\"\n    \
-             groups: dict = {{}}\n    for item in items[:limit]:\n        key = item.get('key') or f\"none-{{item['id']}}\"\n        \
-             try:\n            groups.setdefault(key, []).append(int(item['value']) * {step})\n        \
-             except (KeyError, ValueError) as error:\n            logging.warning('skipped %s: %s', key, error)\n    \
-             return {{k: sum(v) / len(v) for k, v in sorted(groups.items()) if v}}\n",
-            random.below(100)
-        );
-    }
-    if handler {
-        text.push_str("\n\ndef lambda_handler(event, context):\n    return step_0(event.get('Records', []))\n");
-    }
-    text
-}
-
-fn node_source(random: &mut Random, direct: &[usize], modules: &[String], handler: bool, typed: bool) -> String {
-    let mut text = String::new();
-    let mut used = Vec::new();
-    for at in 0..2 {
-        let _ = writeln!(text, "import * as b{at} from 'node:{}';", BUILTIN[random.below(BUILTIN.len())]);
-        let package = direct[random.below(direct.len())];
-        let _ = writeln!(text, "import {{ make as p{at} }} from 'lib-{package}';");
-        used.extend([format!("b{at}"), format!("p{at}")]);
-    }
-    for (at, module) in modules.iter().enumerate() {
-        let _ = writeln!(text, "import {{ step0 as l{at} }} from './{module}';");
-        used.push(format!("l{at}"));
-    }
-    let _ = writeln!(text, "const used = [{}];", used.join(", "));
-    let items = if typed { "items: Array<Record<string, string>>, limit: number" } else { "items, limit" };
-    for step in 0..5 {
-        let _ = write!(
-            text,
-            "\n/** Groups items by key. */\nexport async function step{step}({items}) {{\n  const groups = new Map();\n  \
-             for (const item of items.slice(0, limit ?? {})) {{\n    const key = item.key || `none-${{item.id}}`;\n    \
-             try {{\n      groups.set(key, [...(groups.get(key) ?? []), Number(item.value) * {step}]);\n    }} \
-             catch (error) {{\n      console.warn('skipped', key, error);\n    }}\n  }}\n  \
-             return Object.fromEntries([...groups].map(([k, v]) => [k, v.length && used.length]));\n}}\n",
-            random.below(100)
-        );
-    }
-    if handler {
-        text.push_str("\nexport const handler = async (event) => step0(event.Records, 10);\n");
-    }
-    text
-}
-
-fn fleet(root: &Path) {
-    let mut random = Random(0x5EED);
-    for service in 0..SERVICES {
-        let python = service % 5 < 3;
-        let (shared, declared) = (service % 2 == 0, service % 4 < 2);
-        let dir = format!("service-{service:02}");
-        let pick = |random: &mut Random| -> BTreeSet<usize> { (0..DIRECT).map(|_| random.popular(PACKAGES)).collect() };
-        let own = pick(&mut random);
-        let lock = if python { python_lock } else { node_lock };
-        if shared {
-            lock(root, &dir, &own);
-        }
-        let mut template = String::from("Transform: AWS::Serverless-2016-10-31\nResources:\n");
-        for function in 0..FUNCTIONS {
-            let folder = format!("{dir}/fn_{function}");
-            let direct = if shared { own.clone() } else { pick(&mut random) };
-            if !shared {
-                lock(root, &folder, &direct);
-            }
-            let direct: Vec<usize> = direct.into_iter().collect();
-            let typed = function % 2 == 0;
-            let extension = if python {
-                "py"
-            } else if typed {
-                "ts"
-            } else {
-                "mjs"
+fn others(only: Only, fleet: &Path, folders: &[String]) -> (&'static str, Option<Took>) {
+    let program = |variable: &str, name: &str| std::env::var(variable).unwrap_or_else(|_| name.to_string());
+    match only {
+        Only::Python => {
+            let ruff = program("RUFF", "ruff");
+            let command = || {
+                let mut command = Command::new(&ruff);
+                command.args(["analyze", "graph", "--preview"]).arg(fleet).current_dir(fleet);
+                command.env("RAYON_NUM_THREADS", "2");
+                command
             };
-            for source in 0..SOURCES {
-                // The handler loads the first two, each of them the next.
-                let loads: Vec<String> = match source {
-                    0 => vec!["part_1".into(), "part_2".into()],
-                    n if n + 2 < SOURCES => vec![format!("part_{}", n + 2)],
-                    _ => Vec::new(),
-                };
-                let name = if source == 0 { "handler".to_string() } else { format!("part_{source}") };
-                let text = if python {
-                    python_source(&mut random, &direct, &loads, source == 0)
-                } else {
-                    let suffix = if typed { "" } else { ".mjs" };
-                    let loads: Vec<String> = loads.iter().map(|l| format!("{l}{suffix}")).collect();
-                    node_source(&mut random, &direct, &loads, source == 0, typed)
-                };
-                write(root, &format!("{folder}/{name}.{extension}"), &text);
-            }
-            let (runtime, export) = if python { ("python3.12", "lambda_handler") } else { ("nodejs20.x", "handler") };
-            let _ = write!(
-                template,
-                "  Function{function}:\n    Type: AWS::Serverless::Function\n    Properties:\n      CodeUri: fn_{function}/\n      \
-                 Handler: handler.{export}\n      Runtime: {runtime}\n"
-            );
+            ("ruff analyze graph", best(3, command))
         }
-        if declared {
-            write(root, &format!("{dir}/template.yaml"), &template);
+        Only::Node => {
+            let esbuild = program("ESBUILD", "esbuild");
+            let entry = |folder: &String| {
+                let typed = fleet.join(folder).join("handler.ts").is_file();
+                format!("{folder}/handler.{}", if typed { "ts" } else { "mjs" })
+            };
+            let entries: Vec<String> = folders.iter().map(entry).collect();
+            let command = || {
+                let mut command = Command::new(&esbuild);
+                command.args([
+                    "--bundle",
+                    "--packages=external",
+                    "--platform=node",
+                    "--format=esm",
+                    "--log-level=error",
+                ]);
+                command.args(["--metafile=../bundled.json", "--outdir=../bundled"]).args(&entries).current_dir(fleet);
+                command.env("GOMAXPROCS", "2");
+                command
+            };
+            ("esbuild --bundle --metafile", best(3, command))
+        }
+    }
+}
+
+/// Runs the program and others on the same files.
+fn compare(functions: usize) {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let head = ["elapsed", "CPU", "peak", "per 1000 functions", "per 1000 files"];
+    println!("{:<34} {}", "", head.join("   "));
+    for (name, only) in [("mixed", None), ("Python", Some(Only::Python)), ("JS and TS", Some(Only::Node))] {
+        let fleet = folder.path().join(name.replace(' ', "-"));
+        let shape = Shape { functions, seed: 7, alone: false, only, flaws: false };
+        let folders = write_fleet(&fleet, shape).expect("a temporary folder is writable");
+        let files = functions * SOURCES;
+        let Some(cold) = best(3, || warmset(&fleet, None)) else { panic!("warmset failed") };
+        row(&format!("{name}: warmset"), functions, files, cold);
+        let cache = folder.path().join("cache").join(name);
+        let filled = best(1, || warmset(&fleet, Some(&cache)));
+        let Some((filled, cached)) = filled.zip(best(3, || warmset(&fleet, Some(&cache)))) else {
+            panic!("warmset failed")
+        };
+        row(&format!("{name}: warmset, filling a cache"), functions, files, filled);
+        row(&format!("{name}: warmset, cached"), functions, files, cached);
+        println!("{:<34} cached : cold = {:.2} (CPU)", "", cached.cpu / cold.cpu);
+        let Some(only) = only else { continue };
+        match others(only, &fleet, &folders) {
+            (other, Some(took)) => {
+                row(&format!("{name}: {other}"), functions, files, took);
+                println!(
+                    "{:<34} warmset : {other} = {:.2} (CPU), {:.2} (elapsed)",
+                    "",
+                    cold.cpu / took.cpu,
+                    cold.elapsed / took.elapsed
+                );
+            }
+            (other, None) => println!("{name}: {other} is not installed, left out"),
         }
     }
 }
 
 fn bench(criterion: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    fleet(folder.path());
+    let shape = Shape { functions: 500, seed: 7, alone: false, only: None, flaws: false };
+    write_fleet(folder.path(), shape).expect("a temporary folder is writable");
     let options = ScanOptions::default();
     let run = || scan(folder.path(), &options, &|_| {}).expect("the fleet is a folder");
     let inventory = run();
@@ -250,4 +192,11 @@ fn bench(criterion: &mut Criterion) {
 }
 
 criterion_group!(benches, bench);
-criterion_main!(benches);
+
+fn main() {
+    // Criterion runs everything once with --test; so does the comparison, on a small fleet.
+    let once = std::env::args().any(|a| a == "--test");
+    compare(if once { 50 } else { 1000 });
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+}

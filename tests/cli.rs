@@ -338,6 +338,11 @@ fn every_command_ends_with_the_status_that_the_help_names() {
         (0, &["scan", good]),
         (1, &["scan", finding]),
         (2, &["scan", "nowhere"]),
+        (0, &["scan", finding, "--exit-zero"]),
+        (0, &["scan", good, "--shard", "1/2"]),
+        (2, &["scan", good, "--shard", "2/2"]),
+        (2, &["scan", good, "--format", "jsonl"]),
+        (2, &["merge", "nowhere.json"]),
         (0, &["graph", good, "--format", "dot"]),
         (1, &["graph", finding, "--format", "json"]),
         (2, &["graph", "nowhere"]),
@@ -474,7 +479,8 @@ fn tags_match(xml: &str) {
 #[test]
 fn the_help_is_as_it_was_reviewed() {
     let folder = root().join("tests/cli");
-    let commands = ["", "scan", "graph", "plan", "emit", "inspect", "explain", "check", "schema", "completions"];
+    let commands =
+        ["", "scan", "merge", "graph", "plan", "emit", "inspect", "explain", "check", "schema", "completions"];
     for command in commands {
         let args: Vec<&str> = if command.is_empty() { vec!["--help"] } else { vec![command, "--help"] };
         let output = Command::new(env!("CARGO_BIN_EXE_warmset")).args(&args).env("COLUMNS", "100").output().unwrap();

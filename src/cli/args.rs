@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cost::AssumedCost;
 use crate::model::units::parse_megabytes;
+use crate::resolve::Shard;
 use crate::resolve::relock::Tool;
 
 const LONG_ABOUT: &str = "warmset reads a fleet of serverless function packages, finds what they load in common, and \
@@ -38,7 +39,9 @@ pub enum Command {
     /// Find the functions of a fleet and what each loads (inventory.json)
     #[command(
         after_help = "Examples:\n  warmset scan fixtures/fleet\n  warmset scan . --format json > inventory.json\n  \
-        warmset scan . --pins constraints.txt --out inventory.json"
+        warmset scan . --pins constraints.txt --out inventory.json\n  \
+        warmset scan fleet --shard 0/4 --out part-0.json\n  \
+        ls fleet | warmset scan fleet --stdin --format jsonl > records.jsonl"
     )]
     Scan(ScanCommand),
 
@@ -50,6 +53,11 @@ pub enum Command {
         Indexes and credentials are those of the tool's own configuration; none is written to the results."
     )]
     Lock(LockCommand),
+    /// Join inventories and records of parts of a fleet into one inventory
+    #[command(after_help = "Examples:\n  warmset merge part-*.json --out inventory.json\n  \
+        cat records/*.jsonl | warmset merge - --out inventory.json\n\n\
+        The outcome does not depend on how the fleet was split, on the order, or on repeats.")]
+    Merge(MergeCommand),
 
     /// Show which packages occur together, and what sharing them would save
     #[command(
@@ -142,8 +150,51 @@ pub struct ScanCommand {
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// What is printed.
-    #[arg(long, value_enum, default_value_t = TextFormat::Text)]
-    pub format: TextFormat,
+    #[arg(long, value_enum, default_value_t = ScanFormat::Text)]
+    pub format: ScanFormat,
+    /// Scan one of N stable parts of the fleet, counted from 0; `warmset merge` joins them.
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
+    /// Read paths below the fleet's folder from stdin, one a line, and scan each as a function package by itself.
+    #[arg(long)]
+    pub stdin: bool,
+    /// Paths on stdin end with a NUL instead of a line feed.
+    #[arg(short = '0', long = "null", requires = "stdin")]
+    pub null: bool,
+    /// Keep results in this folder and take them from there while files are unchanged. It can be deleted at any time.
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+    /// Exit with status 0 also where there are findings: they are in the inventory.
+    #[arg(long)]
+    pub exit_zero: bool,
+}
+
+/// `warmset merge`.
+#[derive(Debug, Args)]
+pub struct MergeCommand {
+    /// Inventories, or files with a record a line; `-` is stdin.
+    #[arg(required = true, value_name = "FILE")]
+    pub inputs: Vec<PathBuf>,
+    /// Write inventory.json here instead of printing it.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// More is to come: keep in the inventory which parts it covers, so that it can be merged again.
+    #[arg(long)]
+    pub partial: bool,
+    /// Exit with status 0 also where there are findings: they are in the inventory.
+    #[arg(long)]
+    pub exit_zero: bool,
+}
+
+/// Forms of a scan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ScanFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// One record a path, as soon as it is ready (with --stdin).
+    Jsonl,
 }
 
 /// `warmset lock`.

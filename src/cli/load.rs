@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::discover::{Defaults, Limits};
+use crate::discover::{Defaults, Limits, OpenError};
 use crate::model::codes;
 use crate::model::{Costs, Diagnostic, Inventory, Place, Plan, Severity, read};
 use crate::resolve::relock::Locks;
@@ -86,6 +86,21 @@ pub fn inventory_file(path: &Path) -> Result<Inventory, Failure> {
 
 /// Scans a fleet's folder.
 pub fn scan(path: &Path, options: &FleetOptions, talk: Talk) -> Result<Inventory, Failure> {
+    let (options, pin_diagnostics) = scan_options(options)?;
+    let bar = talk.bar("scanning");
+    let mut inventory = resolve::scan(path, &options, &|p| bar.set(p.done, p.total)).map_err(|e| cannot_open(&e))?;
+    inventory.diagnostics.extend(pin_diagnostics);
+    inventory.sort();
+    Ok(inventory)
+}
+
+/// Says what to do about a fleet's folder that cannot be opened.
+pub fn cannot_open(error: &OpenError) -> Failure {
+    Failure::Message(format!("{error}; name the folder that holds the fleet"))
+}
+
+/// How a fleet is read, with what is wrong in the files of pins.
+pub fn scan_options(options: &FleetOptions) -> Result<(ScanOptions, Vec<Diagnostic>), Failure> {
     let mut pins = Pins::default();
     let mut pin_diagnostics = Vec::new();
     for file in &options.pins {
@@ -105,13 +120,9 @@ pub fn scan(path: &Path, options: &FleetOptions, talk: Talk) -> Result<Inventory
         pins,
         locks: options.locks.as_deref().map(locks).transpose()?.unwrap_or_default(),
         limits: Limits::default(),
+        cache: None,
     };
-    let bar = talk.bar("scanning");
-    let mut inventory = resolve::scan(path, &options, &|p| bar.set(p.done, p.total))
-        .map_err(|e| Failure::Message(format!("{e}; name the folder that holds the fleet")))?;
-    inventory.diagnostics.extend(pin_diagnostics);
-    inventory.sort();
-    Ok(inventory)
+    Ok((options, pin_diagnostics))
 }
 
 /// What `warmset lock` wrote into a folder.

@@ -3,6 +3,7 @@
 //! Invariant: the only layer that writes files or prints; everything it prints was computed by another.
 
 pub mod args;
+mod cache;
 mod check;
 mod emit;
 mod explain;
@@ -10,6 +11,7 @@ mod formats;
 mod graph;
 mod inspect;
 mod load;
+mod merge;
 mod plan;
 mod process;
 mod relock;
@@ -42,6 +44,11 @@ impl Outcome {
     pub fn of(diagnostics: &[Diagnostic]) -> Self {
         if diagnostics.iter().any(Diagnostic::is_finding) { Outcome::Findings } else { Outcome::Clean }
     }
+
+    /// Clean, where findings are not to be told by the exit status.
+    fn or_clean(self, always: bool) -> Self {
+        if always { Outcome::Clean } else { self }
+    }
 }
 
 /// Runs the command line of this process. Usage errors and `--help` are clap's: exit status 2 and 0.
@@ -73,6 +80,7 @@ fn run(command: &Command, talk: Talk) -> Result<Outcome, Failure> {
     match command {
         Command::Scan(command) => scan::run(command, talk),
         Command::Lock(command) => relock::run(command, talk),
+        Command::Merge(command) => merge::run(command, talk),
         Command::Graph(command) => graph::run(command, talk),
         Command::Plan(command) => plan::run(command, talk),
         Command::Emit(command) => emit::run(command, talk),

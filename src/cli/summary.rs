@@ -22,7 +22,7 @@ const INDENT: usize = 11;
 
 /// Functions, images, memory, savings, proof, costs, diagnostics.
 pub fn plan(inventory: &Inventory, plan: &Plan, diagnostics: &[Diagnostic], out: Option<&Path>) -> String {
-    let mut text = scan::totals(inventory);
+    let mut text = scan::Overview::of(inventory).totals();
     text.push('\n');
     if plan.images.is_empty() {
         text.push_str("no image is worth keeping under this budget\n\n");

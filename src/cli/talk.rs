@@ -51,6 +51,14 @@ impl Talk {
         }
     }
 
+    /// The same for a result that was written bit by bit.
+    pub fn streamed(&self, written: io::Result<()>) -> io::Result<()> {
+        match written {
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            other => other,
+        }
+    }
+
     /// Says something on stderr.
     pub fn say(&self, text: impl std::fmt::Display) {
         if !self.quiet {

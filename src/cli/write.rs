@@ -1,7 +1,7 @@
 //! Files are written whole or not at all.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Why something could not be written.
@@ -29,11 +29,22 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> WriteError + '_ {
 
 /// Writes one file by way of a temporary neighbour, so that a reader never sees half of it.
 pub fn file(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
+    stream(path, |out| out.write_all(bytes))
+}
+
+/// The same for what is written bit by bit.
+pub fn stream(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), WriteError> {
     if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
         std::fs::create_dir_all(parent).map_err(at(parent))?;
     }
     let temporary = neighbour(path);
-    let written = std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path));
+    let write = || -> io::Result<()> {
+        let mut out = io::BufWriter::with_capacity(1 << 18, std::fs::File::create(&temporary)?);
+        fill(&mut out)?;
+        out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        std::fs::rename(&temporary, path)
+    };
+    let written = write();
     written.map_err(|source| {
         let _ = std::fs::remove_file(&temporary);
         WriteError::Io { path: path.to_path_buf(), source }

@@ -151,9 +151,14 @@ pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
         }
     }
     // What is called like a handler, beside a manifest, and is none may be one that a slip hides.
+    let roots: BTreeSet<String> = found.sites.iter().map(|s| s.root.clone()).collect();
+    let holds_function = |dir: &str| {
+        let below = roots.range(format!("{dir}/")..format!("{dir}0")).next();
+        dir == "." && !roots.is_empty() || roots.contains(dir) || below.is_some()
+    };
     for (dir, path) in without {
         let has_manifest = MANIFESTS.iter().any(|name| tree.contains(&beside(dir, name)));
-        if has_manifest && !found.sites.iter().any(|s| paths::is_within(&s.root, dir)) {
+        if has_manifest && !holds_function(dir) {
             let reason = "it is called like a handler, but defines nothing that a provider would call";
             found.diagnostics.push(Diagnostic::new(codes::HANDLER_MISSING, Place::file(path), reason));
         }

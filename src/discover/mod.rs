@@ -15,6 +15,7 @@ pub mod paths;
 mod programs;
 mod provider;
 pub mod runtime;
+pub mod trace;
 pub mod tree;
 mod values;
 pub mod version;

@@ -3,16 +3,18 @@
 //! Only `.gitignore` and `.ignore` files *inside* the folder count: a user's global ignore file, the repository's
 //! `info/exclude` and ignore files above the folder would make the answer depend on where it is checked out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io::Read;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ignore::WalkBuilder;
+use sha2::{Digest, Sha256};
 
 use super::archive::{self, Archive, Bytes};
+use super::trace::{self, Trace};
 use super::{paths, runtime};
 use crate::model::codes;
 use crate::model::{Diagnostic, Place};
@@ -75,6 +77,8 @@ pub struct Tree {
     content: Content,
     limits: Limits,
     diagnostics: Vec<Diagnostic>,
+    /// Hashes of the names in each folder, made when somebody asks.
+    listing: OnceLock<HashMap<String, String>>,
 }
 
 /// Hidden files that say which runtime is meant, or what is deployed; every other hidden file and folder is skipped.
@@ -99,7 +103,51 @@ impl Tree {
             return Err(OpenError::NotAFolder { path: root.to_path_buf() });
         }
         std::fs::read_dir(&real_root).map_err(unreadable)?;
+        Ok(Self::list(&real_root, limits))
+    }
 
+    /// Lists what lies in the folder or archive `rel` of `root`, and nothing beside or above it. Paths are relative to `root`.
+    ///
+    /// # Errors
+    /// In words: when there is no such folder or archive, or a link leads out of `root`.
+    pub fn open_within(root: &Path, rel: &str, limits: Limits) -> Result<Tree, String> {
+        let unreadable = |error: std::io::Error| plain(&error);
+        let real_root = root.canonicalize().map_err(unreadable)?;
+        let folder = real_root.join(rel).canonicalize().map_err(unreadable)?;
+        if !folder.starts_with(&real_root) {
+            return Err("it leads out of the fleet's folder".into());
+        }
+        let mut tree = if folder.is_file() && is_archive(rel) {
+            Self::of_archive(folder, limits)
+        } else if folder.is_dir() {
+            std::fs::read_dir(&folder).map_err(unreadable)?;
+            Self::list(&folder, limits)
+        } else {
+            return Err("it is neither a folder nor an archive".into());
+        };
+        if rel != "." {
+            tree.put_below(rel, real_root);
+        }
+        Ok(tree)
+    }
+
+    /// Makes every path relative to a folder further up, in which this one is called `rel`.
+    fn put_below(&mut self, rel: &str, root: PathBuf) {
+        let below = |path: &str| if path == "." { rel.to_string() } else { format!("{rel}/{path}") };
+        self.files = std::mem::take(&mut self.files).into_iter().map(|(path, size)| (below(&path), size)).collect();
+        self.dirs = self.dirs.iter().map(|dir| below(dir)).collect();
+        self.dirs.extend(paths::ancestors(paths::parent(rel)).map(str::to_string));
+        self.links = self.links.iter().map(|(link, target)| (below(link), below(target))).collect();
+        self.outputs = self.outputs.iter().map(|output| below(output)).collect();
+        self.archives = std::mem::take(&mut self.archives).into_iter().map(|(path, all)| (below(&path), all)).collect();
+        self.installed = std::mem::take(&mut self.installed).into_iter().map(|(path, n)| (below(&path), n)).collect();
+        for diagnostic in &mut self.diagnostics {
+            diagnostic.place.file = below(&diagnostic.place.file);
+        }
+        self.content = Content::Disk(root);
+    }
+
+    fn list(real_root: &Path, limits: Limits) -> Tree {
         let mut tree = Tree {
             files: BTreeMap::new(),
             dirs: BTreeSet::from([".".to_string()]),
@@ -107,11 +155,12 @@ impl Tree {
             outputs: BTreeSet::new(),
             archives: BTreeMap::new(),
             installed: BTreeMap::new(),
-            content: Content::Disk(real_root.clone()),
+            content: Content::Disk(real_root.to_path_buf()),
             limits,
             diagnostics: Vec::new(),
+            listing: OnceLock::new(),
         };
-        let walk = WalkBuilder::new(&real_root)
+        let walk = WalkBuilder::new(real_root)
             .standard_filters(false)
             .git_ignore(true)
             .ignore(true)
@@ -123,11 +172,11 @@ impl Tree {
             .build();
         for entry in walk {
             match entry {
-                Ok(entry) if entry.depth() > 0 => tree.add(&real_root, &entry),
+                Ok(entry) if entry.depth() > 0 => tree.add(real_root, &entry),
                 Ok(_) => {}
                 Err(error) => {
                     let (path, reason) = unwrap_walk_error(&error);
-                    let rel = path.and_then(|p| p.strip_prefix(&real_root).ok()).map_or_else(|| ".".into(), lossy);
+                    let rel = path.and_then(|p| p.strip_prefix(real_root).ok()).map_or_else(|| ".".into(), lossy);
                     tree.report(codes::FILE_UNREADABLE, rel, reason);
                 }
             }
@@ -136,7 +185,7 @@ impl Tree {
         tree.open_archives();
         tree.hide_installed();
         tree.diagnostics.sort();
-        Ok(tree)
+        tree
     }
 
     /// Synthesised CDK applications: hardly ever committed, but whoever has run `cdk synth` expects its outcome to be
@@ -299,10 +348,9 @@ impl Tree {
     /// `package.json` of its `node_modules`; sorted.
     pub fn installed_in<'a>(&'a self, dir: &str, language: crate::model::Language) -> Vec<&'a str> {
         let dir = self.real(dir).into_owned();
+        self.noted_below(&dir);
         let prefix = if dir == "." { String::new() } else { format!("{dir}/") };
-        let all = self.installed.range::<String, _>((Bound::Included(prefix.clone()), Bound::Unbounded));
-        all.map(|(file, _)| file.as_str())
-            .take_while(|file| file.starts_with(&prefix))
+        self.installed_below(&dir)
             .filter(|file| match language {
                 crate::model::Language::Python => is_metadata(file) && paths::parent(paths::parent(file)) == dir,
                 crate::model::Language::Node => file[prefix.len()..].starts_with("node_modules/"),
@@ -332,6 +380,7 @@ impl Tree {
             content: Content::Memory(BTreeMap::new()),
             limits: Limits::default(),
             diagnostics: Vec::new(),
+            listing: OnceLock::new(),
         };
         for (path, bytes) in files {
             tree.insert((*path).to_string(), bytes.len() as u64);
@@ -450,11 +499,13 @@ impl Tree {
 
     /// Whether the file exists (and is not excluded).
     pub fn contains(&self, rel: &str) -> bool {
+        self.looked_in(paths::parent(rel));
         self.files.contains_key(rel) || (!self.links.is_empty() && self.files.contains_key(self.real(rel).as_ref()))
     }
 
     /// Whether the folder exists (and is not excluded).
     pub fn has_dir(&self, rel: &str) -> bool {
+        self.looked_in(rel);
         self.dirs.contains(rel) || (!self.links.is_empty() && self.dirs.contains(self.real(rel).as_ref()))
     }
 
@@ -469,6 +520,25 @@ impl Tree {
     /// Files below a folder, at every depth, sorted.
     pub fn under<'a>(&'a self, dir: &str) -> impl Iterator<Item = &'a str> + use<'a> {
         let dir = self.real(dir).into_owned();
+        self.noted_below(&dir);
+        self.range(&dir)
+    }
+
+    fn noted_below(&self, dir: &str) {
+        if trace::is_on() {
+            let hash = self.hash_below(dir);
+            trace::note(|trace| drop(trace.below.insert(dir.to_string(), hash)));
+        }
+    }
+
+    /// Metadata files of installed packages below a folder, sorted.
+    fn installed_below<'a>(&'a self, dir: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+        let prefix = if dir == "." { String::new() } else { format!("{dir}/") };
+        let all = self.installed.range::<String, _>((Bound::Included(prefix.clone()), Bound::Unbounded));
+        all.map(|(file, _)| file.as_str()).take_while(move |file| file.starts_with(&prefix))
+    }
+
+    fn range<'a>(&'a self, dir: &str) -> impl Iterator<Item = &'a str> + use<'a> {
         let (from, to) = if dir == "." {
             (Bound::Unbounded, Bound::Unbounded)
         } else {
@@ -476,9 +546,53 @@ impl Tree {
             (Bound::Included(format!("{dir}/")), Bound::Excluded(format!("{dir}0")))
         };
         // Inside an output everything is asked for; from outside nothing of it is.
-        let inside = !self.is_listed(&dir);
+        let inside = !self.is_listed(dir);
         let files = self.files.range::<String, _>((from, to)).map(|(path, _)| path.as_str());
         files.filter(move |path| inside || self.is_listed(path))
+    }
+
+    /// Whether work that asked what a trace says would be answered the same.
+    pub fn still(&self, then: &Trace) -> bool {
+        then.folders.iter().all(|(dir, hash)| self.hash_in(dir) == *hash)
+            && then.below.iter().all(|(dir, hash)| self.hash_below(dir) == *hash)
+            && then.files.iter().all(|(file, hash)| hash_of(&self.fetch(file)) == *hash)
+    }
+
+    /// What else decides where paths lead, in words: links to folders, archives that are read as folders, applications
+    /// that are read and not listed.
+    pub fn shape(&self) -> String {
+        let archives: Vec<&String> = self.archives.keys().collect();
+        format!("{:?}\n{archives:?}\n{:?}", self.links, self.outputs)
+    }
+
+    fn looked_in(&self, dir: &str) {
+        if trace::is_on() {
+            let dir = self.real(dir);
+            let hash = self.hash_in(&dir);
+            trace::note(|trace| drop(trace.folders.insert(dir.to_string(), hash)));
+        }
+    }
+
+    fn hash_in(&self, dir: &str) -> String {
+        let listing = self.listing.get_or_init(|| {
+            let mut names: HashMap<&str, Sha256> = HashMap::new();
+            for path in self.dirs.iter().chain(self.files.keys()).filter(|path| *path != ".") {
+                let hash = names.entry(paths::parent(path)).or_default();
+                hash.update(paths::file_name(path));
+                hash.update(if self.dirs.contains(path) { "/" } else { "\0" });
+            }
+            names.into_iter().map(|(dir, hash)| (dir.to_string(), short_hex(&hash.finalize()))).collect()
+        });
+        listing.get(dir).cloned().unwrap_or_default()
+    }
+
+    fn hash_below(&self, dir: &str) -> String {
+        let mut hash = Sha256::new();
+        for path in self.range(dir).chain(self.installed_below(dir)) {
+            hash.update(path);
+            hash.update("\0");
+        }
+        short_hex(&hash.finalize())
     }
 
     /// Files that lie directly in a folder, sorted.
@@ -497,6 +611,15 @@ impl Tree {
     /// # Errors
     /// `file-too-large` beyond the limit for its kind, `file-unreadable` when it is absent or cannot be read.
     pub fn read(&self, rel: &str) -> Result<Vec<u8>, Diagnostic> {
+        let read = self.fetch(rel);
+        if trace::is_on() {
+            let hash = hash_of(&read);
+            trace::note(|trace| drop(trace.files.insert(rel.to_string(), hash)));
+        }
+        read
+    }
+
+    fn fetch(&self, rel: &str) -> Result<Vec<u8>, Diagnostic> {
         let real = self.real(rel);
         let limit =
             if is_lock_name(paths::file_name(&real)) { self.limits.max_lock_bytes } else { self.limits.max_file_bytes };
@@ -547,6 +670,18 @@ impl Tree {
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.diagnostics
     }
+}
+
+fn hash_of(read: &Result<Vec<u8>, Diagnostic>) -> String {
+    short_hex(&match read {
+        Ok(bytes) => Sha256::digest(bytes),
+        Err(diagnostic) => Sha256::digest(format!("{diagnostic:?}")),
+    })
+}
+
+/// Half of a SHA-256, which nobody finds a second text for by chance.
+fn short_hex(digest: &[u8]) -> String {
+    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The text of a file's bytes, as [`Tree::text`] reads it.

@@ -31,6 +31,7 @@ codes! {
     FILE_BINARY = "file-binary", Warning, "a source file or lock holds binary data", "check that the file is what its name says";
     FILE_ENCODING = "file-encoding", Warning, "a file is not in the encoding that it declares", "save it as UTF-8, or declare its encoding (PEP 263)";
     LINK_LEAVES_ROOT = "link-leaves-root", Warning, "a symbolic link points outside the scanned folder and was not followed", "copy what it points to into the folder, or scan a folder that holds both";
+    PATH_UNREADABLE = "path-unreadable", Error, "a listed path is no function package below the fleet's folder", "correct the path, or take it off the list";
     TREE_TOO_DEEP = "tree-too-deep", Warning, "folders are nested deeper than warmset follows", "scan the inner folder by itself";
     ARCHIVE_INVALID = "archive-invalid", Warning, "an archive could not be read", "pack it again, or exclude it with .gitignore";
     ARCHIVE_UNSAFE = "archive-unsafe", Warning, "an archive holds entries that warmset does not read: outside of it, twice, encrypted, links", "pack it again without them";
@@ -82,6 +83,8 @@ codes! {
     ARTEFACT_INVALID = "artefact-invalid", Error, "an artefact could not be read", "make it again with the warmset command that writes it";
     SCHEMA_NEWER = "schema-newer", Error, "an artefact was written by a newer warmset", "update warmset, or make the artefact again with this version";
     REFERENCE_UNKNOWN = "reference-unknown", Warning, "an artefact names something that it does not define", "make the artefact again";
+    FUNCTION_DIFFERS = "function-differs", Warning, "merged inventories hold different records of one function", "scan that function again, or merge inventories of one state of the fleet";
+    SHARD_MISSING = "shard-missing", Warning, "merged shards are not all shards", "scan the shards that are missing, and merge again";
     BUDGET_TOO_SMALL = "budget-too-small", Warning, "the budget is smaller than the smallest image", "raise --budget";
     COST_UNKNOWN = "cost-unknown", Note, "packages without a known cost are left out of images", "give --costs, or --assume-cost MS,MB";
     REQUIRES_UNKNOWN = "requires-unknown", Note, "packages whose own dependencies are not known enter an image only together with what they always come with", "lock the functions that pin them";

@@ -31,13 +31,28 @@ pub struct Inventory {
     /// How much of the scanned folder was read.
     #[serde(default)]
     pub files: FileCounts,
+    /// Which parts of a fleet this covers, where it is not all of it: `warmset merge` needs it. Sorted by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
     /// Sorted by place.
     #[serde(default)]
     pub diagnostics: Vec<Diagnostic>,
 }
 
+/// A part of a fleet that was scanned by itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct Part {
+    /// `shard 0/4`, or `path service/function` for one package of a list. A part that is there twice counts once.
+    pub part: String,
+    /// How much of it was read.
+    pub files: FileCounts,
+    /// Sources that a shard read, sorted: two shards may read the same one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources_read: Vec<String>,
+}
+
 /// How much of a folder was read.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct FileCounts {
     /// Files that are not ignored.
     pub seen: usize,
@@ -271,6 +286,10 @@ pub struct Package {
     /// then any one of its sets is enough.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requires_on: Vec<RequiresOn>,
+    /// The platforms of the closures that state `requires`, where those are not all that hold the package: some locks
+    /// record no edges. Sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stated_on: Vec<Platform>,
     /// npm aliases under which it loads its dependencies: alias to real package.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub aliases: BTreeMap<String, PackageId>,
@@ -306,6 +325,7 @@ impl Inventory {
             functions: Vec::new(),
             packages: Vec::new(),
             files: FileCounts::default(),
+            parts: Vec::new(),
             diagnostics: Vec::new(),
         }
     }
@@ -313,23 +333,28 @@ impl Inventory {
     /// Puts every list into its stable order and drops repeats.
     pub fn sort(&mut self) {
         self.functions.sort_by(|a, b| a.id.cmp(&b.id));
-        for function in &mut self.functions {
-            function.imports.sort();
-            function.imports.dedup();
-            function.declared.sort();
-            function.declared.dedup();
-            function.closure.sort();
-            function.closure.dedup();
-            function.unresolved.sort();
-            function.unresolved.dedup();
-        }
+        self.functions.iter_mut().for_each(Function::sort);
         self.packages.sort_by(|a, b| a.id.cmp(&b.id));
+        self.parts.sort();
+        self.parts.dedup();
         self.diagnostics.sort();
         self.diagnostics.dedup();
     }
 }
 
 impl Function {
+    /// Puts every list into its stable order and drops repeats.
+    pub fn sort(&mut self) {
+        self.imports.sort();
+        self.imports.dedup();
+        self.declared.sort();
+        self.declared.dedup();
+        self.closure.sort();
+        self.closure.dedup();
+        self.unresolved.sort();
+        self.unresolved.dedup();
+    }
+
     /// A function of which only the id is known; its code folder is taken to be called the same.
     pub fn new(id: impl Into<String>) -> Self {
         let id = id.into();
@@ -363,6 +388,7 @@ impl Package {
             id,
             requires: None,
             requires_on: Vec::new(),
+            stated_on: Vec::new(),
             aliases: BTreeMap::new(),
             hashes: Vec::new(),
             source: None,

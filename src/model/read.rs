@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::diagnostic::{Diagnostic, Place};
-use super::inventory::{self, Inventory};
+use super::inventory::{self, Function, Inventory};
 use super::plan::{self, Plan};
 use super::{check_schema, codes};
 
@@ -33,13 +33,8 @@ pub fn inventory(file: &str, text: &str) -> Result<Inventory, Diagnostic> {
         if !seen.insert(function.id.as_str()) {
             return Err(invalid(format!("two functions have the id `{}`", function.id)));
         }
-        if !function.weight.is_finite() || function.weight < 0.0 {
-            return Err(invalid(format!("the weight of `{}` is negative or not a number", function.id)));
-        }
-        if let Some(platform) = &function.platform
-            && let Some(id) = function.closure.iter().find(|id| id.ecosystem != platform.language.ecosystem())
-        {
-            return Err(invalid(format!("`{}` runs on {platform} but its closure holds {id}", function.id)));
+        if let Some(reason) = cannot_be_meant(function) {
+            return Err(invalid(reason));
         }
     }
     let mut defined = BTreeSet::new();
@@ -65,6 +60,16 @@ pub fn inventory(file: &str, text: &str) -> Result<Inventory, Diagnostic> {
     }
     inventory.sort();
     Ok(inventory)
+}
+
+/// What no function can be, whoever wrote it.
+pub fn cannot_be_meant(function: &Function) -> Option<String> {
+    if !function.weight.is_finite() || function.weight < 0.0 {
+        return Some(format!("the weight of `{}` is negative or not a number", function.id));
+    }
+    let platform = function.platform.as_ref()?;
+    let stranger = function.closure.iter().find(|id| id.ecosystem != platform.language.ecosystem())?;
+    Some(format!("`{}` runs on {platform} but its closure holds {stranger}", function.id))
 }
 
 /// Reads a `plan.json`.

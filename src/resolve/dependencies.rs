@@ -162,6 +162,19 @@ impl<'a> Shelf<'a> {
         Self { tree, pins, locks: Memo::new(), manifests: Memo::new(), closures: Memo::new() }
     }
 
+    /// Forgets what was not asked for since the last call.
+    pub fn turn(&self) {
+        self.locks.turn();
+        self.manifests.turn();
+        self.closures.turn();
+    }
+
+    /// The folder whose manifest or lock speaks for a function: functions that share an importer share this folder.
+    pub fn anchor(&self, site: &Site) -> String {
+        let folder = site.platform.as_ref().and_then(|p| self.find(site, p.language, &mut Vec::new()).folder);
+        folder.unwrap_or_else(|| site.root.clone())
+    }
+
     fn lock(&self, file: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<Arc<Lock>> {
         let kind = lock_kind(file)?;
         let made = self.locks.get(&file.to_string(), || {

@@ -68,6 +68,18 @@ impl<'a> Sources<'a> {
         Self { tree, files: Memo::new(), modules: Modules::new(tree), installed: Memo::new() }
     }
 
+    /// Forgets what was not asked for since the last call.
+    pub fn turn(&self) {
+        self.files.turn();
+        self.modules.turn();
+        self.installed.turn();
+    }
+
+    /// Folders of the packages of the tree that have this name, sorted.
+    pub fn folders_named(&self, name: &str) -> Vec<String> {
+        self.modules.folders_named(name)
+    }
+
     fn parse(&self, file: &str) -> Arc<FileImports> {
         self.files.get(&file.to_string(), || match self.tree.read(file) {
             Ok(bytes) => match source::language_of(file) {
@@ -80,7 +92,7 @@ impl<'a> Sources<'a> {
 
     /// Follows local imports from the handler's file; without one, reads every source in the folder that no other
     /// function claims.
-    pub fn of(&self, site: &Site, roots: &BTreeSet<&str>, known: &Known) -> Found {
+    pub fn of(&self, site: &Site, roots: &BTreeSet<String>, known: &Known) -> Found {
         let Some(platform) = &site.platform else { return Found::default() };
         let mut queue: VecDeque<String> = match &site.handler_file {
             Some(file) => VecDeque::from([file.clone()]),
@@ -199,7 +211,7 @@ impl<'a> Sources<'a> {
     pub fn unreached(
         &self,
         site: &Site,
-        roots: &BTreeSet<&str>,
+        roots: &BTreeSet<String>,
         known: &Known,
         reached: &BTreeSet<&str>,
     ) -> Vec<Unreached> {
@@ -241,7 +253,7 @@ impl<'a> Sources<'a> {
     fn own_sources<'s>(
         &'s self,
         site: &'s Site,
-        roots: &'s BTreeSet<&str>,
+        roots: &'s BTreeSet<String>,
         language: Language,
     ) -> impl Iterator<Item = &'s str> {
         // What lies in an archive beside the code is another function's, or a copy of this one.
@@ -251,12 +263,12 @@ impl<'a> Sources<'a> {
             .filter(move |file| self.tree.archive_of(file) == home)
             .filter(move |file| source::language_of(file) == Some(language))
             .filter(move |file| {
-                let nearest = paths::ancestors(paths::parent(file)).find(|dir| roots.contains(dir));
+                let nearest = paths::ancestors(paths::parent(file)).find(|dir| roots.contains(*dir));
                 nearest.is_none_or(|root| root == site.root || !paths::is_within(root, &site.root))
             })
     }
 
-    fn all_sources(&self, site: &Site, roots: &BTreeSet<&str>, language: Language) -> Vec<String> {
+    fn all_sources(&self, site: &Site, roots: &BTreeSet<String>, language: Language) -> Vec<String> {
         self.own_sources(site, roots, language)
             .filter(|file| !is_test(file.strip_prefix(&site.root).unwrap_or(file)))
             .map(str::to_string)
@@ -562,7 +574,7 @@ mod tests {
                 platform: Some(Platform::linux(Language::Node, "20")),
                 ..Site::new("folder", Place::file(entry), "f".into(), "f".into(), root)
             };
-            let found = sources.of(&site, &BTreeSet::from([site.root.as_str()]), &Known::default());
+            let found = sources.of(&site, &BTreeSet::from([site.root.clone()]), &Known::default());
             println!("reached\t{entry}\t{}", found.reached.join(" "));
         }
     }

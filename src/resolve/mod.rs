@@ -2,11 +2,13 @@
 //!
 //! Invariant: a version enters a closure only from a file that names it; everything else stays `unresolved`.
 
+mod cache;
 mod dependencies;
 pub mod explain;
 mod imports;
 pub mod local;
 mod memo;
+mod merge;
 pub mod names;
 mod node;
 mod packages;
@@ -14,10 +16,15 @@ pub mod pins;
 pub mod provided;
 pub mod relock;
 mod scan;
+mod shard;
 pub mod stdlib;
 #[cfg(test)]
 mod tests;
 mod tsconfig;
 
+pub use cache::{Key, Store};
+pub use merge::{MergeError, Merged, Merger};
+pub use packages::Packages;
 pub use pins::Pins;
-pub use scan::{Progress, ScanOptions, scan, scan_tree};
+pub use scan::{Progress, Rest, ScanOptions, Scanner, scan, scan_path, scan_tree};
+pub use shard::Shard;

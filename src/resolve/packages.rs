@@ -1,76 +1,250 @@
 //! One record for each package of a fleet, gathered from every closure that holds it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::lock::{Closure, Lock};
 use crate::model::inventory::RequiresOn;
-use crate::model::{Package, PackageId, Place, Platform};
+use crate::model::{Function, Package, PackageId, Place, Platform};
 
-/// What closures say about packages.
+/// What closures say about packages. What is gathered does not depend on the order in which it was added, nor on
+/// whether something was added twice.
 #[derive(Debug, Default)]
 pub struct Gathered {
-    packages: BTreeMap<PackageId, Seen>,
+    packages: HashMap<PackageId, Seen>,
+    files: Files,
+}
+
+/// Names of files, each kept once: a package is named in as many locks as there are functions that load it.
+#[derive(Debug, Default)]
+struct Files {
+    by_name: HashMap<String, u32>,
+    names: Vec<String>,
+}
+
+impl Files {
+    fn number(&mut self, name: &str) -> u32 {
+        if let Some(number) = self.by_name.get(name) {
+            return *number;
+        }
+        let number = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
+        self.names.push(name.to_string());
+        self.by_name.insert(name.to_string(), number);
+        number
+    }
 }
 
 #[derive(Debug, Default)]
 struct Seen {
-    requires: BTreeSet<(Platform, Vec<PackageId>)>,
+    /// Platforms of the closures that hold it.
+    held_on: BTreeSet<Platform>,
+    /// What they say that it needs, and where.
+    requires: BTreeMap<Platform, BTreeSet<Vec<PackageId>>>,
     aliases: BTreeMap<String, PackageId>,
     hashes: BTreeSet<String>,
-    sources: BTreeSet<String>,
+    source: Option<String>,
     size: Option<u64>,
-    reason: BTreeSet<Place>,
+    /// Numbers of files, and lines. May hold repeats.
+    reason: Vec<(u32, u32)>,
+}
+
+impl Seen {
+    fn held(&mut self, platform: &Platform) {
+        if !self.held_on.contains(platform) {
+            self.held_on.insert(platform.clone());
+        }
+    }
+
+    fn requires(&mut self, platform: &Platform, set: Vec<PackageId>) {
+        if let Some(sets) = self.requires.get_mut(platform) {
+            sets.insert(set);
+        } else {
+            self.requires.insert(platform.clone(), BTreeSet::from([set]));
+        }
+    }
+
+    fn alias(&mut self, alias: &str, id: &PackageId) {
+        match self.aliases.get_mut(alias) {
+            Some(known) if *id < *known => *known = id.clone(),
+            Some(_) => {}
+            None => {
+                self.aliases.insert(alias.to_string(), id.clone());
+            }
+        }
+    }
+
+    fn hashes(&mut self, hashes: &[String]) {
+        for hash in hashes {
+            if !self.hashes.contains(hash) {
+                self.hashes.insert(hash.clone());
+            }
+        }
+    }
+
+    fn source(&mut self, source: Option<&String>) {
+        if let Some(source) = source
+            && self.source.as_ref().is_none_or(|known| source < known)
+        {
+            self.source = Some(source.clone());
+        }
+    }
 }
 
 impl Gathered {
+    fn seen(&mut self, id: &PackageId) -> &mut Seen {
+        if !self.packages.contains_key(id) {
+            self.packages.insert(id.clone(), Seen::default());
+        }
+        self.packages.entry(id.clone()).or_default()
+    }
+
     /// Adds what one closure says.
     pub fn add(&mut self, lock: &Lock, closure: &Closure, platform: &Platform) {
+        let file = self.files.number(&lock.file);
         for (id, reached) in &closure.packages {
-            let seen = self.packages.entry(id.clone()).or_default();
+            let seen = self.seen(id);
+            seen.held(platform);
             if let Some(requires) = &reached.requires {
-                seen.requires.insert((platform.clone(), requires.iter().cloned().collect()));
+                let known = seen.requires.get(platform).is_some_and(|sets| {
+                    sets.iter().any(|set| set.len() == requires.len() && set.iter().eq(requires.iter()))
+                });
+                if !known {
+                    seen.requires(platform, requires.iter().cloned().collect());
+                }
             }
-            seen.aliases.extend(reached.aliases.iter().map(|(a, i)| (a.clone(), i.clone())));
+            for (alias, id) in &reached.aliases {
+                seen.alias(alias, id);
+            }
             let Some(entry) = lock.entries.get(reached.entry) else { continue };
-            seen.hashes.extend(entry.hashes.iter().cloned());
-            seen.sources.extend(entry.source.clone());
+            seen.hashes(&entry.hashes);
+            seen.source(entry.source.as_ref());
             // The same version can be listed with the size of one wheel here and of another there.
             seen.size = seen.size.max(entry.size);
-            seen.reason.insert(Place::at(&lock.file, entry.line));
+            seen.reason.push((file, entry.line));
+        }
+    }
+
+    /// Adds what others gathered.
+    pub fn join(&mut self, other: Gathered) {
+        let numbers: Vec<u32> = other.files.names.iter().map(|name| self.files.number(name)).collect();
+        for (id, theirs) in other.packages {
+            let seen = self.packages.entry(id).or_default();
+            theirs.held_on.iter().for_each(|platform| seen.held(platform));
+            for (platform, sets) in theirs.requires {
+                seen.requires.entry(platform).or_default().extend(sets);
+            }
+            theirs.aliases.iter().for_each(|(alias, id)| seen.alias(alias, id));
+            seen.hashes.extend(theirs.hashes);
+            seen.source(theirs.source.as_ref());
+            seen.size = seen.size.max(theirs.size);
+            let numbered = |file: u32| numbers.get(file as usize).copied().unwrap_or(u32::MAX);
+            seen.reason.extend(theirs.reason.into_iter().map(|(file, line)| (numbered(file), line)));
+        }
+    }
+
+    /// Notes on which platforms a function's closure holds its packages. All functions of an inventory come first, then
+    /// its packages.
+    pub fn hold(&mut self, function: &Function) {
+        let Some(platform) = &function.platform else { return };
+        for id in &function.closure {
+            self.seen(id).held(platform);
+        }
+    }
+
+    /// Adds a record of an inventory of which [`Gathered::hold`] has seen all functions, and nothing else.
+    pub fn record(&mut self, package: Package) {
+        let seen = self.packages.entry(package.id).or_default();
+        let stated: Vec<Platform> = if !package.requires_on.is_empty() {
+            Vec::new()
+        } else if package.stated_on.is_empty() {
+            seen.held_on.iter().cloned().collect()
+        } else {
+            package.stated_on
+        };
+        for on in package.requires_on {
+            seen.requires(&on.platform, on.requires);
+        }
+        if let Some(requires) = package.requires {
+            for platform in &stated {
+                seen.requires(platform, requires.clone());
+            }
+        }
+        package.aliases.iter().for_each(|(alias, id)| seen.alias(alias, id));
+        seen.hashes.extend(package.hashes);
+        seen.source(package.source.as_ref());
+        seen.size = seen.size.max(package.size);
+        for place in package.reason {
+            let file = self.files.number(&place.file);
+            seen.reason.push((file, place.line));
         }
     }
 
     /// The records, sorted by id.
-    pub fn into_packages(self) -> Vec<Package> {
-        self.packages.into_iter().map(|(id, seen)| seen.into_package(id)).collect()
+    pub fn into_packages(self) -> Packages {
+        let mut packages: Vec<(PackageId, Seen)> = self.packages.into_iter().collect();
+        packages.sort_by(|a, b| a.0.cmp(&b.0));
+        Packages { packages: packages.into_iter(), files: self.files.names }
     }
 }
 
+/// Packages of an inventory, sorted by id, each made when it is asked for.
+#[derive(Debug)]
+pub struct Packages {
+    packages: std::vec::IntoIter<(PackageId, Seen)>,
+    files: Vec<String>,
+}
+
+impl Iterator for Packages {
+    type Item = Package;
+
+    fn next(&mut self) -> Option<Package> {
+        let (id, seen) = self.packages.next()?;
+        Some(seen.into_package(id, &self.files))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.packages.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Packages {}
+
 impl Seen {
-    fn into_package(self, id: PackageId) -> Package {
-        let sets: BTreeSet<&Vec<PackageId>> = self.requires.iter().map(|(_, set)| set).collect();
+    fn into_package(self, id: PackageId, files: &[String]) -> Package {
+        let sets: BTreeSet<&Vec<PackageId>> = self.requires.values().flatten().collect();
+        let mut stated_on = Vec::new();
         let (requires, requires_on) = match sets.len() {
             0 => (None, Vec::new()),
-            1 => (sets.first().map(|set| (*set).clone()), Vec::new()),
+            1 => {
+                if self.requires.len() != self.held_on.len() {
+                    stated_on = self.requires.keys().cloned().collect();
+                }
+                (sets.first().map(|set| (*set).clone()), Vec::new())
+            }
             // Where nothing is said about a platform, everything that is needed anywhere is the safe answer.
             _ => {
                 let union: BTreeSet<PackageId> = sets.iter().flat_map(|set| set.iter().cloned()).collect();
                 let on = self
                     .requires
                     .iter()
+                    .flat_map(|(platform, sets)| sets.iter().map(move |set| (platform, set)))
                     .map(|(platform, requires)| RequiresOn { platform: platform.clone(), requires: requires.clone() })
                     .collect();
                 (Some(union.into_iter().collect()), on)
             }
         };
+        let mut reason: Vec<Place> =
+            self.reason.iter().filter_map(|(file, line)| Some(Place::at(files.get(*file as usize)?, *line))).collect();
+        reason.sort();
+        reason.dedup();
         Package {
             requires,
             requires_on,
+            stated_on,
             aliases: self.aliases,
             hashes: self.hashes.into_iter().collect(),
-            source: self.sources.into_iter().next(),
+            source: self.source,
             size: self.size,
-            reason: self.reason.into_iter().collect(),
+            reason,
             ..Package::new(id)
         }
     }
@@ -108,7 +282,7 @@ mod tests {
         for (lock, closure, platform) in said {
             all.add(lock, closure, platform);
         }
-        all.into_packages().remove(0)
+        all.into_packages().next().unwrap()
     }
 
     #[test]

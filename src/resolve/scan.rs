@@ -1,22 +1,27 @@
 //! The whole way from a folder to an inventory.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use crate::discover::{self, Defaults, Limits, OpenError, Site, Tree};
+use crate::discover::trace::{self, Trace};
+use crate::discover::{self, Defaults, Limits, OpenError, Site, Tree, paths};
 use crate::model::codes;
-use crate::model::inventory::{DEFAULT_TRUST_DOMAIN, FileCounts, Target, Unreached};
+use crate::model::inventory::{DEFAULT_TRUST_DOMAIN, FileCounts, Part, Target, Unreached};
 use crate::model::{Diagnostic, Function, ImportKind, Inventory, Language, PackageId, Place, State};
 use crate::source;
 
+use super::cache::{self, Store};
 use super::dependencies::{Dependencies, Shelf, narrow};
 use super::imports::{Found, Known, Sources, is_needed};
-use super::packages::Gathered;
+use super::packages::{Gathered, Packages};
 use super::pins::Pins;
 use super::relock::Locks;
+use super::shard::Shard;
 
 /// How a fleet is read.
 #[derive(Debug, Default)]
@@ -29,6 +34,8 @@ pub struct ScanOptions {
     pub locks: Locks,
     /// Bounds on what is read.
     pub limits: Limits,
+    /// Where results are kept from one scan to the next.
+    pub cache: Option<Arc<dyn Store>>,
 }
 
 /// How far the scan is.
@@ -40,6 +47,9 @@ pub struct Progress {
     pub total: usize,
 }
 
+/// Functions read at once. Enough that no thread waits for another for long; what was read for them is forgotten after.
+const BATCH: usize = 128;
+
 /// Reads every function below a folder. Only a folder that cannot be opened is an error; everything else that is wrong
 /// becomes a diagnostic of the inventory.
 pub fn scan(root: &Path, options: &ScanOptions, progress: &(dyn Fn(Progress) + Sync)) -> Result<Inventory, OpenError> {
@@ -49,75 +59,395 @@ pub fn scan(root: &Path, options: &ScanOptions, progress: &(dyn Fn(Progress) + S
 
 /// The same for a tree that is already open. The result does not depend on the number of threads.
 pub fn scan_tree(tree: &Tree, options: &ScanOptions, progress: &(dyn Fn(Progress) + Sync)) -> Inventory {
-    let discovery = discover::discover(tree, &options.defaults);
-    let roots: BTreeSet<&str> = discovery.sites.iter().map(|s| s.root.as_str()).collect();
-    let shelf = Shelf::new(tree, &options.pins);
-    let sources = Sources::new(tree);
-    let done = AtomicUsize::new(0);
-    let total = discovery.sites.len();
-    let mut read: Vec<(&Site, Dependencies, Found)> = discovery
-        .sites
-        .par_iter()
-        .map(|site| {
-            let dependencies = shelf.dependencies(site);
-            let found = sources.of(site, &roots, &known(&dependencies));
-            progress(Progress { done: done.fetch_add(1, Ordering::Relaxed) + 1, total });
-            (site, dependencies, found)
-        })
-        .collect();
-    for (site, dependencies, found) in &mut read {
-        if let (true, Some(platform)) = (dependencies.only_imported, &site.platform) {
-            dependencies.keep_imported(&imported(found), platform);
+    Scanner::new(tree, options, None, progress).into_inventory()
+}
+
+/// Reads one function package by itself: a folder below the fleet's, named by its path there. What lies beside and above
+/// it is not looked at; ids and places are relative to the fleet. A path that cannot be read is a record all the same,
+/// with a diagnostic and without functions.
+pub fn scan_path(fleet: &Path, path: &str, options: &ScanOptions) -> Inventory {
+    let Some(inside) = paths::join(".", path) else {
+        return unreadable(path, "it leads out of the fleet's folder");
+    };
+    match Tree::open_within(fleet, &inside, options.limits.clone()) {
+        Ok(tree) => {
+            let mut scanner = Scanner::new(&tree, options, None, &|_| {});
+            scanner.base.clone_from(&inside);
+            let mut record = scanner.into_inventory();
+            record.parts = vec![Part { part: format!("path {inside}"), files: record.files, sources_read: Vec::new() }];
+            record
         }
-        if let Some(platform) = &site.platform {
-            options.locks.apply(&site.id, &site.declared_at, platform, dependencies);
+        Err(reason) => unreadable(&inside, &reason),
+    }
+}
+
+fn unreadable(path: &str, reason: &str) -> Inventory {
+    let mut record = Inventory::empty();
+    record.diagnostics.push(Diagnostic::new(codes::PATH_UNREADABLE, Place::file(path), reason));
+    record.parts = vec![Part { part: format!("path {path}"), ..Part::default() }];
+    record
+}
+
+/// A scan under way: an iterator over the functions, sorted by id, that holds in memory what the functions at hand need.
+pub struct Scanner<'a> {
+    tree: &'a Tree,
+    shard: Option<Shard>,
+    locks: &'a Locks,
+    progress: &'a (dyn Fn(Progress) + Sync),
+    /// Where a fleet without functions is said to have none.
+    base: String,
+    /// Those of the shard, sorted by id.
+    sites: Vec<Site>,
+    /// Code folders of all functions of the fleet.
+    roots: BTreeSet<String>,
+    /// Functions that share a code folder or may share an importer, by their numbers in `sites`; the group with the first
+    /// function first.
+    groups: VecDeque<Vec<usize>>,
+    shelf: Shelf<'a>,
+    sources: Sources<'a>,
+    /// Where results are kept, and what all keys begin with.
+    cache: Option<(&'a dyn Store, Vec<u8>)>,
+    /// Read, but others come before them.
+    waiting: BTreeMap<usize, Function>,
+    next: usize,
+    done: AtomicUsize,
+    gathered: Gathered,
+    diagnostics: BTreeSet<Diagnostic>,
+    parsed: BTreeSet<String>,
+}
+
+/// What a fleet holds beside its functions.
+#[derive(Debug)]
+pub struct Rest {
+    /// Sorted by id.
+    pub packages: Packages,
+    /// How much was read.
+    pub files: FileCounts,
+    /// Where it is not all of the fleet.
+    pub parts: Vec<Part>,
+    /// Sorted.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// What a group of functions came to.
+pub(super) struct Group {
+    /// With their numbers among the sites.
+    pub functions: Vec<(usize, Function)>,
+    /// Their packages.
+    pub gathered: Gathered,
+    /// Their diagnostics.
+    pub diagnostics: BTreeSet<Diagnostic>,
+    /// The sources that they reach.
+    pub parsed: BTreeSet<String>,
+}
+
+impl<'a> Scanner<'a> {
+    /// Finds the functions, and reads nothing of them yet.
+    pub fn new(
+        tree: &'a Tree,
+        options: &'a ScanOptions,
+        shard: Option<Shard>,
+        progress: &'a (dyn Fn(Progress) + Sync),
+    ) -> Self {
+        let discovery = discover::discover(tree, &options.defaults);
+        let roots: BTreeSet<String> = discovery.sites.iter().map(|s| s.root.clone()).collect();
+        let shelf = Shelf::new(tree, &options.pins);
+        let mut anchors: Vec<String> = Vec::with_capacity(discovery.sites.len());
+        for sites in discovery.sites.chunks(BATCH * 4) {
+            // Traced, because locks that are read on the way are used by groups.
+            anchors.par_extend(sites.par_iter().map(|site| match &options.cache {
+                Some(_) => trace::of(|| shelf.anchor(site)).0,
+                None => shelf.anchor(site),
+            }));
+            shelf.turn();
+        }
+        join_by_folder(&discovery.sites, &mut anchors);
+        let all: BTreeSet<String> = discovery.sites.iter().map(|s| s.id.clone()).collect();
+        let mine = |anchor: &str| shard.is_none_or(|shard| shard.holds(anchor));
+        let (sites, anchors): (Vec<Site>, Vec<String>) =
+            discovery.sites.into_iter().zip(anchors).filter(|(_, anchor)| mine(anchor)).unzip();
+        let ids: BTreeSet<&str> = sites.iter().map(|s| s.id.as_str()).collect();
+        let mut groups: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (at, anchor) in anchors.iter().enumerate() {
+            groups.entry(anchor).or_default().push(at);
+        }
+        let mut groups: Vec<Vec<usize>> = groups.into_values().collect();
+        groups.sort();
+        // What concerns no function that was found is said once: by the first shard.
+        let first = shard.is_none_or(|shard| shard.index() == 0);
+        let concerns = |d: &Diagnostic| match &d.function {
+            Some(id) if all.contains(id) => ids.contains(id.as_str()),
+            _ => first,
+        };
+        let whole = tree.diagnostics().iter().chain(&discovery.diagnostics);
+        let diagnostics = whole.filter(|d| concerns(d)).cloned().collect();
+        Self {
+            tree,
+            shard,
+            locks: &options.locks,
+            progress,
+            base: ".".into(),
+            roots,
+            groups: groups.into(),
+            shelf,
+            sources: Sources::new(tree),
+            cache: options.cache.as_deref().map(|store| (store, cache::salt(tree, options))),
+            waiting: BTreeMap::new(),
+            next: 0,
+            done: AtomicUsize::new(0),
+            gathered: Gathered::default(),
+            diagnostics,
+            parsed: BTreeSet::new(),
+            sites,
         }
     }
-    let unreached = unreached(&sources, &roots, &read);
-    let installed_only = narrow_shared(&mut read);
 
-    let mut inventory = Inventory::empty();
-    let mut gathered = Gathered::default();
-    inventory.diagnostics.extend(tree.diagnostics().iter().cloned());
-    inventory.diagnostics.extend(discovery.diagnostics.iter().cloned());
-    let mut reached: BTreeSet<String> = BTreeSet::new();
-    let apart = installed_only.into_iter().zip(unreached);
-    for ((site, mut dependencies, found), (installed_only, unreached)) in read.into_iter().zip(apart) {
-        if dependencies.is_empty() && found.lacks_packages() {
-            // It loads something, and nothing says what: not the same as loading nothing.
-            dependencies.state = State::Unresolved;
+    /// Everything at once.
+    pub fn into_inventory(mut self) -> Inventory {
+        let functions: Vec<Function> = self.by_ref().collect();
+        let rest = self.rest();
+        let mut inventory = Inventory {
+            functions,
+            packages: rest.packages.collect(),
+            files: rest.files,
+            parts: rest.parts,
+            diagnostics: rest.diagnostics,
+            ..Inventory::empty()
+        };
+        inventory.sort();
+        inventory
+    }
+
+    /// What there is beside the functions, once all of them were asked for.
+    pub fn rest(mut self) -> Rest {
+        while self.next().is_some() {}
+        let files = FileCounts {
+            seen: self.tree.files().count(),
+            sources: self.tree.files().filter(|f| source::is_source(f)).count(),
+            read: self.parsed.len(),
+        };
+        if self.sites.is_empty() && self.shard.is_none() {
+            self.diagnostics.insert(no_functions(&self.base, files.seen));
         }
-        if !found.elsewhere.is_empty() && matches!(dependencies.state, State::Locked | State::Pinned) {
-            dependencies.state = if dependencies.is_empty() { State::Unresolved } else { State::Partial };
+        let part = |shard: Shard| Part {
+            part: format!("shard {shard}"),
+            files,
+            sources_read: self.parsed.into_iter().collect(),
+        };
+        Rest {
+            packages: self.gathered.into_packages(),
+            files,
+            parts: self.shard.map(part).into_iter().collect(),
+            diagnostics: self.diagnostics.into_iter().collect(),
         }
-        let Found { imports, diagnostics, reached: read_files, elsewhere, .. } = found;
-        dependencies.unresolved.extend(elsewhere.into_values());
-        reached.extend(read_files);
-        let function = Function { installed_only, unreached, ..function(site, &dependencies, imports) };
-        if let Some(platform) = &function.platform {
-            for (lock, closure) in &dependencies.closure {
-                gathered.add(lock, closure, platform);
+    }
+
+    /// Reads the next groups.
+    fn read(&mut self) {
+        let mut groups = Vec::new();
+        let mut functions = 0;
+        while functions < BATCH
+            && let Some(group) = self.groups.pop_front()
+        {
+            functions += group.len();
+            groups.push(group);
+        }
+        let this: &Self = self;
+        let read: Vec<Group> = groups.par_iter().map(|group| this.kept(group)).collect();
+        for group in read {
+            self.waiting.extend(group.functions);
+            self.gathered.join(group.gathered);
+            self.diagnostics.extend(group.diagnostics);
+            self.parsed.extend(group.parsed);
+        }
+        self.shelf.turn();
+        self.sources.turn();
+    }
+
+    /// A group from the cache, or read and put there.
+    fn kept(&self, members: &[usize]) -> Group {
+        let Some((store, salt)) = &self.cache else { return self.group(members).0 };
+        let sites = members.iter().filter_map(|&at| self.sites.get(at));
+        let key = cache::key(salt, sites.map(|site| (site, self.nested(&site.root))));
+        if let Some(group) = store.get(&key).and_then(|bytes| cache::unpack(self.tree, &self.sources, &bytes, members))
+        {
+            members.iter().for_each(|_| self.count());
+            return group;
+        }
+        let (mut group, trace) = self.group(members);
+        if let Some(bytes) = cache::pack(&mut group, &trace) {
+            store.put(key, &bytes);
+        }
+        group
+    }
+
+    fn count(&self) {
+        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+        (self.progress)(Progress { done, total: self.sites.len() });
+    }
+
+    fn group(&self, members: &[usize]) -> (Group, Trace) {
+        let one = |site: &'_ Site| {
+            let dependencies = self.shelf.dependencies(site);
+            let found = self.sources.of(site, &self.roots, &known(&dependencies));
+            (dependencies, found)
+        };
+        let read: Vec<((&Site, Dependencies, Found), Trace)> = members
+            .par_iter()
+            .filter_map(|&at| self.sites.get(at))
+            .map(|site| {
+                let ((dependencies, found), trace) = self.traced(|| one(site));
+                self.count();
+                ((site, dependencies, found), trace)
+            })
+            .collect();
+        let mut trace = Trace::default();
+        read.iter().for_each(|(_, asked)| trace.join(asked));
+        let mut read: Vec<(&Site, Dependencies, Found)> = read.into_iter().map(|(read, _)| read).collect();
+        for (site, dependencies, found) in &mut read {
+            if let (true, Some(platform)) = (dependencies.only_imported, &site.platform) {
+                dependencies.keep_imported(&imported(found), platform);
+            }
+            if let Some(platform) = &site.platform {
+                self.locks.apply(&site.id, &site.declared_at, platform, dependencies);
             }
         }
-        inventory.diagnostics.extend(dependencies.diagnostics);
-        inventory.diagnostics.extend(diagnostics);
-        inventory.functions.push(function);
+        let unreached = self.unreached(&read, &mut trace);
+        let installed_only = narrow_shared(&mut read);
+        let mut group = Group {
+            functions: Vec::with_capacity(read.len()),
+            gathered: Gathered::default(),
+            diagnostics: BTreeSet::new(),
+            parsed: read.iter_mut().flat_map(|(_, _, found)| std::mem::take(&mut found.reached)).collect(),
+        };
+        let apart = installed_only.into_iter().zip(unreached);
+        for (((site, mut dependencies, found), (installed_only, unreached)), &at) in
+            read.into_iter().zip(apart).zip(members)
+        {
+            if dependencies.is_empty() && found.lacks_packages() {
+                // It loads something, and nothing says what: not the same as loading nothing.
+                dependencies.state = State::Unresolved;
+            }
+            if !found.elsewhere.is_empty() && matches!(dependencies.state, State::Locked | State::Pinned) {
+                dependencies.state = if dependencies.is_empty() { State::Unresolved } else { State::Partial };
+            }
+            let Found { imports, diagnostics, elsewhere, .. } = found;
+            dependencies.unresolved.extend(elsewhere.into_values());
+            let mut function = Function { installed_only, unreached, ..function(site, &dependencies, imports) };
+            function.sort();
+            if let Some(platform) = &function.platform {
+                for (lock, closure) in &dependencies.closure {
+                    group.gathered.add(lock, closure, platform);
+                }
+            }
+            group.diagnostics.extend(dependencies.diagnostics);
+            group.diagnostics.extend(diagnostics);
+            group.functions.push((at, function));
+        }
+        (group, trace)
     }
-    inventory.packages = gathered.into_packages();
-    inventory.files = FileCounts {
-        seen: tree.files().count(),
-        sources: tree.files().filter(|f| source::is_source(f)).count(),
-        read: reached.len(),
-    };
-    if inventory.functions.is_empty() {
-        inventory.diagnostics.push(Diagnostic::new(
-            codes::NO_FUNCTIONS,
-            Place::file("."),
-            format!("none of {} files declares a function or looks like a handler", inventory.files.seen),
-        ));
+
+    /// Some work, with what it asked of the tree where results are kept.
+    fn traced<T>(&self, work: impl FnOnce() -> T) -> (T, Trace) {
+        if self.cache.is_some() { trace::of(work) } else { (work(), Trace::default()) }
     }
-    inventory.sort();
-    inventory
+
+    /// By function, what of its code folder no handler reaches. Functions with one folder are asked together.
+    fn unreached(&self, read: &[(&Site, Dependencies, Found)], trace: &mut Trace) -> Vec<Vec<Unreached>> {
+        let mut sharing: BTreeMap<(&str, Language), Vec<usize>> = BTreeMap::new();
+        for (at, (site, _, _)) in read.iter().enumerate() {
+            if let Some(platform) = &site.platform {
+                sharing.entry((&site.root, platform.language)).or_default().push(at);
+            }
+        }
+        let sharing: Vec<Vec<usize>> = sharing.into_values().collect();
+        let lists: Vec<(Vec<Unreached>, Trace)> = sharing
+            .par_iter()
+            .map(|members| {
+                let reached = members.iter().flat_map(|&at| read[at].2.reached.iter().map(String::as_str)).collect();
+                let (site, dependencies, _) = &read[members[0]];
+                self.traced(|| self.sources.unreached(site, &self.roots, &known(dependencies), &reached))
+            })
+            .collect();
+        let mut out = vec![Vec::new(); read.len()];
+        for (members, (list, asked)) in sharing.into_iter().zip(lists) {
+            trace.join(&asked);
+            let all = members.len().saturating_mul(list.len()) <= MAX_UNREACHED;
+            for &at in members.iter().skip(1).filter(|_| all) {
+                out[at] = list.clone();
+            }
+            out[members[0]] = list;
+        }
+        out
+    }
+
+    /// Code folders of other functions inside this one.
+    fn nested(&self, root: &str) -> Vec<&str> {
+        let below = if root == "." {
+            (Bound::Unbounded, Bound::Unbounded)
+        } else {
+            // `0` is the character after `/`.
+            (Bound::Included(format!("{root}/")), Bound::Excluded(format!("{root}0")))
+        };
+        self.roots.range::<String, _>(below).map(String::as_str).filter(|other| *other != root).collect()
+    }
+}
+
+impl Iterator for Scanner<'_> {
+    type Item = Function;
+
+    fn next(&mut self) -> Option<Function> {
+        loop {
+            if let Some(function) = self.waiting.remove(&self.next) {
+                self.next += 1;
+                return Some(function);
+            }
+            if self.groups.is_empty() {
+                return None;
+            }
+            self.read();
+        }
+    }
+}
+
+/// Entries of `unreached` that functions with one folder may repeat.
+const MAX_UNREACHED: usize = 100_000;
+
+/// Gives functions with one code folder and language one anchor, with all that have either of theirs: what no handler
+/// reaches is asked of all of them together.
+fn join_by_folder(sites: &[Site], anchors: &mut [String]) {
+    let mut least: BTreeMap<String, String> = BTreeMap::new();
+    fn top(least: &BTreeMap<String, String>, anchor: &str) -> String {
+        let mut at = anchor;
+        while let Some(next) = least.get(at) {
+            at = next;
+        }
+        at.to_string()
+    }
+    let mut by_folder: BTreeMap<(&str, Option<Language>), String> = BTreeMap::new();
+    for (site, anchor) in sites.iter().zip(anchors.iter()) {
+        let language = site.platform.as_ref().map(|p| p.language);
+        match by_folder.get(&(site.root.as_str(), language)) {
+            Some(other) => {
+                let (mine, theirs) = (top(&least, anchor), top(&least, other));
+                match mine.cmp(&theirs) {
+                    std::cmp::Ordering::Less => drop(least.insert(theirs, mine)),
+                    std::cmp::Ordering::Greater => drop(least.insert(mine, theirs)),
+                    std::cmp::Ordering::Equal => {}
+                }
+            }
+            None => drop(by_folder.insert((&site.root, language), anchor.clone())),
+        }
+    }
+    for anchor in anchors.iter_mut() {
+        *anchor = top(&least, anchor);
+    }
+}
+
+/// A fleet, or a part of one, in which nothing is a function.
+pub(super) fn no_functions(base: &str, seen: usize) -> Diagnostic {
+    let reason = format!("none of {seen} files declares a function or looks like a handler");
+    Diagnostic::new(codes::NO_FUNCTIONS, Place::file(base), reason)
 }
 
 /// Takes out of each function's closure what only other functions with the same importer import, and returns it by
@@ -157,43 +487,6 @@ fn imported(found: &Found) -> BTreeSet<String> {
     }
     names
 }
-
-/// By function, what of its code folder no handler reaches. Functions with one folder are asked together.
-fn unreached(
-    sources: &Sources<'_>,
-    roots: &BTreeSet<&str>,
-    read: &[(&Site, Dependencies, Found)],
-) -> Vec<Vec<Unreached>> {
-    let mut sharing: BTreeMap<(&str, Language), Vec<usize>> = BTreeMap::new();
-    for (at, (site, _, _)) in read.iter().enumerate() {
-        if let Some(platform) = &site.platform {
-            sharing.entry((&site.root, platform.language)).or_default().push(at);
-        }
-    }
-    let lists: Vec<(Vec<usize>, Vec<Unreached>)> = sharing
-        .into_values()
-        .collect::<Vec<_>>()
-        .into_par_iter()
-        .map(|members| {
-            let reached = members.iter().flat_map(|&at| read[at].2.reached.iter().map(String::as_str)).collect();
-            let (site, dependencies, _) = &read[members[0]];
-            let list = sources.unreached(site, roots, &known(dependencies), &reached);
-            (members, list)
-        })
-        .collect();
-    let mut out = vec![Vec::new(); read.len()];
-    for (members, list) in lists {
-        let all = members.len().saturating_mul(list.len()) <= MAX_UNREACHED;
-        for &at in members.iter().skip(1).filter(|_| all) {
-            out[at] = list.clone();
-        }
-        out[members[0]] = list;
-    }
-    out
-}
-
-/// Entries of `unreached` that functions with one folder may repeat.
-const MAX_UNREACHED: usize = 100_000;
 
 fn known(dependencies: &Dependencies) -> Known {
     let declared: BTreeSet<String> = dependencies.declared.iter().map(|r| r.name.clone()).collect();

@@ -65,6 +65,12 @@ impl<'a> Projects<'a> {
         Self { tree, nearest: Memo::new(), configs: Memo::new() }
     }
 
+    /// Forgets what was not asked for since the last call.
+    pub fn turn(&self) {
+        self.nearest.turn();
+        self.configs.turn();
+    }
+
     /// The configuration of a file; `None` without one. `packages` finds the packages of the tree that `extends` names.
     pub fn of(&self, file: &str, packages: Packages<'_>) -> Option<Arc<Config>> {
         let dir = paths::parent(file);

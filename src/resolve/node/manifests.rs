@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
-use crate::discover::{Tree, doc, paths};
+use crate::discover::{Tree, doc, paths, trace};
 
 use super::files;
 use crate::resolve::memo::Memo;
@@ -114,9 +114,16 @@ impl<'a> Manifests<'a> {
         named.iter().find(is_member).cloned()
     }
 
+    /// Forgets what was not asked for since the last call.
+    pub(super) fn turn(&self) {
+        self.read.turn();
+        self.members.turn();
+    }
+
     /// Folders whose package has this name, sorted.
     pub(super) fn named(&self, name: &str) -> &[String] {
-        let by_name = self.by_name.get_or_init(|| {
+        // Every manifest of the tree is read for it, and an answer depends on those alone that have the name.
+        let make = || {
             let mut by_name: BTreeMap<String, Vec<String>> = BTreeMap::new();
             for file in self.tree.files().filter(|file| paths::file_name(file) == "package.json") {
                 let dir = paths::parent(file);
@@ -126,8 +133,11 @@ impl<'a> Manifests<'a> {
                 }
             }
             by_name
-        });
-        by_name.get(name).map_or(&[], Vec::as_slice)
+        };
+        let by_name = self.by_name.get_or_init(|| trace::apart(make));
+        let folders = by_name.get(name).map_or(&[][..], Vec::as_slice);
+        trace::note(|trace| drop(trace.names.insert(name.to_string(), folders.to_vec())));
+        folders
     }
 
     /// Patterns of the folders of a workspace's members, where a folder is the root of one: npm, yarn and bun write

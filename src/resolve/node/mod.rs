@@ -70,6 +70,17 @@ impl<'a> Modules<'a> {
         Self { tree, projects: Projects::new(tree), manifests: Manifests::new(tree) }
     }
 
+    /// Forgets what was not asked for since the last call.
+    pub fn turn(&self) {
+        self.projects.turn();
+        self.manifests.turn();
+    }
+
+    /// Folders of the packages of the tree that have this name, sorted.
+    pub fn folders_named(&self, name: &str) -> Vec<String> {
+        self.manifests.named(name).to_vec()
+    }
+
     fn project(&self, file: &str) -> Option<Arc<Config>> {
         self.projects.of(file, &|name| self.manifests.named(name).first().cloned())
     }
