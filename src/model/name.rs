@@ -39,11 +39,11 @@ impl fmt::Display for Ecosystem {
 pub fn normalise_pypi(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     let mut gap = false;
-    for c in name.trim().chars() {
+    for c in name.trim_matches(|c: char| c.is_whitespace() || matches!(c, '-' | '_' | '.')).chars() {
         if matches!(c, '-' | '_' | '.') {
             gap = true;
         } else {
-            if gap && !out.is_empty() {
+            if gap {
                 out.push('-');
             }
             gap = false;
