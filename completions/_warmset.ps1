@@ -29,12 +29,15 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
             [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('scan', 'scan', [CompletionResultType]::ParameterValue, 'Find the functions of a fleet and what each loads (inventory.json)')
+            [CompletionResult]::new('lock', 'lock', [CompletionResultType]::ParameterValue, 'Resolve functions without a complete lock with uv or npm, in a scratch folder; their own folders stay as they are')
+            [CompletionResult]::new('merge', 'merge', [CompletionResultType]::ParameterValue, 'Join inventories and records of parts of a fleet into one inventory')
             [CompletionResult]::new('graph', 'graph', [CompletionResultType]::ParameterValue, 'Show which packages occur together, and what sharing them would save')
             [CompletionResult]::new('plan', 'plan', [CompletionResultType]::ParameterValue, 'Choose the images to keep warm within a memory budget, and write the plan folder')
             [CompletionResult]::new('emit', 'emit', [CompletionResultType]::ParameterValue, 'Write the plan folder again from a plan and its inventory')
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show what warmset reads in single files: locks, manifests, sources')
             [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Say why a package is in a function''s closure, or why a function got its image')
             [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Check in CI that a plan still fits the fleet')
+            [CompletionResult]::new('formats', 'formats', [CompletionResultType]::ParameterValue, 'Say which declarations, locks, manifests and sources are read, and how much of each')
             [CompletionResult]::new('schema', 'schema', [CompletionResultType]::ParameterValue, 'Write the JSON Schemas of all artefacts')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script of a shell')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
@@ -46,13 +49,54 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
             [CompletionResult]::new('--arch', '--arch', [CompletionResultType]::ParameterName, 'Architecture of functions that do not say theirs')
             [CompletionResult]::new('--libc', '--libc', [CompletionResultType]::ParameterName, 'C library that the functions run on')
             [CompletionResult]::new('--pins', '--pins', [CompletionResultType]::ParameterName, 'Versions for functions without a lock: a lock or requirements file, or lines of name==version and name@version')
+            [CompletionResult]::new('--locks', '--locks', [CompletionResultType]::ParameterName, 'What `warmset lock` resolved, for functions without a complete lock')
             [CompletionResult]::new('--out', '--out', [CompletionResultType]::ParameterName, 'Write inventory.json here instead of printing it')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'What is printed')
+            [CompletionResult]::new('--shard', '--shard', [CompletionResultType]::ParameterName, 'Scan one of N stable parts of the fleet, counted from 0; `warmset merge` joins them')
+            [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Keep results in this folder and take them from there while files are unchanged. It can be deleted at any time')
             [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads to use; the output does not depend on it. 0 takes one for each core')
+            [CompletionResult]::new('--stdin', '--stdin', [CompletionResultType]::ParameterName, 'Read paths below the fleet''s folder from stdin, one a line, and scan each as a function package by itself')
+            [CompletionResult]::new('-0', '-0', [CompletionResultType]::ParameterName, 'Paths on stdin end with a NUL instead of a line feed')
+            [CompletionResult]::new('--null', '--null', [CompletionResultType]::ParameterName, 'Paths on stdin end with a NUL instead of a line feed')
+            [CompletionResult]::new('--exit-zero', '--exit-zero', [CompletionResultType]::ParameterName, 'Exit with status 0 also where there are findings: they are in the inventory')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'warmset;lock' {
+            [CompletionResult]::new('--out', '--out', [CompletionResultType]::ParameterName, 'Write the locks here, each in a folder with a record of where it comes from')
+            [CompletionResult]::new('--only', '--only', [CompletionResultType]::ParameterName, 'Resolve this function only; may be given again')
+            [CompletionResult]::new('--jobs', '--jobs', [CompletionResultType]::ParameterName, 'Tools that run at the same time')
+            [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'Seconds that a tool may take for one function: 120, 120s, 2m')
+            [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Keep answers here, and take them from here where the same was asked on the same day; safe to delete')
+            [CompletionResult]::new('--tool', '--tool', [CompletionResultType]::ParameterName, 'Tool to resolve with; auto takes uv before pip and npm before pnpm')
+            [CompletionResult]::new('--exclude-newer', '--exclude-newer', [CompletionResultType]::ParameterName, 'Leave out what was published on this day or later')
+            [CompletionResult]::new('--python', '--python', [CompletionResultType]::ParameterName, 'Python version of functions that do not say theirs')
+            [CompletionResult]::new('--node', '--node', [CompletionResultType]::ParameterName, 'Node.js major version of functions that do not say theirs')
+            [CompletionResult]::new('--arch', '--arch', [CompletionResultType]::ParameterName, 'Architecture of functions that do not say theirs')
+            [CompletionResult]::new('--libc', '--libc', [CompletionResultType]::ParameterName, 'C library that the functions run on')
+            [CompletionResult]::new('--pins', '--pins', [CompletionResultType]::ParameterName, 'Versions for functions without a lock: a lock or requirements file, or lines of name==version and name@version')
+            [CompletionResult]::new('--locks', '--locks', [CompletionResultType]::ParameterName, 'What `warmset lock` resolved, for functions without a complete lock')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'What is printed')
+            [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads to use; the output does not depend on it. 0 takes one for each core')
+            [CompletionResult]::new('--allow-builds', '--allow-builds', [CompletionResultType]::ParameterName, 'Let uv build packages that publish no wheel. This runs their setup.py or build backend on this machine')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'warmset;merge' {
+            [CompletionResult]::new('--out', '--out', [CompletionResultType]::ParameterName, 'Write inventory.json here instead of printing it')
+            [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads to use; the output does not depend on it. 0 takes one for each core')
+            [CompletionResult]::new('--partial', '--partial', [CompletionResultType]::ParameterName, 'More is to come: keep in the inventory which parts it covers, so that it can be merged again')
+            [CompletionResult]::new('--exit-zero', '--exit-zero', [CompletionResultType]::ParameterName, 'Exit with status 0 also where there are findings: they are in the inventory')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
             break
         }
         'warmset;graph' {
@@ -61,6 +105,7 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
             [CompletionResult]::new('--arch', '--arch', [CompletionResultType]::ParameterName, 'Architecture of functions that do not say theirs')
             [CompletionResult]::new('--libc', '--libc', [CompletionResultType]::ParameterName, 'C library that the functions run on')
             [CompletionResult]::new('--pins', '--pins', [CompletionResultType]::ParameterName, 'Versions for functions without a lock: a lock or requirements file, or lines of name==version and name@version')
+            [CompletionResult]::new('--locks', '--locks', [CompletionResultType]::ParameterName, 'What `warmset lock` resolved, for functions without a complete lock')
             [CompletionResult]::new('--costs', '--costs', [CompletionResultType]::ParameterName, 'Costs measured on this fleet; others come from the shipped table and estimates')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the graph')
             [CompletionResult]::new('--out', '--out', [CompletionResultType]::ParameterName, 'Write it here instead of printing it')
@@ -82,6 +127,7 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
             [CompletionResult]::new('--arch', '--arch', [CompletionResultType]::ParameterName, 'Architecture of functions that do not say theirs')
             [CompletionResult]::new('--libc', '--libc', [CompletionResultType]::ParameterName, 'C library that the functions run on')
             [CompletionResult]::new('--pins', '--pins', [CompletionResultType]::ParameterName, 'Versions for functions without a lock: a lock or requirements file, or lines of name==version and name@version')
+            [CompletionResult]::new('--locks', '--locks', [CompletionResultType]::ParameterName, 'What `warmset lock` resolved, for functions without a complete lock')
             [CompletionResult]::new('--costs', '--costs', [CompletionResultType]::ParameterName, 'Costs measured on this fleet; others come from the shipped table and estimates')
             [CompletionResult]::new('--assume-cost', '--assume-cost', [CompletionResultType]::ParameterName, 'Cost of every package that has none: milliseconds and size, for example 5ms,2MB')
             [CompletionResult]::new('--trace', '--trace', [CompletionResultType]::ParameterName, 'Calls of the functions: function,count or Azure Functions 2019 / 2021 columns. Without it each function weighs 1')
@@ -126,6 +172,7 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
             [CompletionResult]::new('--arch', '--arch', [CompletionResultType]::ParameterName, 'Architecture of functions that do not say theirs')
             [CompletionResult]::new('--libc', '--libc', [CompletionResultType]::ParameterName, 'C library that the functions run on')
             [CompletionResult]::new('--pins', '--pins', [CompletionResultType]::ParameterName, 'Versions for functions without a lock: a lock or requirements file, or lines of name==version and name@version')
+            [CompletionResult]::new('--locks', '--locks', [CompletionResultType]::ParameterName, 'What `warmset lock` resolved, for functions without a complete lock')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'What is printed')
             [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads to use; the output does not depend on it. 0 takes one for each core')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
@@ -142,7 +189,17 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
             [CompletionResult]::new('--arch', '--arch', [CompletionResultType]::ParameterName, 'Architecture of functions that do not say theirs')
             [CompletionResult]::new('--libc', '--libc', [CompletionResultType]::ParameterName, 'C library that the functions run on')
             [CompletionResult]::new('--pins', '--pins', [CompletionResultType]::ParameterName, 'Versions for functions without a lock: a lock or requirements file, or lines of name==version and name@version')
+            [CompletionResult]::new('--locks', '--locks', [CompletionResultType]::ParameterName, 'What `warmset lock` resolved, for functions without a complete lock')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the findings')
+            [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads to use; the output does not depend on it. 0 takes one for each core')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'warmset;formats' {
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'What is printed')
             [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads to use; the output does not depend on it. 0 takes one for each core')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
@@ -169,18 +226,27 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
         }
         'warmset;help' {
             [CompletionResult]::new('scan', 'scan', [CompletionResultType]::ParameterValue, 'Find the functions of a fleet and what each loads (inventory.json)')
+            [CompletionResult]::new('lock', 'lock', [CompletionResultType]::ParameterValue, 'Resolve functions without a complete lock with uv or npm, in a scratch folder; their own folders stay as they are')
+            [CompletionResult]::new('merge', 'merge', [CompletionResultType]::ParameterValue, 'Join inventories and records of parts of a fleet into one inventory')
             [CompletionResult]::new('graph', 'graph', [CompletionResultType]::ParameterValue, 'Show which packages occur together, and what sharing them would save')
             [CompletionResult]::new('plan', 'plan', [CompletionResultType]::ParameterValue, 'Choose the images to keep warm within a memory budget, and write the plan folder')
             [CompletionResult]::new('emit', 'emit', [CompletionResultType]::ParameterValue, 'Write the plan folder again from a plan and its inventory')
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show what warmset reads in single files: locks, manifests, sources')
             [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Say why a package is in a function''s closure, or why a function got its image')
             [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Check in CI that a plan still fits the fleet')
+            [CompletionResult]::new('formats', 'formats', [CompletionResultType]::ParameterValue, 'Say which declarations, locks, manifests and sources are read, and how much of each')
             [CompletionResult]::new('schema', 'schema', [CompletionResultType]::ParameterValue, 'Write the JSON Schemas of all artefacts')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script of a shell')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
         }
         'warmset;help;scan' {
+            break
+        }
+        'warmset;help;lock' {
+            break
+        }
+        'warmset;help;merge' {
             break
         }
         'warmset;help;graph' {
@@ -199,6 +265,9 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
             break
         }
         'warmset;help;check' {
+            break
+        }
+        'warmset;help;formats' {
             break
         }
         'warmset;help;schema' {

@@ -28,6 +28,9 @@ _warmset() {
             warmset,explain)
                 cmd="warmset__subcmd__explain"
                 ;;
+            warmset,formats)
+                cmd="warmset__subcmd__formats"
+                ;;
             warmset,graph)
                 cmd="warmset__subcmd__graph"
                 ;;
@@ -36,6 +39,12 @@ _warmset() {
                 ;;
             warmset,inspect)
                 cmd="warmset__subcmd__inspect"
+                ;;
+            warmset,lock)
+                cmd="warmset__subcmd__lock"
+                ;;
+            warmset,merge)
+                cmd="warmset__subcmd__merge"
                 ;;
             warmset,plan)
                 cmd="warmset__subcmd__plan"
@@ -58,6 +67,9 @@ _warmset() {
             warmset__subcmd__help,explain)
                 cmd="warmset__subcmd__help__subcmd__explain"
                 ;;
+            warmset__subcmd__help,formats)
+                cmd="warmset__subcmd__help__subcmd__formats"
+                ;;
             warmset__subcmd__help,graph)
                 cmd="warmset__subcmd__help__subcmd__graph"
                 ;;
@@ -66,6 +78,12 @@ _warmset() {
                 ;;
             warmset__subcmd__help,inspect)
                 cmd="warmset__subcmd__help__subcmd__inspect"
+                ;;
+            warmset__subcmd__help,lock)
+                cmd="warmset__subcmd__help__subcmd__lock"
+                ;;
+            warmset__subcmd__help,merge)
+                cmd="warmset__subcmd__help__subcmd__merge"
                 ;;
             warmset__subcmd__help,plan)
                 cmd="warmset__subcmd__help__subcmd__plan"
@@ -83,7 +101,7 @@ _warmset() {
 
     case "${cmd}" in
         warmset)
-            opts="-q -h -V --threads --quiet --help --version scan graph plan emit inspect explain check schema completions help"
+            opts="-q -h -V --threads --quiet --help --version scan lock merge graph plan emit inspect explain check formats schema completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -101,7 +119,7 @@ _warmset() {
             return 0
             ;;
         warmset__subcmd__check)
-            opts="-q -h --plan --min-saved --python --node --arch --libc --pins --format --threads --quiet --help"
+            opts="-q -h --plan --min-saved --python --node --arch --libc --pins --locks --format --threads --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -132,6 +150,10 @@ _warmset() {
                     return 0
                     ;;
                 --pins)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --locks)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -199,7 +221,7 @@ _warmset() {
             return 0
             ;;
         warmset__subcmd__explain)
-            opts="-q -h --python --node --arch --libc --pins --format --threads --quiet --help"
+            opts="-q -h --python --node --arch --libc --pins --locks --format --threads --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -222,6 +244,10 @@ _warmset() {
                     return 0
                     ;;
                 --pins)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --locks)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -240,8 +266,30 @@ _warmset() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        warmset__subcmd__formats)
+            opts="-q -h --format --threads --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "text json markdown" -- "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         warmset__subcmd__graph)
-            opts="-q -h --python --node --arch --libc --pins --costs --format --out --min-functions --top --threads --quiet --help"
+            opts="-q -h --python --node --arch --libc --pins --locks --costs --format --out --min-functions --top --threads --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -264,6 +312,10 @@ _warmset() {
                     return 0
                     ;;
                 --pins)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --locks)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -299,7 +351,7 @@ _warmset() {
             return 0
             ;;
         warmset__subcmd__help)
-            opts="scan graph plan emit inspect explain check schema completions help"
+            opts="scan lock merge graph plan emit inspect explain check formats schema completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -368,6 +420,20 @@ _warmset() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        warmset__subcmd__help__subcmd__formats)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         warmset__subcmd__help__subcmd__graph)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -397,6 +463,34 @@ _warmset() {
             return 0
             ;;
         warmset__subcmd__help__subcmd__inspect)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        warmset__subcmd__help__subcmd__lock)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        warmset__subcmd__help__subcmd__merge)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -482,8 +576,104 @@ _warmset() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        warmset__subcmd__lock)
+            opts="-q -h --out --only --jobs --timeout --cache --tool --exclude-newer --allow-builds --python --node --arch --libc --pins --locks --format --threads --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --out)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --only)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --jobs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tool)
+                    COMPREPLY=($(compgen -W "auto uv pip npm pnpm" -- "${cur}"))
+                    return 0
+                    ;;
+                --exclude-newer)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --python)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --node)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --arch)
+                    COMPREPLY=($(compgen -W "x86_64 aarch64" -- "${cur}"))
+                    return 0
+                    ;;
+                --libc)
+                    COMPREPLY=($(compgen -W "glibc musl" -- "${cur}"))
+                    return 0
+                    ;;
+                --pins)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --locks)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        warmset__subcmd__merge)
+            opts="-q -h --out --partial --exit-zero --threads --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --out)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         warmset__subcmd__plan)
-            opts="-q -h --budget --out --name --python --node --arch --libc --pins --costs --assume-cost --trace --keep-alive --trace-period --max-images --exact --time-limit --format --threads --quiet --help"
+            opts="-q -h --budget --out --name --python --node --arch --libc --pins --locks --costs --assume-cost --trace --keep-alive --trace-period --max-images --exact --time-limit --format --threads --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -518,6 +708,10 @@ _warmset() {
                     return 0
                     ;;
                 --pins)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --locks)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -569,7 +763,7 @@ _warmset() {
             return 0
             ;;
         warmset__subcmd__scan)
-            opts="-q -h --python --node --arch --libc --pins --out --format --threads --quiet --help"
+            opts="-0 -q -h --python --node --arch --libc --pins --locks --out --format --shard --stdin --null --cache --exit-zero --threads --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -595,12 +789,24 @@ _warmset() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --locks)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --out)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "text json jsonl" -- "${cur}"))
+                    return 0
+                    ;;
+                --shard)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --threads)

@@ -29,12 +29,15 @@ complete -c warmset -n "__fish_warmset_needs_command" -s q -l quiet -d 'Say noth
 complete -c warmset -n "__fish_warmset_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c warmset -n "__fish_warmset_needs_command" -s V -l version -d 'Print version'
 complete -c warmset -n "__fish_warmset_needs_command" -f -a "scan" -d 'Find the functions of a fleet and what each loads (inventory.json)'
+complete -c warmset -n "__fish_warmset_needs_command" -f -a "lock" -d 'Resolve functions without a complete lock with uv or npm, in a scratch folder; their own folders stay as they are'
+complete -c warmset -n "__fish_warmset_needs_command" -f -a "merge" -d 'Join inventories and records of parts of a fleet into one inventory'
 complete -c warmset -n "__fish_warmset_needs_command" -f -a "graph" -d 'Show which packages occur together, and what sharing them would save'
 complete -c warmset -n "__fish_warmset_needs_command" -f -a "plan" -d 'Choose the images to keep warm within a memory budget, and write the plan folder'
 complete -c warmset -n "__fish_warmset_needs_command" -f -a "emit" -d 'Write the plan folder again from a plan and its inventory'
 complete -c warmset -n "__fish_warmset_needs_command" -f -a "inspect" -d 'Show what warmset reads in single files: locks, manifests, sources'
 complete -c warmset -n "__fish_warmset_needs_command" -f -a "explain" -d 'Say why a package is in a function\'s closure, or why a function got its image'
 complete -c warmset -n "__fish_warmset_needs_command" -f -a "check" -d 'Check in CI that a plan still fits the fleet'
+complete -c warmset -n "__fish_warmset_needs_command" -f -a "formats" -d 'Say which declarations, locks, manifests and sources are read, and how much of each'
 complete -c warmset -n "__fish_warmset_needs_command" -f -a "schema" -d 'Write the JSON Schemas of all artefacts'
 complete -c warmset -n "__fish_warmset_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c warmset -n "__fish_warmset_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -45,12 +48,50 @@ aarch64\t''"
 complete -c warmset -n "__fish_warmset_using_subcommand scan" -l libc -d 'C library that the functions run on' -r -f -a "glibc\t''
 musl\t''"
 complete -c warmset -n "__fish_warmset_using_subcommand scan" -l pins -d 'Versions for functions without a lock: a lock or requirements file, or lines of name==version and name@version' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand scan" -l locks -d 'What `warmset lock` resolved, for functions without a complete lock' -r -F
 complete -c warmset -n "__fish_warmset_using_subcommand scan" -l out -d 'Write inventory.json here instead of printing it' -r -F
 complete -c warmset -n "__fish_warmset_using_subcommand scan" -l format -d 'What is printed' -r -f -a "text\t'For people'
-json\t'For programs'"
+json\t'For programs'
+jsonl\t'One record a path, as soon as it is ready (with --stdin)'"
+complete -c warmset -n "__fish_warmset_using_subcommand scan" -l shard -d 'Scan one of N stable parts of the fleet, counted from 0; `warmset merge` joins them' -r
+complete -c warmset -n "__fish_warmset_using_subcommand scan" -l cache -d 'Keep results in this folder and take them from there while files are unchanged. It can be deleted at any time' -r -F
 complete -c warmset -n "__fish_warmset_using_subcommand scan" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r
+complete -c warmset -n "__fish_warmset_using_subcommand scan" -l stdin -d 'Read paths below the fleet\'s folder from stdin, one a line, and scan each as a function package by itself'
+complete -c warmset -n "__fish_warmset_using_subcommand scan" -s 0 -l null -d 'Paths on stdin end with a NUL instead of a line feed'
+complete -c warmset -n "__fish_warmset_using_subcommand scan" -l exit-zero -d 'Exit with status 0 also where there are findings: they are in the inventory'
 complete -c warmset -n "__fish_warmset_using_subcommand scan" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c warmset -n "__fish_warmset_using_subcommand scan" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c warmset -n "__fish_warmset_using_subcommand lock" -l out -d 'Write the locks here, each in a folder with a record of where it comes from' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand lock" -l only -d 'Resolve this function only; may be given again' -r
+complete -c warmset -n "__fish_warmset_using_subcommand lock" -l jobs -d 'Tools that run at the same time' -r
+complete -c warmset -n "__fish_warmset_using_subcommand lock" -l timeout -d 'Seconds that a tool may take for one function: 120, 120s, 2m' -r
+complete -c warmset -n "__fish_warmset_using_subcommand lock" -l cache -d 'Keep answers here, and take them from here where the same was asked on the same day; safe to delete' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand lock" -l tool -d 'Tool to resolve with; auto takes uv before pip and npm before pnpm' -r -f -a "auto\t'The first that runs'
+uv\t'`uv pip compile`'
+pip\t'`pip install --dry-run`'
+npm\t'`npm install --package-lock-only`'
+pnpm\t'`pnpm install --lockfile-only`'"
+complete -c warmset -n "__fish_warmset_using_subcommand lock" -l exclude-newer -d 'Leave out what was published on this day or later' -r
+complete -c warmset -n "__fish_warmset_using_subcommand lock" -l python -d 'Python version of functions that do not say theirs' -r
+complete -c warmset -n "__fish_warmset_using_subcommand lock" -l node -d 'Node.js major version of functions that do not say theirs' -r
+complete -c warmset -n "__fish_warmset_using_subcommand lock" -l arch -d 'Architecture of functions that do not say theirs' -r -f -a "x86_64\t''
+aarch64\t''"
+complete -c warmset -n "__fish_warmset_using_subcommand lock" -l libc -d 'C library that the functions run on' -r -f -a "glibc\t''
+musl\t''"
+complete -c warmset -n "__fish_warmset_using_subcommand lock" -l pins -d 'Versions for functions without a lock: a lock or requirements file, or lines of name==version and name@version' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand lock" -l locks -d 'What `warmset lock` resolved, for functions without a complete lock' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand lock" -l format -d 'What is printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c warmset -n "__fish_warmset_using_subcommand lock" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r
+complete -c warmset -n "__fish_warmset_using_subcommand lock" -l allow-builds -d 'Let uv build packages that publish no wheel. This runs their setup.py or build backend on this machine'
+complete -c warmset -n "__fish_warmset_using_subcommand lock" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c warmset -n "__fish_warmset_using_subcommand lock" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c warmset -n "__fish_warmset_using_subcommand merge" -l out -d 'Write inventory.json here instead of printing it' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand merge" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r
+complete -c warmset -n "__fish_warmset_using_subcommand merge" -l partial -d 'More is to come: keep in the inventory which parts it covers, so that it can be merged again'
+complete -c warmset -n "__fish_warmset_using_subcommand merge" -l exit-zero -d 'Exit with status 0 also where there are findings: they are in the inventory'
+complete -c warmset -n "__fish_warmset_using_subcommand merge" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c warmset -n "__fish_warmset_using_subcommand merge" -s h -l help -d 'Print help'
 complete -c warmset -n "__fish_warmset_using_subcommand graph" -l python -d 'Python version of functions that do not say theirs' -r
 complete -c warmset -n "__fish_warmset_using_subcommand graph" -l node -d 'Node.js major version of functions that do not say theirs' -r
 complete -c warmset -n "__fish_warmset_using_subcommand graph" -l arch -d 'Architecture of functions that do not say theirs' -r -f -a "x86_64\t''
@@ -58,6 +99,7 @@ aarch64\t''"
 complete -c warmset -n "__fish_warmset_using_subcommand graph" -l libc -d 'C library that the functions run on' -r -f -a "glibc\t''
 musl\t''"
 complete -c warmset -n "__fish_warmset_using_subcommand graph" -l pins -d 'Versions for functions without a lock: a lock or requirements file, or lines of name==version and name@version' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand graph" -l locks -d 'What `warmset lock` resolved, for functions without a complete lock' -r -F
 complete -c warmset -n "__fish_warmset_using_subcommand graph" -l costs -d 'Costs measured on this fleet; others come from the shipped table and estimates' -r -F
 complete -c warmset -n "__fish_warmset_using_subcommand graph" -l format -d 'Form of the graph' -r -f -a "text\t'Tables for people'
 json\t'All nodes, pairs and classes'
@@ -80,6 +122,7 @@ aarch64\t''"
 complete -c warmset -n "__fish_warmset_using_subcommand plan" -l libc -d 'C library that the functions run on' -r -f -a "glibc\t''
 musl\t''"
 complete -c warmset -n "__fish_warmset_using_subcommand plan" -l pins -d 'Versions for functions without a lock: a lock or requirements file, or lines of name==version and name@version' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l locks -d 'What `warmset lock` resolved, for functions without a complete lock' -r -F
 complete -c warmset -n "__fish_warmset_using_subcommand plan" -l costs -d 'Costs measured on this fleet; others come from the shipped table and estimates' -r -F
 complete -c warmset -n "__fish_warmset_using_subcommand plan" -l assume-cost -d 'Cost of every package that has none: milliseconds and size, for example 5ms,2MB' -r
 complete -c warmset -n "__fish_warmset_using_subcommand plan" -l trace -d 'Calls of the functions: function,count or Azure Functions 2019 / 2021 columns. Without it each function weighs 1' -r -F
@@ -115,6 +158,7 @@ aarch64\t''"
 complete -c warmset -n "__fish_warmset_using_subcommand explain" -l libc -d 'C library that the functions run on' -r -f -a "glibc\t''
 musl\t''"
 complete -c warmset -n "__fish_warmset_using_subcommand explain" -l pins -d 'Versions for functions without a lock: a lock or requirements file, or lines of name==version and name@version' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand explain" -l locks -d 'What `warmset lock` resolved, for functions without a complete lock' -r -F
 complete -c warmset -n "__fish_warmset_using_subcommand explain" -l format -d 'What is printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c warmset -n "__fish_warmset_using_subcommand explain" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r
@@ -129,6 +173,7 @@ aarch64\t''"
 complete -c warmset -n "__fish_warmset_using_subcommand check" -l libc -d 'C library that the functions run on' -r -f -a "glibc\t''
 musl\t''"
 complete -c warmset -n "__fish_warmset_using_subcommand check" -l pins -d 'Versions for functions without a lock: a lock or requirements file, or lines of name==version and name@version' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand check" -l locks -d 'What `warmset lock` resolved, for functions without a complete lock' -r -F
 complete -c warmset -n "__fish_warmset_using_subcommand check" -l format -d 'Form of the findings' -r -f -a "human\t'For people'
 json\t'For programs'
 sarif\t'SARIF 2.1.0, for code scanning'
@@ -136,6 +181,12 @@ github\t'GitHub workflow commands, shown as annotations'"
 complete -c warmset -n "__fish_warmset_using_subcommand check" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r
 complete -c warmset -n "__fish_warmset_using_subcommand check" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c warmset -n "__fish_warmset_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c warmset -n "__fish_warmset_using_subcommand formats" -l format -d 'What is printed' -r -f -a "text\t'For people'
+json\t'For programs'
+markdown\t'For documents'"
+complete -c warmset -n "__fish_warmset_using_subcommand formats" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r
+complete -c warmset -n "__fish_warmset_using_subcommand formats" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c warmset -n "__fish_warmset_using_subcommand formats" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c warmset -n "__fish_warmset_using_subcommand schema" -l out -d 'Write all schemas into this folder; without it they are printed' -r -F
 complete -c warmset -n "__fish_warmset_using_subcommand schema" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r
 complete -c warmset -n "__fish_warmset_using_subcommand schema" -s q -l quiet -d 'Say nothing on stderr but errors'
@@ -143,13 +194,16 @@ complete -c warmset -n "__fish_warmset_using_subcommand schema" -s h -l help -d 
 complete -c warmset -n "__fish_warmset_using_subcommand completions" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r
 complete -c warmset -n "__fish_warmset_using_subcommand completions" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c warmset -n "__fish_warmset_using_subcommand completions" -s h -l help -d 'Print help'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan graph plan emit inspect explain check schema completions help" -f -a "scan" -d 'Find the functions of a fleet and what each loads (inventory.json)'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan graph plan emit inspect explain check schema completions help" -f -a "graph" -d 'Show which packages occur together, and what sharing them would save'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan graph plan emit inspect explain check schema completions help" -f -a "plan" -d 'Choose the images to keep warm within a memory budget, and write the plan folder'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan graph plan emit inspect explain check schema completions help" -f -a "emit" -d 'Write the plan folder again from a plan and its inventory'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan graph plan emit inspect explain check schema completions help" -f -a "inspect" -d 'Show what warmset reads in single files: locks, manifests, sources'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan graph plan emit inspect explain check schema completions help" -f -a "explain" -d 'Say why a package is in a function\'s closure, or why a function got its image'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan graph plan emit inspect explain check schema completions help" -f -a "check" -d 'Check in CI that a plan still fits the fleet'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan graph plan emit inspect explain check schema completions help" -f -a "schema" -d 'Write the JSON Schemas of all artefacts'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan graph plan emit inspect explain check schema completions help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan graph plan emit inspect explain check schema completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check formats schema completions help" -f -a "scan" -d 'Find the functions of a fleet and what each loads (inventory.json)'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check formats schema completions help" -f -a "lock" -d 'Resolve functions without a complete lock with uv or npm, in a scratch folder; their own folders stay as they are'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check formats schema completions help" -f -a "merge" -d 'Join inventories and records of parts of a fleet into one inventory'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check formats schema completions help" -f -a "graph" -d 'Show which packages occur together, and what sharing them would save'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check formats schema completions help" -f -a "plan" -d 'Choose the images to keep warm within a memory budget, and write the plan folder'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check formats schema completions help" -f -a "emit" -d 'Write the plan folder again from a plan and its inventory'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check formats schema completions help" -f -a "inspect" -d 'Show what warmset reads in single files: locks, manifests, sources'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check formats schema completions help" -f -a "explain" -d 'Say why a package is in a function\'s closure, or why a function got its image'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check formats schema completions help" -f -a "check" -d 'Check in CI that a plan still fits the fleet'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check formats schema completions help" -f -a "formats" -d 'Say which declarations, locks, manifests and sources are read, and how much of each'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check formats schema completions help" -f -a "schema" -d 'Write the JSON Schemas of all artefacts'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check formats schema completions help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check formats schema completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
