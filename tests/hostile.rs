@@ -49,11 +49,19 @@ impl Fleet {
         assert!(matches!(output.status.code(), Some(0 | 1)), "{:?}: {text:.2000}", output.status);
         let inventory: Value = serde_json::from_slice(&output.stdout).unwrap();
         let good = inventory["functions"].as_array().unwrap().iter().find(|f| f["id"] == "good").unwrap();
-        assert_eq!((good["closure"].to_string().as_str(), &good["state"]), ("[\"pypi:six==1.16.0\"]", &"pinned".into()));
+        assert_eq!(
+            (good["closure"].to_string().as_str(), &good["state"]),
+            ("[\"pypi:six==1.16.0\"]", &"pinned".into())
+        );
         for d in inventory["diagnostics"].as_array().unwrap() {
             let (reason, next) = (d["reason"].as_str().unwrap(), d["next_step"].as_str().unwrap());
             assert!(!reason.is_empty() && reason.len() < 1_100 && !next.is_empty(), "{d}");
         }
+        // Whoever gets it can read it.
+        let kept = tempfile::NamedTempFile::new().unwrap();
+        fs::write(kept.path(), &output.stdout).unwrap();
+        let merged = warmset(self.0.path(), &["merge", "-q", "--exit-zero", &kept.path().to_string_lossy()]);
+        assert!(merged.status.success(), "{}", String::from_utf8_lossy(&merged.stderr));
         Scanned(inventory)
     }
 }
@@ -117,7 +125,8 @@ fn folders(fleet: &Fleet, put: impl Fn(&Fleet, &str, &str, &str)) -> Vec<String>
     let mut files = Vec::new();
     for (name, before, after) in KINDS {
         // One for the fleet, at its top.
-        let path = if *name == "warmset.toml" { (*name).to_string() } else { format!("{}/{name}", name.replace('.', "-")) };
+        let path =
+            if *name == "warmset.toml" { (*name).to_string() } else { format!("{}/{name}", name.replace('.', "-")) };
         put(fleet, &path, before, after);
         let folder = name.replace('.', "-");
         let node = ["lock.json", "wrap.json", "pnpm", "yarn", "bun", "package.json"].iter().any(|n| name.contains(n));
@@ -143,18 +152,19 @@ fn folders(fleet: &Fleet, put: impl Fn(&Fleet, &str, &str, &str)) -> Vec<String>
 
 #[test]
 fn a_hundred_thousand_brackets_in_every_format() {
+    let text_there = [".yaml", ".yml", "yarn.lock", "host.json", "vercel.json", "firebase.json"];
     for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("(", ")")] {
         let fleet = Fleet::new();
         let nested = format!("{}1{}", open.repeat(DEEP), close.repeat(DEEP));
         let files = folders(&fleet, |fleet, path, before, after| fleet.put(path, format!("{before}{nested}{after}")));
         let scanned = fleet.scan();
-        // Parentheses are text in YAML, and a file that may be OpenFaaS is passed over where it cannot be read.
+        // Parentheses are text in YAML, as which JSON that is none is read too; a file that may be OpenFaaS is passed over where it cannot be read.
         let silent: Vec<&String> = files
             .iter()
             .filter(|file| scanned.codes(file).is_empty() && !file.ends_with("stack.yml"))
             // Keys that nobody knows are passed over at any depth.
             .filter(|file| open != "{\"a\":" || !file.ends_with("package-lock.json"))
-            .filter(|file| open != "(" || !file.ends_with(".yaml") && !file.ends_with(".yml") && !file.ends_with("yarn.lock"))
+            .filter(|file| open != "(" || !text_there.iter().any(|end| file.ends_with(end)))
             .collect();
         assert!(silent.is_empty(), "nothing is said about {silent:?} with {open}");
     }
@@ -183,6 +193,69 @@ fn a_nul_in_every_kind_of_file() {
     let scanned = fleet.scan();
     for file in files.iter().filter(|file| !data.contains(&file.as_str())) {
         assert!(!scanned.codes(file).is_empty(), "nothing is said about {file} in UTF-16");
+    }
+}
+
+#[test]
+fn packages_whose_names_and_versions_are_none() {
+    let fleet = Fleet::new();
+    let mut locks = Vec::new();
+    for (at, (name, version)) in
+        [("-", "1"), ("a", "1 2"), ("a b", "1"), ("a==b", "1"), ("", "1")].into_iter().enumerate()
+    {
+        let mut put = |file: &str, text: String, handler: &str, code: &str| {
+            let folder = format!("{at}-{}", file.replace('.', "-"));
+            fleet.put(&format!("{folder}/{file}"), text);
+            fleet.put(&format!("{folder}/{handler}"), code);
+            locks.push(folder);
+        };
+        let python = |put: &mut dyn FnMut(&str, String, &str, &str), file: &str, text: String| {
+            put(file, text, "lambda_function.py", PYTHON)
+        };
+        python(
+            &mut put,
+            "uv.lock",
+            format!(
+                "version = 1\n[[package]]\nname = \"x\"\nversion = \"1\"\nsource = {{ virtual = \".\" }}\ndependencies = [{{ name = \"{name}\" }}]\n[[package]]\nname = \"{name}\"\nversion = \"{version}\"\nsource = {{ registry = \"https://registry.example\" }}\n"
+            ),
+        );
+        python(
+            &mut put,
+            "pdm.lock",
+            format!(
+                "[metadata]\nlock_version = \"4.4\"\ngroups = [\"default\"]\n[[package]]\nname = \"{name}\"\nversion = \"{version}\"\ngroups = [\"default\"]\n"
+            ),
+        );
+        python(
+            &mut put,
+            "pylock.toml",
+            format!(
+                "lock-version = \"1.0\"\ncreated-by = \"x\"\n[[packages]]\nname = \"{name}\"\nversion = \"{version}\"\n"
+            ),
+        );
+        python(
+            &mut put,
+            "Pipfile.lock",
+            format!("{{\"_meta\": {{}}, \"default\": {{\"{name}\": {{\"version\": \"=={version}\"}}}}}}"),
+        );
+        put(
+            "package-lock.json",
+            format!(
+                "{{\"lockfileVersion\": 3, \"packages\": {{\"\": {{\"dependencies\": {{\"{name}\": \"*\"}}}}, \"node_modules/{name}\": {{\"version\": \"{version}\"}}}}}}"
+            ),
+            "index.js",
+            NODE,
+        );
+        put(
+            "package.json",
+            format!("{{\"dependencies\": {{\"{name}\": \"1.0.0\", \"b\": \"npm:{name}@1.0.0\"}}}}"),
+            "index.js",
+            NODE,
+        );
+    }
+    let scanned = fleet.scan();
+    for folder in locks {
+        assert!(scanned.has(&folder), "{folder}");
     }
 }
 
@@ -223,16 +296,25 @@ fn files_and_variables_that_name_each_other_many_times() {
     let times = |n: usize, text: &str| vec![text; n].join(", ");
     // Sixteen to the power of the depth, each.
     fleet.put("extends/tsconfig.json", format!("{{\"extends\": [{}]}}", times(16, "\"./tsconfig.json\"")));
-    fleet.put("references/tsconfig.json", format!("{{\"files\": [], \"references\": [{}]}}", times(16, "{\"path\": \".\"}")));
+    fleet.put(
+        "references/tsconfig.json",
+        format!("{{\"files\": [], \"references\": [{}]}}", times(16, "{\"path\": \".\"}")),
+    );
     for folder in ["extends", "references"] {
         fleet.put(&format!("{folder}/package.json"), "{}");
-        fleet.put(&format!("{folder}/index.ts"), "import '@a/b';\nexport const handler = async (event: unknown) => 1;\n");
+        fleet.put(
+            &format!("{folder}/index.ts"),
+            "import '@a/b';\nexport const handler = async (event: unknown) => 1;\n",
+        );
     }
     let mut variables = String::from("provider: {name: aws, runtime: python3.12}\ncustom:\n");
     for n in 0..40 {
         variables += &format!("  a{n}: \"${{{}}}\"\n", times(12, &format!("self:custom.a{}", n + 1)));
     }
-    fleet.put("variables/serverless.yml", variables + "functions:\n  f: {handler: \"${self:custom.a0}\"}\n  g: {handler: app.go}\n");
+    fleet.put(
+        "variables/serverless.yml",
+        variables + "functions:\n  f: {handler: \"${self:custom.a0}\"}\n  g: {handler: app.go}\n",
+    );
     fleet.put("variables/app.py", "def go(event, context):\n    return 1\n");
     for n in 0..6 {
         fleet.put(&format!("lists/f{n}.yml"), format!("- ${{file(f{}.yml)}}\n", n + 1).repeat(40));
@@ -274,7 +356,10 @@ fn odd_encodings_are_read_where_they_are_declared() {
     fleet.put("wide/requirements.txt", wide("six==1.16.0\r\n"));
     fleet.put("mark/index.js", NODE);
     fleet.put("mark/package.json", "\u{feff}{\"dependencies\": {\"ms\": \"2.1.3\"}}");
-    fleet.put("latin/lambda_function.py", [b"# -*- coding: latin-1 -*-\nimport six # \xE9\n".as_slice(), PYTHON.as_bytes()].concat());
+    fleet.put(
+        "latin/lambda_function.py",
+        [b"# -*- coding: latin-1 -*-\nimport six # \xE9\n".as_slice(), PYTHON.as_bytes()].concat(),
+    );
     fleet.put("latin/requirements.txt", b"# coding: latin-1\n# \xE9\nsix==1.16.0\n");
     fleet.put("bare/lambda_function.py", [b"import six # \xE9\n".as_slice(), PYTHON.as_bytes()].concat());
     fleet.put("bare/requirements.txt", b"# \xE9\nsix==1.16.0\n");
@@ -348,7 +433,18 @@ fn entries_without_end(count: u32) -> Vec<u8> {
     }
     let (size, at) = (out.len() as u64 - start, out.len() as u64);
     let count = u64::from(count);
-    out.extend(words(&[(0x0606_4b50, 4), (44, 8), (45, 2), (45, 2), (0, 4), (0, 4), (count, 8), (count, 8), (size, 8), (start, 8)]));
+    out.extend(words(&[
+        (0x0606_4b50, 4),
+        (44, 8),
+        (45, 2),
+        (45, 2),
+        (0, 4),
+        (0, 4),
+        (count, 8),
+        (count, 8),
+        (size, 8),
+        (start, 8),
+    ]));
     out.extend(words(&[(0x0706_4b50, 4), (0, 4), (at, 8), (1, 4)]));
     let none = u64::from(u32::MAX);
     out.extend(words(&[(0x0605_4b50, 4), (0, 2), (0, 2), (none, 2), (none, 2), (none, 4), (none, 4), (0, 2)]));
@@ -390,7 +486,9 @@ fn archives_that_expand_or_reach_out() {
     locked.start_file("secret.py", SimpleFileOptions::default()).unwrap();
     locked.finish().unwrap();
     let mut bytes = fs::read(fleet.path("locked.zip")).unwrap();
-    let headers = |bytes: &[u8], mark: &[u8]| (0..bytes.len() - 4).filter(|at| bytes[*at..].starts_with(mark)).collect::<Vec<_>>();
+    let headers = |bytes: &[u8], mark: &[u8]| {
+        (0..bytes.len() - 4).filter(|at| bytes[*at..].starts_with(mark)).collect::<Vec<_>>()
+    };
     let local = headers(&bytes, b"PK\x03\x04")[1];
     let central = headers(&bytes, b"PK\x01\x02")[1];
     bytes[local + 6] |= 1;
@@ -398,7 +496,12 @@ fn archives_that_expand_or_reach_out() {
     fleet.put("locked.zip", bytes);
 
     let scanned = fleet.scan();
-    for (archive, code) in [("bomb.zip", "archive-expands"), ("many.zip", "archive-expands"), ("out.zip", "archive-unsafe"), ("locked.zip", "archive-unsafe")] {
+    for (archive, code) in [
+        ("bomb.zip", "archive-expands"),
+        ("many.zip", "archive-expands"),
+        ("out.zip", "archive-unsafe"),
+        ("locked.zip", "archive-unsafe"),
+    ] {
         assert_eq!(scanned.codes(archive), BTreeSet::from([code]), "{archive}");
     }
     for id in ["bomb.zip", "nested.zip", "out.zip", "locked.zip"] {
