@@ -88,6 +88,9 @@ const VERSION_FILES: [&str; 5] = [".python-version", ".nvmrc", ".node-version", 
 const SKIPPED_FOLDERS: [&str; 5] =
     ["node_modules", "bower_components", "__pycache__", "site-packages", "__pypackages__"];
 
+/// Those of them whose packages say their names and versions.
+const INSTALLED_FOLDERS: [&str; 2] = ["node_modules", "site-packages"];
+
 impl Tree {
     /// Lists what lies in `root`.
     ///
@@ -168,7 +171,10 @@ impl Tree {
             .parents(false)
             .follow_links(false)
             .max_depth(Some(tree.limits.max_depth.saturating_add(1)))
-            .filter_entry(|entry| entry.depth() == 0 || is_wanted(entry))
+            .filter_entry({
+                let root = real_root.to_path_buf();
+                move |entry| entry.depth() == 0 || is_wanted(&root, entry)
+            })
             .build();
         for entry in walk {
             match entry {
@@ -207,7 +213,10 @@ impl Tree {
                 .standard_filters(false)
                 .follow_links(false)
                 .max_depth(Some(max_depth))
-                .filter_entry(|entry| entry.depth() == 0 || is_wanted(entry))
+                .filter_entry({
+                    let root = root.to_path_buf();
+                    move |entry| entry.depth() == 0 || is_wanted(&root, entry)
+                })
                 .build();
             for entry in walk.flatten().filter(|entry| !entry.path_is_symlink()) {
                 let Some(rel) = entry.path().strip_prefix(root).ok().and_then(Path::to_str) else { continue };
@@ -278,7 +287,7 @@ impl Tree {
             let mut folders = file.rsplit('/').skip(1);
             let name = paths::file_name(file);
             if file.split('/').any(|part| SKIPPED_FOLDERS.contains(&part)) {
-                if is_package_manifest(file) || is_metadata(file) {
+                if is_installed_manifest(file) {
                     self.installed.insert(full, size);
                 }
             } else if (path == "." || !is_declaration(name))
@@ -418,6 +427,12 @@ impl Tree {
         };
         let rel = rel.replace(std::path::MAIN_SEPARATOR, "/");
         let too_deep = entry.depth() > self.limits.max_depth;
+        if inside_installed(&rel).is_some() {
+            if let (true, Ok(metadata)) = (is_installed_manifest(&rel) && !too_deep, entry.metadata()) {
+                self.installed.insert(rel, metadata.len());
+            }
+            return;
+        }
         if entry.path_is_symlink() {
             self.add_link(root, path, rel);
         } else if entry.file_type().is_some_and(|t| t.is_dir()) {
@@ -778,15 +793,49 @@ fn is_lock_name(name: &str) -> bool {
         || (by_extension("toml") && name.starts_with("pylock"))
 }
 
-fn is_wanted(entry: &ignore::DirEntry) -> bool {
+fn is_wanted(root: &Path, entry: &ignore::DirEntry) -> bool {
     let name = entry.file_name().to_string_lossy();
+    let is_dir = entry.file_type().is_some_and(|t| t.is_dir());
+    let path = entry.path().strip_prefix(root).map(lossy).unwrap_or_default();
+    if let Some(inside) = inside_installed(&path) {
+        return inside.is_empty() || (is_dir && is_package_folder(&path)) || (!is_dir && is_installed_manifest(&path));
+    }
     // Yarn's settings hold the ranges that `catalog:` in a yarn.lock stands for.
     if name.starts_with('.') && !VERSION_FILES.contains(&name.as_ref()) && name != ".yarnrc.yml" {
         return false;
     }
-    let is_dir = entry.file_type().is_some_and(|t| t.is_dir());
     // A virtual environment is known by its marker, whatever its folder is called (PEP 405).
     !is_dir || !(SKIPPED_FOLDERS.contains(&name.as_ref()) || entry.path().join("pyvenv.cfg").is_file())
+}
+
+/// The part of a path below the last folder of installed packages in it; empty for that folder itself.
+fn inside_installed(path: &str) -> Option<&str> {
+    let below = |at: usize, name: &str| path.get(at + name.len()..).map(|rest| rest.trim_start_matches('/'));
+    let last = |name: &'static str| {
+        let whole = |at: &usize| {
+            let end = path.as_bytes().get(at + name.len());
+            (*at == 0 || path.as_bytes()[at - 1] == b'/') && end.is_none_or(|b| *b == b'/')
+        };
+        path.rmatch_indices(name).map(|(at, _)| at).find(whole).map(|at| (at, name))
+    };
+    let (at, name) = INSTALLED_FOLDERS.iter().filter_map(|name| last(name)).max()?;
+    below(at, name)
+}
+
+/// Whether a folder below `node_modules` or `site-packages` may hold the manifest of a package, or further packages.
+fn is_package_folder(path: &str) -> bool {
+    let inside = inside_installed(path).unwrap_or_default();
+    let parts: Vec<&str> = inside.split('/').collect();
+    match parts[..] {
+        [name] if name.starts_with('.') => false,
+        [name] => name.ends_with(".dist-info") || path.rfind("site-packages") < path.rfind("node_modules"),
+        [scope, _] => scope.starts_with('@'),
+        _ => false,
+    }
+}
+
+fn is_installed_manifest(path: &str) -> bool {
+    is_package_manifest(path) || is_metadata(path)
 }
 
 /// Whether a link at `rel` would lead out of the root even if its target existed.
