@@ -270,7 +270,7 @@ impl<'a> Sources<'a> {
 
     fn all_sources(&self, site: &Site, roots: &BTreeSet<String>, language: Language) -> Vec<String> {
         self.own_sources(site, roots, language)
-            .filter(|file| !is_test(file.strip_prefix(&site.root).unwrap_or(file)))
+            .filter(|file| !local::is_test(file.strip_prefix(&site.root).unwrap_or(file)))
             .map(str::to_string)
             .collect()
     }
@@ -518,31 +518,9 @@ fn provided_or_missing(platform: &Platform, provider: Provider, module: &str) ->
     }
 }
 
-/// Tests lie beside the code in many repositories, and are not what a handler loads.
-pub(super) fn is_test(relative: &str) -> bool {
-    let mut parts: Vec<&str> = relative.trim_start_matches('/').split('/').collect();
-    let name = parts.pop().unwrap_or("");
-    parts.iter().any(|dir| matches!(*dir, "test" | "tests" | "__tests__" | "__mocks__"))
-        || name.starts_with("test_")
-        || name == "conftest.py"
-        || name
-            .rsplit_once('.')
-            .is_some_and(|(stem, _)| stem.ends_with("_test") || stem.ends_with(".test") || stem.ends_with(".spec"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn tests_are_told_from_code() {
-        for file in ["tests/unit/a.py", "/test_app.py", "src/app.test.ts", "a/__tests__/b.js", "conftest.py"] {
-            assert!(is_test(file), "{file}");
-        }
-        for file in ["app.py", "src/testimonials.py", "latest.js", "contest/entry.ts"] {
-            assert!(!is_test(file), "{file}");
-        }
-    }
 
     /// Compares with other tools by hand. `WARMSET_TEST_FOLDER=FOLDER cargo test -- --ignored --nocapture listed`
     /// prints `imports`, path and the specifiers that are left at run time for every source below the folder; and for

@@ -12,9 +12,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
+use super::assembly::{self, Assembly};
 use super::lambda::{self, Code, Declared, Said};
 use super::program::{self, Made, Reader, Value, plain};
-use super::template::{self, Assembly, under};
+use super::template::{self, under};
 use crate::discover::tree::Tree;
 use crate::discover::{Defaults, Discovery, Inline, Layer, Site, doc, handler, paths};
 use crate::model::{Area, Diagnostic, Extent, Place, Support, codes};
@@ -35,18 +36,9 @@ const MAX_COMPARED: usize = 300;
 /// Largest program read, bytes.
 const MAX_PROGRAM: u64 = 1_000_000;
 
-/// Roots of synthesised applications: the file `cdk.out` marks them, and every assembly inside them.
-pub fn assemblies(tree: &Tree) -> BTreeSet<String> {
-    let marked = tree.files().filter(|path| paths::file_name(path) == "cdk.out").map(paths::parent);
-    let mut roots: BTreeSet<String> = marked.chain(tree.outputs()).map(str::to_string).collect();
-    let all = roots.clone();
-    roots.retain(|dir| !paths::ancestors(paths::parent(dir)).any(|above| above != dir && all.contains(above)));
-    roots
-}
-
 /// Reads every application of the tree.
 pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
-    let assemblies = assemblies(tree);
+    let assemblies = assembly::roots(tree);
     let marked = tree.files().filter(|path| paths::file_name(path) == "cdk.json").map(paths::parent);
     let apps: BTreeSet<&str> = marked.collect();
     let app_of =
