@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::Read;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ignore::WalkBuilder;
 use sha2::{Digest, Sha256};
@@ -91,6 +91,12 @@ const SKIPPED_FOLDERS: [&str; 5] =
 /// Those of them whose packages say their names and versions.
 const INSTALLED_FOLDERS: [&str; 2] = ["node_modules", "site-packages"];
 
+/// Largest `.gitignore` that is looked at for patterns of scripts, bytes.
+const MAX_IGNORE_FILE: u64 = 1 << 20;
+/// Scripts, and what a compiler makes them from.
+const SCRIPTS: [&str; 3] = [".js", ".mjs", ".cjs"];
+const TYPED: [&str; 5] = [".ts", ".tsx", ".mts", ".cts", ".jsx"];
+
 impl Tree {
     /// Lists what lies in `root`.
     ///
@@ -163,6 +169,7 @@ impl Tree {
             diagnostics: Vec::new(),
             listing: OnceLock::new(),
         };
+        let ignore_files = Arc::new(Mutex::new(Vec::new()));
         let walk = WalkBuilder::new(real_root)
             .standard_filters(false)
             .git_ignore(true)
@@ -172,8 +179,13 @@ impl Tree {
             .follow_links(false)
             .max_depth(Some(tree.limits.max_depth.saturating_add(1)))
             .filter_entry({
-                let root = real_root.to_path_buf();
-                move |entry| entry.depth() == 0 || is_wanted(&root, entry)
+                let (root, ignore_files) = (real_root.to_path_buf(), Arc::clone(&ignore_files));
+                move |entry| {
+                    if entry.file_name() == ".gitignore" {
+                        ignore_files.lock().unwrap_or_else(PoisonError::into_inner).push(entry.path().to_path_buf());
+                    }
+                    entry.depth() == 0 || is_wanted(&root, entry)
+                }
             })
             .build();
         for entry in walk {
@@ -187,11 +199,70 @@ impl Tree {
                 }
             }
         }
-        tree.add_outputs(&real_root);
+        let ignore_files = std::mem::take(&mut *ignore_files.lock().unwrap_or_else(PoisonError::into_inner));
+        tree.add_unbuilt(real_root, ignore_files);
+        tree.add_outputs(real_root);
         tree.open_archives();
         tree.hide_installed();
         tree.diagnostics.sort();
         tree
+    }
+
+    /// Scripts that `.gitignore` takes for the output of a compiler (`*.js`, as in the templates of many TypeScript projects)
+    /// although nothing lies beside them that they could be compiled from: they are sources, and are deployed.
+    fn add_unbuilt(&mut self, root: &Path, ignore_files: Vec<PathBuf>) {
+        let says_so = |file: &PathBuf| {
+            let text = File::open(file).and_then(|file| {
+                let mut text = Vec::new();
+                file.take(MAX_IGNORE_FILE).read_to_end(&mut text).map(|_| text)
+            });
+            let text = String::from_utf8_lossy(&text.unwrap_or_default()).into_owned();
+            let mut patterns = text.lines().map(str::trim).filter(|line| !line.starts_with(['#', '!']));
+            patterns.any(|line| line.contains('*') && SCRIPTS.iter().any(|end| line.ends_with(end)))
+        };
+        let mut tops: Vec<PathBuf> =
+            ignore_files.into_iter().filter(says_so).filter_map(|f| f.parent().map(Path::to_path_buf)).collect();
+        tops.sort();
+        tops.dedup_by(|inner, outer| inner.starts_with(outer));
+        for top in tops {
+            let listed = Arc::new(std::mem::take(&mut self.dirs));
+            let max_depth = self.limits.max_depth.saturating_sub(top.components().count() - root.components().count());
+            let walk = WalkBuilder::new(&top)
+                .standard_filters(false)
+                .ignore(true)
+                .parents(false)
+                .follow_links(false)
+                .max_depth(Some(max_depth))
+                .filter_entry({
+                    let (root, listed) = (root.to_path_buf(), Arc::clone(&listed));
+                    move |entry| {
+                        let rel = entry.path().strip_prefix(&root).map(lossy).unwrap_or_default();
+                        match entry.file_type() {
+                            Some(kind) if kind.is_dir() => rel.is_empty() || listed.contains(&rel),
+                            Some(kind) => kind.is_file() && is_wanted(&root, entry) && inside_installed(&rel).is_none(),
+                            None => false,
+                        }
+                    }
+                })
+                .build();
+            let scripts: Vec<(String, u64)> = walk
+                .flatten()
+                .filter(|entry| entry.file_type().is_some_and(|kind| kind.is_file()))
+                .filter_map(|entry| {
+                    let rel = lossy(entry.path().strip_prefix(root).ok()?);
+                    let stem = SCRIPTS.iter().find_map(|end| rel.strip_suffix(end))?;
+                    let is_built = TYPED.iter().any(|end| self.files.contains_key(&format!("{stem}{end}")));
+                    if is_built || self.files.contains_key(&rel) {
+                        return None;
+                    }
+                    Some((rel, entry.metadata().ok()?.len()))
+                })
+                .collect();
+            self.dirs = Arc::try_unwrap(listed).unwrap_or_else(|shared| (*shared).clone());
+            for (rel, size) in scripts {
+                self.insert(rel, size);
+            }
+        }
     }
 
     /// Synthesised CDK applications: hardly ever committed, but whoever has run `cdk synth` expects its outcome to be
@@ -908,6 +979,32 @@ mod tests {
         let tree = Tree::open(dir.path(), Limits::default()).unwrap();
         assert_eq!(tree.files().collect::<Vec<_>>(), [".nvmrc", "app.py", "sub/a.py"]);
         assert!(tree.is_excluded("out") && !tree.is_excluded("sub") && !tree.is_excluded("nowhere"));
+    }
+
+    #[test]
+    fn ignored_scripts_that_nothing_compiles_to_are_sources() {
+        let dir = tempfile::tempdir().unwrap();
+        for rel in [
+            "lib/stack.ts",
+            "lib/stack.js",
+            "src/index.js",
+            "src/kept.js",
+            "src/node_modules/x/index.js",
+            "dist/out.js",
+            "hidden/app.js",
+            "py/app.js",
+            "plain/gen.js",
+        ] {
+            write(dir.path(), rel, b"x");
+        }
+        write(dir.path(), ".gitignore", b"dist\n");
+        for folder in ["lib", "src", "hidden", "py"] {
+            write(dir.path(), &format!("{folder}/.gitignore"), b"# compiled\n*.js\n!kept.js\n");
+        }
+        write(dir.path(), "hidden/.ignore", b"app.js\n");
+        write(dir.path(), "plain/.gitignore", b"gen.js\n");
+        let tree = Tree::open(dir.path(), Limits::default()).unwrap();
+        assert_eq!(tree.files().collect::<Vec<_>>(), ["lib/stack.ts", "py/app.js", "src/index.js", "src/kept.js"]);
     }
 
     #[test]
