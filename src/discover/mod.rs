@@ -255,9 +255,7 @@ fn mark_shared_folders(sites: &mut [Site]) {
     for site in sites {
         let shared = users.get(&site.root).is_some_and(|n| *n > 1) || site.declared_as == "serverless";
         if site.entry.is_none() {
-            if site.entry.is_none() {
-                site.entry = site.handler_file.clone().filter(|_| shared);
-            }
+            site.entry = site.handler_file.clone().filter(|_| shared);
         }
     }
 }

@@ -498,7 +498,7 @@ impl<'a> Shelf<'a> {
         match locks.first() {
             Some(lock) => {
                 let folder = Some(paths::parent(lock).to_string());
-                Some(Found { manifest, lock: Some((*lock).clone()), importer: ".".into(), folder, ..Found::default() })
+                Some(Found { manifest, lock: Some((*lock).clone()), importer: ".".into(), folder })
             }
             // The lock beside a manifest speaks for it.
             None => self.in_folder(paths::parent(&manifest?), language, diagnostics),

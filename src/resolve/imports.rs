@@ -62,6 +62,16 @@ impl Found {
     }
 }
 
+/// Who asks what an import means.
+#[derive(Clone, Copy)]
+struct Asker<'s> {
+    site: &'s Site,
+    platform: &'s Platform,
+    known: &'s Known,
+    /// Folders that its code adds to where Python looks.
+    searched: &'s [String],
+}
+
 impl<'a> Sources<'a> {
     /// Nothing is parsed yet.
     pub fn new(tree: &'a Tree) -> Self {
@@ -126,7 +136,8 @@ impl<'a> Sources<'a> {
                 // What is written for other versions is not loaded, as what is written for the type checker is not.
                 let kind =
                     if parsed.only_on.get(&at).is_some_and(other_version) { ImportKind::TypeOnly } else { raw.kind };
-                let (targets, files) = self.resolve(site, platform, &file, raw, known, &searched, &mut found);
+                let (targets, files) =
+                    self.resolve(Asker { site, platform, known, searched: &searched }, &file, raw, &mut found);
                 for loaded in files.into_iter().filter(|_| kind != ImportKind::TypeOnly) {
                     if local::is_compiled(&loaded) && compiled.insert(loaded.clone()) {
                         let reason = format!("`{}` is the compiled file {loaded}", raw.module);
@@ -218,10 +229,11 @@ impl<'a> Sources<'a> {
         let Some(platform) = &site.platform else { return Vec::new() };
         let rest = self.own_sources(site, roots, platform.language).filter(|file| !reached.contains(file));
         let mut unused = Found::default();
+        let asker = Asker { site, platform, known, searched: &[] };
         rest.map(|file| {
             let mut packages = BTreeSet::new();
             for raw in self.parse(file).imports.iter().filter(|raw| raw.kind != ImportKind::TypeOnly) {
-                for target in self.resolve(site, platform, file, raw, known, &[], &mut unused).0 {
+                for target in self.resolve(asker, file, raw, &mut unused).0 {
                     match target {
                         Target::Package { package } => packages.insert(package),
                         Target::Missing | Target::Platform if !raw.module.starts_with(['.', '/', '#']) => {
@@ -276,25 +288,13 @@ impl<'a> Sources<'a> {
     }
 
     /// What an import refers to, and the files of the function that it loads.
-    fn resolve(
-        &self,
-        site: &Site,
-        platform: &Platform,
-        file: &str,
-        raw: &RawImport,
-        known: &Known,
-        searched: &[String],
-        found_so_far: &mut Found,
-    ) -> (Vec<Target>, Vec<String>) {
+    fn resolve(&self, asker: Asker<'_>, file: &str, raw: &RawImport, so_far: &mut Found) -> (Vec<Target>, Vec<String>) {
+        let Asker { site, platform, known, searched } = asker;
         if raw.kind == ImportKind::DynamicUnknown || raw.module.is_empty() {
             return (vec![Target::Unknown], Vec::new());
         }
-        // Beside code that is written inside its declaration nothing is deployed; only its layers are.
-        let in_layer = |path: &str| {
-            site.layers.iter().filter_map(|l| l.folder.as_deref()).any(|folder| paths::is_within(path, folder))
-        };
         let contains = |path: &str| match path.strip_suffix('/') {
-            _ if site.inline.is_some() && !in_layer(path) => false,
+            _ if !is_deployed(site, path) => false,
             Some(dir) => self.tree.has_dir(dir),
             None => self.tree.contains(path),
         };
@@ -329,22 +329,15 @@ impl<'a> Sources<'a> {
                 (targets, Vec::new())
             }
             Language::Node => {
-                let (target, files) = self.script(site, platform, file, raw, known, found_so_far);
+                let (target, files) = self.script(asker, file, raw, so_far);
                 (vec![target], files)
             }
         }
     }
 
     /// The same for JavaScript and TypeScript.
-    fn script(
-        &self,
-        site: &Site,
-        platform: &Platform,
-        file: &str,
-        raw: &RawImport,
-        known: &Known,
-        found: &mut Found,
-    ) -> (Target, Vec<String>) {
+    fn script(&self, asker: Asker<'_>, file: &str, raw: &RawImport, found: &mut Found) -> (Target, Vec<String>) {
+        let Asker { site, platform, known, .. } = asker;
         let place = || Place::at(file, raw.line);
         let needed = raw.kind != ImportKind::TypeOnly;
         if let Some(reason) = self.modules.refused(file, raw) {
@@ -352,6 +345,9 @@ impl<'a> Sources<'a> {
             found.notes.entry((codes::MODULE_KIND.id, file.to_string())).or_insert(note);
         }
         match self.modules.meaning(site, platform, file, raw) {
+            Meaning::Local(files) | Meaning::Linked(_, files) if files.iter().any(|file| !is_deployed(site, file)) => {
+                (Target::Missing, Vec::new())
+            }
             Meaning::Local(files) => {
                 if let Some(component) = files.iter().find(|file| needed && is_component(file)) {
                     let reason = format!("what `{component}` imports is not read");
@@ -422,6 +418,13 @@ impl<'a> Sources<'a> {
             },
         }
     }
+}
+
+/// Whether what lies at a path is deployed with a function as far as its code folder goes: beside code that is written inside
+/// its declaration nothing is, but for its layers.
+fn is_deployed(site: &Site, path: &str) -> bool {
+    let mut layers = site.layers.iter().filter_map(|l| l.folder.as_deref());
+    site.inline.is_none() || layers.any(|folder| paths::is_within(path, folder))
 }
 
 /// The imports of code that is written inside its declaration, with the lines of the declaring file.
