@@ -447,6 +447,14 @@ impl Construct<'_> {
             }
             "frominline" | "inline" | "inlinecode" => match argument() {
                 Value::Text(text) => Code::Inline(self.inline(text, made.line)),
+                Value::Content(path) => match self.path(&path, "code") {
+                    Code::File(file) => match self.tree.text(&file) {
+                        Ok(text) => Code::Inline(Inline { text, line: 1, by_line: true, file: Some(file) }),
+                        Err(diagnostic) => Code::Left(diagnostic),
+                    },
+                    Code::Left(diagnostic) => Code::Left(diagnostic),
+                    _ => self.left("the code is read from something that is no source"),
+                },
                 other => {
                     let reason =
                         format!("the code is written inside the program, and depends on {}", program::why(&other));
@@ -469,8 +477,8 @@ impl Construct<'_> {
         let lines = self.text.lines().enumerate().skip(line.saturating_sub(1) as usize);
         let at = lines.filter(|(_, l)| wanted.is_some_and(|w| l.contains(w))).map(|(at, _)| at).next();
         match at.and_then(|at| u32::try_from((at + 1).checked_sub(before)?).ok()).filter(|at| many && *at > 0) {
-            Some(line) => Inline { text, line, by_line: true },
-            None => Inline { text, line, by_line: false },
+            Some(line) => Inline { text, line, by_line: true, file: None },
+            None => Inline { text, line, by_line: false, file: None },
         }
     }
 

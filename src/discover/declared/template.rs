@@ -473,8 +473,8 @@ impl Template<'_> {
         };
         let at = (1..lines.len()).find(|at| starts(*at)).filter(|_| text.lines().count() > 1);
         let inline = match at {
-            Some(at) => Inline { text, line: line + u32::try_from(at).unwrap_or(0), by_line: true },
-            None => Inline { text, line, by_line: false },
+            Some(at) => Inline { text, line: line + u32::try_from(at).unwrap_or(0), by_line: true, file: None },
+            None => Inline { text, line, by_line: false, file: None },
         };
         Code::Inline(inline)
     }
