@@ -789,7 +789,10 @@ fn plain_text(mut bytes: Vec<u8>) -> Result<String, (crate::model::Code, u32, St
         let text: Result<String, _> = char::decode_utf16(units).collect();
         let even = bytes.len().is_multiple_of(2);
         return match text {
-            Ok(text) if even => Ok(text),
+            Ok(text) if even => match text.find('\0') {
+                Some(at) => Err(binary(text.as_bytes(), at)),
+                None => Ok(text),
+            },
             _ => Err((codes::FILE_ENCODING, 0, "it starts as UTF-16 but is not valid UTF-16".into())),
         };
     }
@@ -797,7 +800,7 @@ fn plain_text(mut bytes: Vec<u8>) -> Result<String, (crate::model::Code, u32, St
         bytes.drain(..3);
     }
     if let Some(at) = bytes.iter().position(|&b| b == 0) {
-        return Err((codes::FILE_BINARY, line_of(&bytes, at), "it holds a NUL byte, so it is not text".into()));
+        return Err(binary(&bytes, at));
     }
     if std::str::from_utf8(&bytes).is_err() && says_one_byte(&bytes) {
         return Ok(bytes.iter().map(|&b| char::from(b)).collect());
@@ -807,6 +810,10 @@ fn plain_text(mut bytes: Vec<u8>) -> Result<String, (crate::model::Code, u32, St
         let bad = error.as_bytes().get(at).copied().unwrap_or_default();
         (codes::FILE_ENCODING, line_of(error.as_bytes(), at), format!("byte 0x{bad:02x} is not valid UTF-8"))
     })
+}
+
+fn binary(bytes: &[u8], at: usize) -> (crate::model::Code, u32, String) {
+    (codes::FILE_BINARY, line_of(bytes, at), "it holds a NUL byte, so it is not text".into())
 }
 
 /// Whether one of the first two lines is a coding cookie (PEP 263, which pip honours in requirements files) for an encoding
