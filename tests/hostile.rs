@@ -49,7 +49,10 @@ impl Fleet {
         assert!(matches!(output.status.code(), Some(0 | 1)), "{:?}: {text:.2000}", output.status);
         let inventory: Value = serde_json::from_slice(&output.stdout).unwrap();
         let good = inventory["functions"].as_array().unwrap().iter().find(|f| f["id"] == "good").unwrap();
-        assert_eq!((good["closure"].to_string().as_str(), &good["state"]), ("[\"pypi:six==1.16.0\"]", &"pinned".into()));
+        assert_eq!(
+            (good["closure"].to_string().as_str(), &good["state"]),
+            ("[\"pypi:six==1.16.0\"]", &"pinned".into())
+        );
         for d in inventory["diagnostics"].as_array().unwrap() {
             let (reason, next) = (d["reason"].as_str().unwrap(), d["next_step"].as_str().unwrap());
             assert!(!reason.is_empty() && reason.len() < 1_100 && !next.is_empty(), "{d}");
@@ -117,7 +120,8 @@ fn folders(fleet: &Fleet, put: impl Fn(&Fleet, &str, &str, &str)) -> Vec<String>
     let mut files = Vec::new();
     for (name, before, after) in KINDS {
         // One for the fleet, at its top.
-        let path = if *name == "warmset.toml" { (*name).to_string() } else { format!("{}/{name}", name.replace('.', "-")) };
+        let path =
+            if *name == "warmset.toml" { (*name).to_string() } else { format!("{}/{name}", name.replace('.', "-")) };
         put(fleet, &path, before, after);
         let folder = name.replace('.', "-");
         let node = ["lock.json", "wrap.json", "pnpm", "yarn", "bun", "package.json"].iter().any(|n| name.contains(n));
@@ -152,7 +156,9 @@ fn a_hundred_thousand_brackets_in_every_format() {
         let silent: Vec<&String> = files
             .iter()
             .filter(|file| scanned.codes(file).is_empty() && !file.ends_with("stack.yml"))
-            .filter(|file| open != "(" || !file.ends_with(".yaml") && !file.ends_with(".yml") && !file.ends_with("yarn.lock"))
+            .filter(|file| {
+                open != "(" || !file.ends_with(".yaml") && !file.ends_with(".yml") && !file.ends_with("yarn.lock")
+            })
             .collect();
         assert!(silent.is_empty(), "nothing is said about {silent:?} with {open}");
     }
@@ -221,16 +227,25 @@ fn files_and_variables_that_name_each_other_many_times() {
     let times = |n: usize, text: &str| vec![text; n].join(", ");
     // Sixteen to the power of the depth, each.
     fleet.put("extends/tsconfig.json", format!("{{\"extends\": [{}]}}", times(16, "\"./tsconfig.json\"")));
-    fleet.put("references/tsconfig.json", format!("{{\"files\": [], \"references\": [{}]}}", times(16, "{\"path\": \".\"}")));
+    fleet.put(
+        "references/tsconfig.json",
+        format!("{{\"files\": [], \"references\": [{}]}}", times(16, "{\"path\": \".\"}")),
+    );
     for folder in ["extends", "references"] {
         fleet.put(&format!("{folder}/package.json"), "{}");
-        fleet.put(&format!("{folder}/index.ts"), "import '@a/b';\nexport const handler = async (event: unknown) => 1;\n");
+        fleet.put(
+            &format!("{folder}/index.ts"),
+            "import '@a/b';\nexport const handler = async (event: unknown) => 1;\n",
+        );
     }
     let mut variables = String::from("provider: {name: aws, runtime: python3.12}\ncustom:\n");
     for n in 0..40 {
         variables += &format!("  a{n}: \"${{{}}}\"\n", times(12, &format!("self:custom.a{}", n + 1)));
     }
-    fleet.put("variables/serverless.yml", variables + "functions:\n  f: {handler: \"${self:custom.a0}\"}\n  g: {handler: app.go}\n");
+    fleet.put(
+        "variables/serverless.yml",
+        variables + "functions:\n  f: {handler: \"${self:custom.a0}\"}\n  g: {handler: app.go}\n",
+    );
     fleet.put("variables/app.py", "def go(event, context):\n    return 1\n");
     for n in 0..16 {
         fleet.put(&format!("lists/f{n}.yml"), format!("- ${{file(f{}.yml)}}\n", n + 1).repeat(12));
@@ -272,7 +287,10 @@ fn odd_encodings_are_read_where_they_are_declared() {
     fleet.put("wide/requirements.txt", wide("six==1.16.0\r\n"));
     fleet.put("mark/index.js", NODE);
     fleet.put("mark/package.json", "\u{feff}{\"dependencies\": {\"ms\": \"2.1.3\"}}");
-    fleet.put("latin/lambda_function.py", [b"# -*- coding: latin-1 -*-\nimport six # \xE9\n".as_slice(), PYTHON.as_bytes()].concat());
+    fleet.put(
+        "latin/lambda_function.py",
+        [b"# -*- coding: latin-1 -*-\nimport six # \xE9\n".as_slice(), PYTHON.as_bytes()].concat(),
+    );
     fleet.put("latin/requirements.txt", b"# coding: latin-1\n# \xE9\nsix==1.16.0\n");
     fleet.put("bare/lambda_function.py", [b"import six # \xE9\n".as_slice(), PYTHON.as_bytes()].concat());
     fleet.put("bare/requirements.txt", b"# \xE9\nsix==1.16.0\n");
@@ -365,7 +383,9 @@ fn archives_that_expand_or_reach_out() {
     locked.start_file("secret.py", SimpleFileOptions::default()).unwrap();
     locked.finish().unwrap();
     let mut bytes = fs::read(fleet.path("locked.zip")).unwrap();
-    let headers = |bytes: &[u8], mark: &[u8]| (0..bytes.len() - 4).filter(|at| bytes[*at..].starts_with(mark)).collect::<Vec<_>>();
+    let headers = |bytes: &[u8], mark: &[u8]| {
+        (0..bytes.len() - 4).filter(|at| bytes[*at..].starts_with(mark)).collect::<Vec<_>>()
+    };
     let local = headers(&bytes, b"PK\x03\x04")[1];
     let central = headers(&bytes, b"PK\x01\x02")[1];
     bytes[local + 6] |= 1;
@@ -373,7 +393,12 @@ fn archives_that_expand_or_reach_out() {
     fleet.put("locked.zip", bytes);
 
     let scanned = fleet.scan();
-    for (archive, code) in [("bomb.zip", "archive-expands"), ("many.zip", "archive-expands"), ("out.zip", "archive-unsafe"), ("locked.zip", "archive-unsafe")] {
+    for (archive, code) in [
+        ("bomb.zip", "archive-expands"),
+        ("many.zip", "archive-expands"),
+        ("out.zip", "archive-unsafe"),
+        ("locked.zip", "archive-unsafe"),
+    ] {
         assert_eq!(scanned.codes(archive), BTreeSet::from([code]), "{archive}");
     }
     for id in ["bomb.zip", "nested.zip", "out.zip", "locked.zip"] {

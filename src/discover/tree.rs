@@ -79,6 +79,8 @@ pub struct Tree {
     diagnostics: Vec<Diagnostic>,
     /// Hashes of the names in each folder, made when somebody asks.
     listing: OnceLock<HashMap<String, String>>,
+    /// Hashes of the paths below folders that somebody asked for: many functions ask for the folder of a monorepo.
+    listing_below: Mutex<HashMap<String, String>>,
 }
 
 /// Hidden files that say which runtime is meant, or what is deployed; every other hidden file and folder is skipped.
@@ -106,7 +108,7 @@ impl Tree {
         let unreadable = |source| OpenError::Unreadable { path: root.to_path_buf(), source };
         let real_root = root.canonicalize().map_err(unreadable)?;
         if real_root.is_file() && is_archive(&real_root.to_string_lossy()) {
-            return Ok(Self::of_archive(real_root, limits));
+            return Ok(Self::of_archive(real_root, limits, true));
         }
         if !real_root.is_dir() {
             return Err(OpenError::NotAFolder { path: root.to_path_buf() });
@@ -126,8 +128,9 @@ impl Tree {
         if !folder.starts_with(&real_root) {
             return Err("it leads out of the fleet's folder".into());
         }
-        let mut tree = if folder.is_file() && is_archive(rel) {
-            Self::of_archive(folder, limits)
+        let archive = (folder.is_file() && is_archive(rel)).then(|| folder.metadata().map_or(0, |meta| meta.len()));
+        let mut tree = if archive.is_some() {
+            Self::of_archive(folder, limits, false)
         } else if folder.is_dir() {
             std::fs::read_dir(&folder).map_err(unreadable)?;
             Self::list(&folder, limits)
@@ -137,6 +140,8 @@ impl Tree {
         if rel != "." {
             tree.put_below(rel, real_root);
         }
+        // As in a scan of the fleet, the archive is a file of it too.
+        tree.files.extend(archive.map(|size| (rel.to_string(), size)));
         Ok(tree)
     }
 
@@ -168,6 +173,7 @@ impl Tree {
             limits,
             diagnostics: Vec::new(),
             listing: OnceLock::new(),
+            listing_below: Mutex::default(),
         };
         let ignore_files = Arc::new(Mutex::new(Vec::new()));
         let walk = WalkBuilder::new(real_root)
@@ -313,11 +319,11 @@ impl Tree {
         self.outputs.is_empty() || !paths::ancestors(path).any(|dir| self.outputs.contains(dir))
     }
 
-    /// A tree whose root is an archive.
-    fn of_archive(path: PathBuf, limits: Limits) -> Tree {
+    /// A tree whose root is an archive: a project that is `alone`, or the package of a function of a fleet.
+    fn of_archive(path: PathBuf, limits: Limits, alone: bool) -> Tree {
         let mut tree = Tree { limits, content: Content::Disk(path.clone()), ..Tree::in_memory(&[]) };
         match Archive::open(Bytes::Disk(path)) {
-            Ok((archive, complaints)) => tree.add_archive(".", archive, complaints),
+            Ok((archive, complaints)) => tree.add_archive(".", archive, complaints, alone),
             Err((code, reason)) => tree.report(code, ".".into(), reason),
         }
         tree.hide_installed();
@@ -340,7 +346,7 @@ impl Tree {
             };
             match Archive::open(bytes) {
                 Ok((archive, complaints)) if archive.files().any(|(file, _)| is_code(file)) => {
-                    self.add_archive(&path, archive, complaints);
+                    self.add_archive(&path, archive, complaints, false);
                 }
                 Ok(_) => {}
                 Err((code, reason)) => self.report(code, path, reason),
@@ -348,7 +354,7 @@ impl Tree {
         }
     }
 
-    fn add_archive(&mut self, path: &str, archive: Archive, complaints: Vec<archive::Complaint>) {
+    fn add_archive(&mut self, path: &str, archive: Archive, complaints: Vec<archive::Complaint>, alone: bool) {
         for (code, reason) in complaints {
             self.report(code, path.to_string(), reason);
         }
@@ -361,7 +367,7 @@ impl Tree {
                 if is_installed_manifest(file) {
                     self.installed.insert(full, size);
                 }
-            } else if (path == "." || !is_declaration(name))
+            } else if (alone || !is_declaration(name))
                 && !folders.any(|part| part.starts_with('.'))
                 && (!name.starts_with('.') || VERSION_FILES.contains(&name))
             {
@@ -461,6 +467,7 @@ impl Tree {
             limits: Limits::default(),
             diagnostics: Vec::new(),
             listing: OnceLock::new(),
+            listing_below: Mutex::default(),
         };
         for (path, bytes) in files {
             tree.insert((*path).to_string(), bytes.len() as u64);
@@ -637,11 +644,17 @@ impl Tree {
         files.filter(move |path| inside || self.is_listed(path))
     }
 
-    /// Whether work that asked what a trace says would be answered the same.
-    pub fn still(&self, then: &Trace) -> bool {
+    /// Whether work that asked what a trace says would be answered the same; `hash_of` is [`Tree::hash_of`], or remembers
+    /// what that said.
+    pub fn still(&self, then: &Trace, hash_of: impl Fn(&str) -> String) -> bool {
         then.folders.iter().all(|(dir, hash)| self.hash_in(dir) == *hash)
             && then.below.iter().all(|(dir, hash)| self.hash_below(dir) == *hash)
-            && then.files.iter().all(|(file, hash)| hash_of(&self.fetch(file)) == *hash)
+            && then.files.iter().all(|(file, hash)| hash_of(file) == *hash)
+    }
+
+    /// Hash of what reading a file comes to.
+    pub fn hash_of(&self, file: &str) -> String {
+        hash_of(&self.fetch(file))
     }
 
     /// What else decides where paths lead, in words: links to folders, archives that are read as folders, applications
@@ -673,6 +686,16 @@ impl Tree {
     }
 
     fn hash_below(&self, dir: &str) -> String {
+        let known = || self.listing_below.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(hash) = known().get(dir) {
+            return hash.clone();
+        }
+        let made = self.make_hash_below(dir);
+        known().insert(dir.to_string(), made.clone());
+        made
+    }
+
+    fn make_hash_below(&self, dir: &str) -> String {
         let mut hash = Sha256::new();
         for path in self.range(dir).chain(self.installed_below(dir)) {
             hash.update(path);
@@ -684,7 +707,9 @@ impl Tree {
     /// Files that lie directly in a folder, sorted.
     pub fn files_in<'a>(&'a self, dir: &str) -> impl Iterator<Item = &'a str> + use<'a> {
         let dir = self.real(dir).into_owned();
-        self.under(&dir).filter(move |path| paths::parent(path) == dir)
+        self.looked_in(&dir);
+        let inner = if dir == "." { 0 } else { dir.len() + 1 };
+        self.range(&dir).filter(move |path| !path.get(inner..).is_some_and(|rest| rest.contains('/')))
     }
 
     /// Size in bytes, where the file exists.

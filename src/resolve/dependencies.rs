@@ -145,6 +145,8 @@ pub struct Shelf<'a> {
     locks: Memo<String, Option<Arc<Lock>>>,
     manifests: Memo<String, Option<Arc<Manifest>>>,
     closures: Memo<(String, String, Platform), Closure>,
+    /// Files called `pylock.*.toml`, by folder: the folders above are asked for every function.
+    pylocks: Memo<String, Vec<String>>,
 }
 
 /// The files that speak for a function.
@@ -159,7 +161,7 @@ struct Found {
 impl<'a> Shelf<'a> {
     /// Nothing is read yet.
     pub fn new(tree: &'a Tree, pins: &'a Pins) -> Self {
-        Self { tree, pins, locks: Memo::new(), manifests: Memo::new(), closures: Memo::new() }
+        Self { tree, pins, locks: Memo::new(), manifests: Memo::new(), closures: Memo::new(), pylocks: Memo::new() }
     }
 
     /// Forgets what was not asked for since the last call.
@@ -167,6 +169,7 @@ impl<'a> Shelf<'a> {
         self.locks.turn();
         self.manifests.turn();
         self.closures.turn();
+        self.pylocks.turn();
     }
 
     /// The folder whose manifest or lock speaks for a function: functions that share an importer share this folder.
@@ -553,13 +556,15 @@ impl<'a> Shelf<'a> {
         if present.iter().any(|file| is_pylock(file)) {
             return;
         }
-        let mut named = self.tree.files_in(dir).filter(|file| is_pylock(file));
-        match (named.next(), named.next()) {
+        let named = self.pylocks.get(&dir.to_string(), || {
+            self.tree.files_in(dir).filter(|file| is_pylock(file)).map(str::to_string).collect()
+        });
+        match (named.first(), named.get(1)) {
             (Some(one), None) => {
                 let at = present
                     .iter()
                     .position(|f| lock_kind(f) > Some(Kind::Pylock) || lock_kind(f) == Some(Kind::Requirements));
-                present.insert(at.unwrap_or(present.len()), one.to_string());
+                present.insert(at.unwrap_or(present.len()), one.clone());
             }
             (Some(one), Some(other)) => {
                 let reason =

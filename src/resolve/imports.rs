@@ -3,6 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
+use crate::discover::trace::{self, Trace};
 use crate::discover::{Inline, Provider, Site, Tree, paths};
 use crate::model::codes;
 use crate::model::inventory::{Requirement, Target, Unreached};
@@ -21,6 +24,8 @@ pub struct Sources<'a> {
     files: Memo<String, FileImports>,
     modules: Modules<'a>,
     installed: Memo<String, bool>,
+    /// Hashes of files that kept results rest on.
+    hashes: Memo<String, String>,
 }
 
 /// What a function may mean by a name.
@@ -75,7 +80,7 @@ struct Asker<'s> {
 impl<'a> Sources<'a> {
     /// Nothing is parsed yet.
     pub fn new(tree: &'a Tree) -> Self {
-        Self { tree, files: Memo::new(), modules: Modules::new(tree), installed: Memo::new() }
+        Self { tree, files: Memo::new(), modules: Modules::new(tree), installed: Memo::new(), hashes: Memo::new() }
     }
 
     /// Forgets what was not asked for since the last call.
@@ -83,11 +88,17 @@ impl<'a> Sources<'a> {
         self.files.turn();
         self.modules.turn();
         self.installed.turn();
+        self.hashes.turn();
     }
 
     /// Folders of the packages of the tree that have this name, sorted.
     pub fn folders_named(&self, name: &str) -> Vec<String> {
         self.modules.folders_named(name)
+    }
+
+    /// [`Tree::hash_of`] a file, which is read once for the functions that share it.
+    pub(super) fn hash_of(&self, file: &str) -> String {
+        self.hashes.get(&file.to_string(), || self.tree.hash_of(file)).to_string()
     }
 
     fn parse(&self, file: &str) -> Arc<FileImports> {
@@ -227,11 +238,11 @@ impl<'a> Sources<'a> {
         reached: &BTreeSet<&str>,
     ) -> Vec<Unreached> {
         let Some(platform) = &site.platform else { return Vec::new() };
-        let rest = self.own_sources(site, roots, platform.language).filter(|file| !reached.contains(file));
-        let mut unused = Found::default();
+        let own = self.own_sources(site, roots, platform.language);
+        let rest: Vec<&str> = own.filter(|file| !reached.contains(file)).collect();
         let asker = Asker { site, platform, known, searched: &[] };
-        rest.map(|file| {
-            let mut packages = BTreeSet::new();
+        let one = |file: &str| {
+            let (mut packages, mut unused) = (BTreeSet::new(), Found::default());
             for raw in self.parse(file).imports.iter().filter(|raw| raw.kind != ImportKind::TypeOnly) {
                 for target in self.resolve(asker, file, raw, &mut unused).0 {
                     match target {
@@ -248,8 +259,18 @@ impl<'a> Sources<'a> {
                 }
             }
             Unreached { file: file.to_string(), packages: packages.into_iter().collect() }
-        })
-        .collect()
+        };
+        // A folder may hold thousands of files and one function.
+        let on = trace::is_on();
+        let read: Vec<(Unreached, Trace)> = rest
+            .par_iter()
+            .map(|file| if on { trace::of(|| one(file)) } else { (one(file), Trace::default()) })
+            .collect();
+        let noted = |(unreached, asked): (Unreached, Trace)| {
+            trace::join(&asked);
+            unreached
+        };
+        read.into_iter().map(noted).collect()
     }
 
     /// Whether an installer wrote the folder (a `.dist-info` folder lies in it): what its packages import is not the
@@ -300,11 +321,12 @@ impl<'a> Sources<'a> {
         };
         match platform.language {
             Language::Python => {
-                let found = names::distributions_for(&raw.module, &raw.names, &known.locked, &known.declared);
+                let distributions =
+                    || names::distributions_for(&raw.module, &raw.names, &known.locked, &known.declared);
                 for root in python_roots(site, file).into_iter().chain(searched.iter().cloned()) {
                     let Some(files) = local::python_local(&root, file, raw, &contains) else { continue };
                     let layer = root != site.root && !searched.contains(&root);
-                    if layer && found != Match::None {
+                    if layer && distributions() != Match::None {
                         // The layer's own list says what lies installed in it.
                         break;
                     }
@@ -318,7 +340,7 @@ impl<'a> Sources<'a> {
                 if stdlib::is_python_stdlib(top, platform.version_pair().1) {
                     return (vec![Target::Stdlib], Vec::new());
                 }
-                let targets = match found {
+                let targets = match distributions() {
                     Match::One(package) => vec![Target::Package { package }],
                     Match::Several(packages) => {
                         packages.into_iter().map(|(package, _)| Target::Package { package }).collect()

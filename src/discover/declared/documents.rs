@@ -81,7 +81,9 @@ fn read(tree: &Tree, path: &str) -> Option<Document> {
     let text = match tree.text(path) {
         Ok(text) => text,
         // What may hold anything else is passed over.
-        Err(diagnostic) => return matches!(paths::file_name(path), "func.yaml" | "func.yml").then_some(Document::Broken(diagnostic)),
+        Err(diagnostic) => {
+            return matches!(paths::file_name(path), "func.yaml" | "func.yml").then_some(Document::Broken(diagnostic));
+        }
     };
     if matches!(paths::extension(path), "py" | "js") {
         return text.contains("@nuclio.configure").then_some(Document::Comments(text));

@@ -498,7 +498,8 @@ impl Service<'_> {
                 Some((rel, key)) => self.file_node(&rel, key.as_deref()),
                 None => alternative.strip_prefix("self:").and_then(|path| self.self_node(path)),
             };
-            if let Some(value) = node.as_ref().and_then(Node::text).and_then(|value| self.fill(value, depth - 1, left)) {
+            if let Some(value) = node.as_ref().and_then(Node::text).and_then(|value| self.fill(value, depth - 1, left))
+            {
                 return Some(value);
             }
             let bare = alternative.starts_with(|c: char| c.is_ascii_digit()) || matches!(alternative, "true" | "false");
