@@ -160,7 +160,9 @@ pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
     };
     for (dir, path) in without {
         let has_manifest = MANIFESTS.iter().any(|name| tree.contains(&beside(dir, name)));
-        if has_manifest && !holds_function(dir) {
+        // A program that deploys is called `app.py` or `index.ts` too.
+        let deploys = paths::ancestors(dir).any(|above| tree.contains(&beside(above, "cdk.json")));
+        if has_manifest && !deploys && !holds_function(dir) {
             let reason = "it is called like a handler, but defines nothing that a provider would call";
             found.diagnostics.push(Diagnostic::new(codes::HANDLER_MISSING, Place::file(path), reason));
         }

@@ -250,26 +250,35 @@ impl<'a> Shelf<'a> {
         }
         out.only_imported |= site.bundled && platform.language == Language::Node;
         for folder in site.layers.iter().filter_map(|l| l.folder.as_deref()).filter(|folder| *folder != site.root) {
-            let inside = match platform.language {
-                Language::Python => "python",
-                Language::Node => "nodejs",
-            };
-            let layer = [paths::join(folder, inside).unwrap_or_default(), folder.to_string()]
-                .iter()
-                .find_map(|dir| self.in_folder(dir, platform.language, &mut out.diagnostics));
-            if let Some(found) = layer {
-                out.join(self.read(site, platform, found));
-            }
-            let mut unpacked = Dependencies::none(State::Locked);
-            let version = &platform.version;
-            for inside in ["python".into(), format!("python/lib/python{version}/site-packages"), "nodejs".into()] {
-                self.installed(&paths::join(folder, &inside).unwrap_or_default(), platform, true, &mut unpacked);
-            }
-            if unpacked.lock.is_some() {
-                out.join(unpacked);
-            }
+            self.layer(folder, site, platform, &mut out);
         }
         out
+    }
+
+    /// Adds what a layer holds: the packages that lie unpacked where the runtime looks for them below `/opt`, else what its
+    /// manifest asks for. <https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html>
+    fn layer(&self, folder: &str, site: &Site, platform: &Platform, out: &mut Dependencies) {
+        let version = &platform.version;
+        let (top, places) = match platform.language {
+            Language::Python => ("python", vec!["python".into(), format!("python/lib/python{version}/site-packages")]),
+            Language::Node => ("nodejs", vec!["nodejs".into(), format!("nodejs/node{version}")]),
+        };
+        let mut unpacked = false;
+        for place in places.iter().filter_map(|place| paths::join(folder, place)) {
+            let mut there = Dependencies::none(State::Locked);
+            self.installed(&place, platform, true, &mut there);
+            if there.lock.is_some() {
+                unpacked = true;
+                out.join(there);
+            }
+        }
+        let manifest = [paths::join(folder, top).unwrap_or_default(), folder.to_string()]
+            .iter()
+            .filter(|_| !unpacked)
+            .find_map(|dir| self.in_folder(dir, platform.language, &mut out.diagnostics));
+        if let Some(found) = manifest {
+            out.join(self.read(site, platform, found));
+        }
     }
 
     /// Replaces what is asked for by what is installed in a folder, where packages are. A folder that is not `built`
@@ -302,8 +311,13 @@ impl<'a> Shelf<'a> {
         if !built && !out.declared.iter().all(|r| there(&r.name)) {
             return;
         }
-        let roots = lock.importers.get(".").cloned().unwrap_or_default();
-        let closure = self.closure(lock, lock::installed::KIND, &roots, platform);
+        let mut roots = lock.importers.get(".").cloned().unwrap_or_default();
+        // In a checkout, what is only for development lies there too.
+        if !built && platform.language == Language::Node && !out.declared.is_empty() {
+            roots.retain(|edge| out.declared.iter().any(|r| r.name == edge.name));
+        }
+        let of = if built { "everything" } else { "what is asked for" };
+        let closure = self.closure(lock, of, &roots, platform);
         let open: BTreeSet<String> = out.unresolved.iter().map(version_unknown).collect();
         out.diagnostics.retain(|d| d.code != codes::VERSION_UNKNOWN.id || !open.contains(&d.reason));
         out.diagnostics.extend(lock.diagnostics.iter().cloned());
@@ -487,7 +501,7 @@ impl<'a> Shelf<'a> {
         match locks.first() {
             Some(lock) => {
                 let folder = Some(paths::parent(lock).to_string());
-                Some(Found { manifest, lock: Some((*lock).clone()), importer: ".".into(), folder, ..Found::default() })
+                Some(Found { manifest, lock: Some((*lock).clone()), importer: ".".into(), folder })
             }
             // The lock beside a manifest speaks for it.
             None => self.in_folder(paths::parent(&manifest?), language, diagnostics),

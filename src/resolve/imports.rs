@@ -67,6 +67,16 @@ impl Found {
     }
 }
 
+/// Who asks what an import means.
+#[derive(Clone, Copy)]
+struct Asker<'s> {
+    site: &'s Site,
+    platform: &'s Platform,
+    known: &'s Known,
+    /// Folders that its code adds to where Python looks.
+    searched: &'s [String],
+}
+
 impl<'a> Sources<'a> {
     /// Nothing is parsed yet.
     pub fn new(tree: &'a Tree) -> Self {
@@ -137,7 +147,8 @@ impl<'a> Sources<'a> {
                 // What is written for other versions is not loaded, as what is written for the type checker is not.
                 let kind =
                     if parsed.only_on.get(&at).is_some_and(other_version) { ImportKind::TypeOnly } else { raw.kind };
-                let (targets, files) = self.resolve(site, platform, &file, raw, known, &searched, &mut found);
+                let (targets, files) =
+                    self.resolve(Asker { site, platform, known, searched: &searched }, &file, raw, &mut found);
                 for loaded in files.into_iter().filter(|_| kind != ImportKind::TypeOnly) {
                     if local::is_compiled(&loaded) && compiled.insert(loaded.clone()) {
                         let reason = format!("`{}` is the compiled file {loaded}", raw.module);
@@ -229,10 +240,11 @@ impl<'a> Sources<'a> {
         let Some(platform) = &site.platform else { return Vec::new() };
         let own = self.own_sources(site, roots, platform.language);
         let rest: Vec<&str> = own.filter(|file| !reached.contains(file)).collect();
+        let asker = Asker { site, platform, known, searched: &[] };
         let one = |file: &str| {
             let (mut packages, mut unused) = (BTreeSet::new(), Found::default());
             for raw in self.parse(file).imports.iter().filter(|raw| raw.kind != ImportKind::TypeOnly) {
-                for target in self.resolve(site, platform, file, raw, known, &[], &mut unused).0 {
+                for target in self.resolve(asker, file, raw, &mut unused).0 {
                     match target {
                         Target::Package { package } => packages.insert(package),
                         Target::Missing | Target::Platform if !raw.module.starts_with(['.', '/', '#']) => {
@@ -291,31 +303,19 @@ impl<'a> Sources<'a> {
 
     fn all_sources(&self, site: &Site, roots: &BTreeSet<String>, language: Language) -> Vec<String> {
         self.own_sources(site, roots, language)
-            .filter(|file| !is_test(file.strip_prefix(&site.root).unwrap_or(file)))
+            .filter(|file| !local::is_test(file.strip_prefix(&site.root).unwrap_or(file)))
             .map(str::to_string)
             .collect()
     }
 
     /// What an import refers to, and the files of the function that it loads.
-    fn resolve(
-        &self,
-        site: &Site,
-        platform: &Platform,
-        file: &str,
-        raw: &RawImport,
-        known: &Known,
-        searched: &[String],
-        found_so_far: &mut Found,
-    ) -> (Vec<Target>, Vec<String>) {
+    fn resolve(&self, asker: Asker<'_>, file: &str, raw: &RawImport, so_far: &mut Found) -> (Vec<Target>, Vec<String>) {
+        let Asker { site, platform, known, searched } = asker;
         if raw.kind == ImportKind::DynamicUnknown || raw.module.is_empty() {
             return (vec![Target::Unknown], Vec::new());
         }
-        // Beside code that is written inside its declaration nothing is deployed; only its layers are.
-        let in_layer = |path: &str| {
-            site.layers.iter().filter_map(|l| l.folder.as_deref()).any(|folder| paths::is_within(path, folder))
-        };
         let contains = |path: &str| match path.strip_suffix('/') {
-            _ if site.inline.is_some() && !in_layer(path) => false,
+            _ if !is_deployed(site, path) => false,
             Some(dir) => self.tree.has_dir(dir),
             None => self.tree.contains(path),
         };
@@ -351,22 +351,15 @@ impl<'a> Sources<'a> {
                 (targets, Vec::new())
             }
             Language::Node => {
-                let (target, files) = self.script(site, platform, file, raw, known, found_so_far);
+                let (target, files) = self.script(asker, file, raw, so_far);
                 (vec![target], files)
             }
         }
     }
 
     /// The same for JavaScript and TypeScript.
-    fn script(
-        &self,
-        site: &Site,
-        platform: &Platform,
-        file: &str,
-        raw: &RawImport,
-        known: &Known,
-        found: &mut Found,
-    ) -> (Target, Vec<String>) {
+    fn script(&self, asker: Asker<'_>, file: &str, raw: &RawImport, found: &mut Found) -> (Target, Vec<String>) {
+        let Asker { site, platform, known, .. } = asker;
         let place = || Place::at(file, raw.line);
         let needed = raw.kind != ImportKind::TypeOnly;
         if let Some(reason) = self.modules.refused(file, raw) {
@@ -374,6 +367,9 @@ impl<'a> Sources<'a> {
             found.notes.entry((codes::MODULE_KIND.id, file.to_string())).or_insert(note);
         }
         match self.modules.meaning(site, platform, file, raw) {
+            Meaning::Local(files) | Meaning::Linked(_, files) if files.iter().any(|file| !is_deployed(site, file)) => {
+                (Target::Missing, Vec::new())
+            }
             Meaning::Local(files) => {
                 if let Some(component) = files.iter().find(|file| needed && is_component(file)) {
                     let reason = format!("what `{component}` imports is not read");
@@ -444,6 +440,13 @@ impl<'a> Sources<'a> {
             },
         }
     }
+}
+
+/// Whether what lies at a path is deployed with a function as far as its code folder goes: beside code that is written inside
+/// its declaration nothing is, but for its layers.
+fn is_deployed(site: &Site, path: &str) -> bool {
+    let mut layers = site.layers.iter().filter_map(|l| l.folder.as_deref());
+    site.inline.is_none() || layers.any(|folder| paths::is_within(path, folder))
 }
 
 /// The imports of code that is written inside its declaration, with the lines of the declaring file.
@@ -540,31 +543,9 @@ fn provided_or_missing(platform: &Platform, provider: Provider, module: &str) ->
     }
 }
 
-/// Tests lie beside the code in many repositories, and are not what a handler loads.
-pub(super) fn is_test(relative: &str) -> bool {
-    let mut parts: Vec<&str> = relative.trim_start_matches('/').split('/').collect();
-    let name = parts.pop().unwrap_or("");
-    parts.iter().any(|dir| matches!(*dir, "test" | "tests" | "__tests__" | "__mocks__"))
-        || name.starts_with("test_")
-        || name == "conftest.py"
-        || name
-            .rsplit_once('.')
-            .is_some_and(|(stem, _)| stem.ends_with("_test") || stem.ends_with(".test") || stem.ends_with(".spec"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn tests_are_told_from_code() {
-        for file in ["tests/unit/a.py", "/test_app.py", "src/app.test.ts", "a/__tests__/b.js", "conftest.py"] {
-            assert!(is_test(file), "{file}");
-        }
-        for file in ["app.py", "src/testimonials.py", "latest.js", "contest/entry.ts"] {
-            assert!(!is_test(file), "{file}");
-        }
-    }
 
     /// Compares with other tools by hand. `WARMSET_TEST_FOLDER=FOLDER cargo test -- --ignored --nocapture listed`
     /// prints `imports`, path and the specifiers that are left at run time for every source below the folder; and for

@@ -1,5 +1,6 @@
 //! Functions that a file declares: one reader a kind of declaration.
 
+mod assembly;
 mod azure;
 pub mod cdk;
 mod common;
