@@ -249,7 +249,7 @@ fn varied(root: &Path) {
         "cdk/app.ts",
         "import * as lambda from 'aws-cdk-lib/aws-lambda';\nnew lambda.Function(this, 'F', { runtime: lambda.Runtime.NODEJS_20_X, handler: 'index.handler', code: lambda.Code.fromAsset('fn') });\n",
     );
-    write("cdk/fn/index.js", "const axios = require('axios'); exports.handler = async () => axios;");
+    write("cdk/fn/index.js", "const axios = require('axios'); exports.handler = async (event) => axios;");
     write("yarn/package.json", "{\"private\": true, \"workspaces\": [\"packages/*\"]}");
     write(
         "yarn/yarn.lock",
@@ -259,7 +259,7 @@ fn varied(root: &Path) {
         "yarn/packages/fn/package.json",
         "{\"name\": \"fn\", \"dependencies\": {\"lib\": \"1.0.0\", \"left\": \"1.0.0\"}}",
     );
-    write("yarn/packages/fn/index.js", "const lib = require('lib'); exports.handler = async () => lib;");
+    write("yarn/packages/fn/index.js", "const lib = require('lib');\nexports.handler = async (event) => lib;");
     write(
         "yarn/packages/lib/package.json",
         "{\"name\": \"lib\", \"version\": \"1.0.0\", \"main\": \"main.js\", \"dependencies\": {\"ms\": \"^2.0.0\"}}",
@@ -294,7 +294,7 @@ fn varied(root: &Path) {
     archive(
         &root.join("packed/mail.zip"),
         &[
-            ("index.js", "const ms = require('ms'); exports.handler = async () => ms;"),
+            ("index.js", "const ms = require('ms');\nexports.handler = async (event) => ms;"),
             ("package.json", "{\"dependencies\": {\"ms\": \"^2.0.0\"}}"),
             ("node_modules/ms/package.json", "{\"name\": \"ms\", \"version\": \"2.1.3\"}"),
             ("template.yaml", "Transform: AWS::Serverless-2016-10-31\nResources: {}\n"),
@@ -528,7 +528,7 @@ fn whatever_changes_between_scans_a_cache_changes_nothing() {
     let cache: Arc<dyn Store> = Arc::<Shelf>::clone(&shelf);
     let (plain, cached) = (ScanOptions::default(), ScanOptions { cache: Some(cache), ..ScanOptions::default() });
     let mut what = "at first".to_string();
-    for step in 0..number("WARMSET_TEST_STEPS", 30) {
+    for step in 0..number("WARMSET_TEST_STEPS", 20) {
         let expected = by_library(dir.path(), None, &plain);
         let expected = bytes(&expected);
         same(&bytes(&by_library(dir.path(), None, &cached)), &expected, &format!("step {step}: {what}"));
