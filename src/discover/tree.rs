@@ -84,6 +84,9 @@ pub struct Tree {
 /// Hidden files that say which runtime is meant, or what is deployed; every other hidden file and folder is skipped.
 const VERSION_FILES: [&str; 5] = [".python-version", ".nvmrc", ".node-version", ".tool-versions", ".funcignore"];
 
+/// The one hidden folder that sources lie in: paths of the web that a standard fixes (RFC 8615) are served by functions.
+const WELL_KNOWN: &str = ".well-known";
+
 /// Folders that hold installed packages or caches, never a function's own source.
 const SKIPPED_FOLDERS: [&str; 5] =
     ["node_modules", "bower_components", "__pycache__", "site-packages", "__pypackages__"];
@@ -282,7 +285,7 @@ impl Tree {
                     self.installed.insert(full, size);
                 }
             } else if (path == "." || !is_declaration(name))
-                && !folders.any(|part| part.starts_with('.'))
+                && !folders.any(|part| part.starts_with('.') && part != WELL_KNOWN)
                 && (!name.starts_with('.') || VERSION_FILES.contains(&name))
             {
                 self.insert(full, size);
@@ -781,7 +784,10 @@ fn is_lock_name(name: &str) -> bool {
 fn is_wanted(entry: &ignore::DirEntry) -> bool {
     let name = entry.file_name().to_string_lossy();
     // Yarn's settings hold the ranges that `catalog:` in a yarn.lock stands for.
-    if name.starts_with('.') && !VERSION_FILES.contains(&name.as_ref()) && name != ".yarnrc.yml" {
+    if name.starts_with('.')
+        && !VERSION_FILES.contains(&name.as_ref())
+        && !matches!(name.as_ref(), ".yarnrc.yml" | WELL_KNOWN)
+    {
         return false;
     }
     let is_dir = entry.file_type().is_some_and(|t| t.is_dir());
@@ -845,6 +851,7 @@ mod tests {
             ".nvmrc",
             ".env",
             ".aws-sam/build/app.py",
+            "app/.well-known/flags/route.ts",
             "node_modules/x/index.js",
             "env/pyvenv.cfg",
             "env/lib/x.py",
@@ -857,7 +864,10 @@ mod tests {
         write(dir.path(), ".gitignore", b"/out/\n");
         write(dir.path(), "sub/.gitignore", b"secret.py\n");
         let tree = Tree::open(dir.path(), Limits::default()).unwrap();
-        assert_eq!(tree.files().collect::<Vec<_>>(), [".nvmrc", "app.py", "sub/a.py"]);
+        assert_eq!(
+            tree.files().collect::<Vec<_>>(),
+            [".nvmrc", "app.py", "app/.well-known/flags/route.ts", "sub/a.py"]
+        );
         assert!(tree.is_excluded("out") && !tree.is_excluded("sub") && !tree.is_excluded("nowhere"));
     }
 
