@@ -366,7 +366,18 @@ fn entries_without_end(count: u32) -> Vec<u8> {
     }
     let (size, at) = (out.len() as u64 - start, out.len() as u64);
     let count = u64::from(count);
-    out.extend(words(&[(0x0606_4b50, 4), (44, 8), (45, 2), (45, 2), (0, 4), (0, 4), (count, 8), (count, 8), (size, 8), (start, 8)]));
+    out.extend(words(&[
+        (0x0606_4b50, 4),
+        (44, 8),
+        (45, 2),
+        (45, 2),
+        (0, 4),
+        (0, 4),
+        (count, 8),
+        (count, 8),
+        (size, 8),
+        (start, 8),
+    ]));
     out.extend(words(&[(0x0706_4b50, 4), (0, 4), (at, 8), (1, 4)]));
     let none = u64::from(u32::MAX);
     out.extend(words(&[(0x0605_4b50, 4), (0, 2), (0, 2), (none, 2), (none, 2), (none, 4), (none, 4), (0, 2)]));

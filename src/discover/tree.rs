@@ -86,6 +86,9 @@ pub struct Tree {
 /// Hidden files that say which runtime is meant, or what is deployed; every other hidden file and folder is skipped.
 const VERSION_FILES: [&str; 5] = [".python-version", ".nvmrc", ".node-version", ".tool-versions", ".funcignore"];
 
+/// The one hidden folder that sources lie in: paths of the web that a standard fixes (RFC 8615) are served by functions.
+const WELL_KNOWN: &str = ".well-known";
+
 /// Folders that hold installed packages or caches, never a function's own source.
 const SKIPPED_FOLDERS: [&str; 5] =
     ["node_modules", "bower_components", "__pycache__", "site-packages", "__pypackages__"];
@@ -368,7 +371,7 @@ impl Tree {
                     self.installed.insert(full, size);
                 }
             } else if (alone || !is_declaration(name))
-                && !folders.any(|part| part.starts_with('.'))
+                && !folders.any(|part| part.starts_with('.') && part != WELL_KNOWN)
                 && (!name.starts_with('.') || VERSION_FILES.contains(&name))
             {
                 self.insert(full, size);
@@ -904,7 +907,10 @@ fn is_wanted(root: &Path, entry: &ignore::DirEntry) -> bool {
         return inside.is_empty() || (is_dir && is_package_folder(&path)) || (!is_dir && is_installed_manifest(&path));
     }
     // Yarn's settings hold the ranges that `catalog:` in a yarn.lock stands for.
-    if name.starts_with('.') && !VERSION_FILES.contains(&name.as_ref()) && name != ".yarnrc.yml" {
+    if name.starts_with('.')
+        && !VERSION_FILES.contains(&name.as_ref())
+        && !matches!(name.as_ref(), ".yarnrc.yml" | WELL_KNOWN)
+    {
         return false;
     }
     // A virtual environment is known by its marker, whatever its folder is called (PEP 405).
@@ -997,6 +1003,7 @@ mod tests {
             ".nvmrc",
             ".env",
             ".aws-sam/build/app.py",
+            "app/.well-known/flags/route.ts",
             "node_modules/x/index.js",
             "env/pyvenv.cfg",
             "env/lib/x.py",
@@ -1009,7 +1016,10 @@ mod tests {
         write(dir.path(), ".gitignore", b"/out/\n");
         write(dir.path(), "sub/.gitignore", b"secret.py\n");
         let tree = Tree::open(dir.path(), Limits::default()).unwrap();
-        assert_eq!(tree.files().collect::<Vec<_>>(), [".nvmrc", "app.py", "sub/a.py"]);
+        assert_eq!(
+            tree.files().collect::<Vec<_>>(),
+            [".nvmrc", "app.py", "app/.well-known/flags/route.ts", "sub/a.py"]
+        );
         assert!(tree.is_excluded("out") && !tree.is_excluded("sub") && !tree.is_excluded("nowhere"));
     }
 

@@ -368,9 +368,16 @@ impl Inside<'_> {
             });
             same.then(|| self.context.clone())
         };
+        // `WORKDIR /`, `COPY . /app`, `python -m app.main`: the copied folder, from which manifests are looked for.
+        let above = || {
+            let file = file?;
+            let locals = self.stage.copies.iter().rev().filter(|copy| below(&copy.to, workdir).is_some());
+            locals.filter_map(|copy| self.local(&copy.local)).find(|l| tree.has_dir(l) && paths::is_within(file, l))
+        };
         // A single file in the working folder stands for the folder that it is from.
         copied
             .or_else(mirrored)
+            .or_else(above)
             .or_else(|| file.map(|f| paths::parent(f).to_string()))
             .unwrap_or_else(|| self.context.clone())
     }
@@ -531,6 +538,24 @@ mod tests {
             ]
         );
         assert_eq!(found.1, ["ml/Dockerfile:1 layer-unread"]);
+    }
+
+    #[test]
+    fn a_module_of_a_folder_copied_below_the_working_one_has_that_folder_as_its_root() {
+        let found = run(&[
+            ("svc/Dockerfile", "FROM python:3.12\nCOPY . /app\nCMD [\"python\", \"-m\", \"app.cli.main\"]\n"),
+            ("svc/cli/main.py", ""),
+            ("svc/other.py", ""),
+            ("one/Dockerfile", "FROM python:3.12\nCOPY src/main.py /\nCMD [\"python\", \"/main.py\"]\n"),
+            ("one/src/main.py", ""),
+        ]);
+        assert_eq!(
+            found.0,
+            [
+                "one container one/src python3.12 one/src/main.py /main.py",
+                "svc container svc python3.12 svc/cli/main.py app.cli.main"
+            ]
+        );
     }
 
     #[test]
