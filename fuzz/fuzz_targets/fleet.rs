@@ -3,7 +3,6 @@
 #![no_main]
 
 use libfuzzer_sys::{Corpus, fuzz_target};
-use warmset::discover::Tree;
 use warmset::resolve::{ScanOptions, scan_tree};
 
 const MARK: &str = "@@ ";
@@ -12,23 +11,17 @@ fuzz_target!(|input: &str| -> Corpus {
     let mut files: Vec<(&str, &[u8])> = Vec::new();
     for part in input.split("\n@@ ") {
         let (path, text) = part.split_once('\n').unwrap_or((part, ""));
-        let path = path.strip_prefix(MARK).unwrap_or(path);
-        let plain = path.split('/').all(|p| !p.is_empty() && p != "." && p != ".." && !p.contains(['\0', '\\']));
-        if !plain || files.iter().any(|(other, _)| *other == path || nested(other, path) || nested(path, other)) {
-            return Corpus::Reject;
-        }
-        files.push((path, text.as_bytes()));
+        files.push((path.strip_prefix(MARK).unwrap_or(path), text.as_bytes()));
     }
-    let inventory = scan_tree(&Tree::in_memory(&files), &ScanOptions::default(), &|_| {});
-    let mut ids: Vec<&str> = inventory.functions.iter().map(|f| f.id.as_str()).collect();
-    ids.dedup();
-    assert_eq!(ids.len(), inventory.functions.len(), "two functions of one name");
-    let again = scan_tree(&Tree::in_memory(&files), &ScanOptions::default(), &|_| {});
-    assert_eq!(inventory, again);
+    let Some(tree) = warmset_fuzz::tree(&files) else { return Corpus::Reject };
+    let inventory = scan_tree(&tree, &ScanOptions::default(), &|_| {});
+    warmset_fuzz::check_inventory(&inventory);
+    for (file, text) in &files {
+        let lines = if file.ends_with(".ipynb") { u32::MAX } else { warmset_fuzz::lines(text) + 1 };
+        warmset_fuzz::check_diagnostics(&inventory.diagnostics, file, lines);
+    }
+    if input.len().is_multiple_of(4) {
+        assert_eq!(inventory, scan_tree(&tree, &ScanOptions::default(), &|_| {}));
+    }
     Corpus::Keep
 });
-
-/// Whether one path would have to be a file and a folder at once.
-fn nested(file: &str, path: &str) -> bool {
-    path.strip_prefix(file).is_some_and(|rest| rest.starts_with('/'))
-}

@@ -332,6 +332,30 @@ mod tests {
     }
 
     #[test]
+    fn no_changed_byte_and_no_cut_gives_anything_but_what_was_put() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(dir.path()).unwrap();
+        (0..3).for_each(|n| cache.put([n; 32], &[n; 20]));
+        cache.close().unwrap();
+        let pack = packs(dir.path()).remove(0);
+        let whole = fs::read(&pack).unwrap();
+        let found = |bytes: &[u8]| {
+            fs::write(&pack, bytes).unwrap();
+            let cache = Cache::open(dir.path()).unwrap();
+            (0..3).filter_map(|n| Some((n, cache.get(&[n; 32])?))).inspect(|(n, b)| assert_eq!(*b, [*n; 20])).count()
+        };
+        assert_eq!(found(&whole), 3);
+        for at in 0..whole.len() {
+            for bit in [0x01, 0x80] {
+                let mut bytes = whole.clone();
+                bytes[at] ^= bit;
+                found(&bytes);
+            }
+            assert!(found(&whole[..at]) < 3, "{at}");
+        }
+    }
+
+    #[test]
     fn runs_at_the_same_time_and_a_folder_that_goes_away() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("cache");

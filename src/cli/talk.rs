@@ -7,6 +7,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::model::diagnostic::plain;
 use crate::model::{Diagnostic, Severity};
 
 /// Diagnostics printed in full before the rest is only counted; all of them are in `inventory.json`.
@@ -152,9 +153,9 @@ pub fn human(diagnostic: &Diagnostic) -> String {
     let mut text =
         format!("{}: {}", paint(style, format!("{}[{}]", diagnostic.severity, diagnostic.code)), diagnostic.reason);
     if !diagnostic.place.file.is_empty() {
-        text.push_str(&format!("\n  {} {}", paint(DIM, "-->"), diagnostic.place));
+        text.push_str(&format!("\n  {} {}", paint(DIM, "-->"), plain(diagnostic.place.to_string())));
         if let Some(function) = &diagnostic.function {
-            text.push_str(&format!(" {}", paint(DIM, format!("(function {function})"))));
+            text.push_str(&format!(" {}", paint(DIM, plain(format!("(function {function})")))));
         }
     }
     text.push_str(&format!("\n  {} {}", paint(DIM, "next:"), diagnostic.next_step));

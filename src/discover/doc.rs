@@ -203,12 +203,14 @@ fn documents(text: &str, wanted: usize) -> Result<Vec<Node>, DocError> {
     let mut stack: Vec<Frame> = Vec::new();
     let mut anchors: BTreeMap<usize, (Node, usize, usize)> = BTreeMap::new();
     let mut nodes = 0usize;
+    // What ends with an unfinished last line is placed on the one after it.
+    let last = text.matches(['\n', '\r']).count() + 1;
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| DocError {
-            line: clamp(error.marker().line()),
+            line: clamp(error.marker().line().min(last)),
             reason: format!("not valid YAML: {}", error.info().to_lowercase().trim_end_matches('.')),
         })?;
-        let line = clamp(span.start.line()).max(1);
+        let line = clamp(span.start.line().min(last)).max(1);
         let too_much = |what: &str| DocError { line, reason: format!("{what}, more than warmset reads") };
         nodes += 1;
         if nodes > MAX_NODES {
@@ -421,6 +423,15 @@ mod tests {
         assert_eq!((code.line, code.value.tag.as_deref()), (5, Some("Sub")));
         assert_eq!(function.get("Env").unwrap().items()[1].value, Value::Null);
         assert_eq!(code.value.text(), None, "a tagged scalar is no literal");
+    }
+
+    #[test]
+    fn an_unfinished_last_line_is_the_last_line() {
+        assert_eq!(parse("{\"a\":").unwrap_err().line, 1);
+        assert_eq!(parse("a: [1\nb: 2").unwrap_err().line, 2);
+        // A key without a value, up to the very end.
+        assert_eq!(parse("? ''\u{7f}''").map_or(1, |node| node.entries()[0].value.line), 1);
+        assert_eq!(parse("? a").unwrap().entry("a").unwrap().value.line, 1);
     }
 
     #[test]

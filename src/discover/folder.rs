@@ -9,7 +9,8 @@
 //! The import root is the folder of the handler, as every provider deploys Python. For Node a manifest right above a
 //! `src` folder makes that folder the root, since packages are deployed whole there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rayon::prelude::*;
 use serde_json::Value;
@@ -111,6 +112,7 @@ pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
     };
     let handlers: BTreeSet<String> = found.sites.iter().filter_map(|s| s.handler_file.clone()).collect();
     let libraries = libraries(tree);
+    let twins = Twins::default();
     let candidates: Vec<&str> = tree
         .files()
         .filter(|path| {
@@ -123,7 +125,7 @@ pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
                 && !path.split('/').any(|part| NO_FUNCTIONS_IN.contains(&part))
                 && !handlers.contains(*path)
                 && !is_claimed(path)
-                && tree.archive_of(path).is_none_or(|archive| is_top_of(tree, path, archive))
+                && tree.archive_of(path).is_none_or(|archive| twins.is_top_of(tree, path, archive))
                 && !paths::ancestors(paths::parent(path)).any(|dir| libraries.contains(dir))
         })
         .collect();
@@ -161,22 +163,39 @@ pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
     };
     for (dir, path) in without {
         let has_manifest = MANIFESTS.iter().any(|name| tree.contains(&beside(dir, name)));
-        if has_manifest && !holds_function(dir) {
+        // A program that deploys is called `app.py` or `index.ts` too.
+        let deploys = paths::ancestors(dir).any(|above| tree.contains(&beside(above, "cdk.json")));
+        if has_manifest && !deploys && !holds_function(dir) {
             let reason = "it is called like a handler, but defines nothing that a provider would call";
             found.diagnostics.push(Diagnostic::new(codes::HANDLER_MISSING, Place::file(path), reason));
         }
     }
 }
 
-/// Whether a file lies at the top of an archive, where a handler is, and is not packed from a source beside it: then
-/// that source is the function already.
-fn is_top_of(tree: &Tree, path: &str, archive: &str) -> bool {
-    let same = |other: &str| {
-        paths::file_name(other) == paths::file_name(path)
-            && tree.size(other) == tree.size(path)
-            && tree.archive_of(other).is_none()
-    };
-    paths::parent(path) == archive && (archive == "." || !tree.under(paths::parent(archive)).any(same))
+/// Sources outside of archives by name and size, listed when the first archive asks: a folder may hold thousands of those.
+#[derive(Default)]
+struct Twins<'a>(OnceCell<HashMap<(&'a str, u64), Vec<&'a str>>>);
+
+impl<'a> Twins<'a> {
+    /// Whether a file lies at the top of an archive, where a handler is, and is not packed from a source beside it: then
+    /// that source is the function already.
+    fn is_top_of(&self, tree: &'a Tree, path: &str, archive: &str) -> bool {
+        if paths::parent(path) != archive || archive == "." {
+            return paths::parent(path) == archive;
+        }
+        let all = self.0.get_or_init(|| {
+            let mut all: HashMap<(&str, u64), Vec<&str>> = HashMap::new();
+            for other in tree.files().filter(|f| runtime::language_of(f).is_some() && tree.archive_of(f).is_none()) {
+                if let Some(size) = tree.size(other) {
+                    all.entry((paths::file_name(other), size)).or_default().push(other);
+                }
+            }
+            all
+        });
+        let same = tree.size(path).and_then(|size| all.get(&(paths::file_name(path), size)));
+        let beside = paths::parent(archive);
+        !same.into_iter().flatten().any(|other| paths::is_within(other, beside))
+    }
 }
 
 /// Folders of packages that other packages of the same workspace depend on: shared code, not functions.

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::Read;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ignore::WalkBuilder;
 use sha2::{Digest, Sha256};
@@ -79,6 +79,8 @@ pub struct Tree {
     diagnostics: Vec<Diagnostic>,
     /// Hashes of the names in each folder, made when somebody asks.
     listing: OnceLock<HashMap<String, String>>,
+    /// Hashes of the paths below folders that somebody asked for: many functions ask for the folder of a monorepo.
+    listing_below: Mutex<HashMap<String, String>>,
 }
 
 /// Hidden files that say which runtime is meant, or what is deployed; every other hidden file and folder is skipped.
@@ -91,6 +93,15 @@ const WELL_KNOWN: &str = ".well-known";
 const SKIPPED_FOLDERS: [&str; 5] =
     ["node_modules", "bower_components", "__pycache__", "site-packages", "__pypackages__"];
 
+/// Those of them whose packages say their names and versions.
+const INSTALLED_FOLDERS: [&str; 2] = ["node_modules", "site-packages"];
+
+/// Largest `.gitignore` that is looked at for patterns of scripts, bytes.
+const MAX_IGNORE_FILE: u64 = 1 << 20;
+/// Scripts, and what a compiler makes them from.
+const SCRIPTS: [&str; 3] = [".js", ".mjs", ".cjs"];
+const TYPED: [&str; 5] = [".ts", ".tsx", ".mts", ".cts", ".jsx"];
+
 impl Tree {
     /// Lists what lies in `root`.
     ///
@@ -100,7 +111,7 @@ impl Tree {
         let unreadable = |source| OpenError::Unreadable { path: root.to_path_buf(), source };
         let real_root = root.canonicalize().map_err(unreadable)?;
         if real_root.is_file() && is_archive(&real_root.to_string_lossy()) {
-            return Ok(Self::of_archive(real_root, limits));
+            return Ok(Self::of_archive(real_root, limits, true));
         }
         if !real_root.is_dir() {
             return Err(OpenError::NotAFolder { path: root.to_path_buf() });
@@ -120,8 +131,9 @@ impl Tree {
         if !folder.starts_with(&real_root) {
             return Err("it leads out of the fleet's folder".into());
         }
-        let mut tree = if folder.is_file() && is_archive(rel) {
-            Self::of_archive(folder, limits)
+        let archive = (folder.is_file() && is_archive(rel)).then(|| folder.metadata().map_or(0, |meta| meta.len()));
+        let mut tree = if archive.is_some() {
+            Self::of_archive(folder, limits, false)
         } else if folder.is_dir() {
             std::fs::read_dir(&folder).map_err(unreadable)?;
             Self::list(&folder, limits)
@@ -131,6 +143,8 @@ impl Tree {
         if rel != "." {
             tree.put_below(rel, real_root);
         }
+        // As in a scan of the fleet, the archive is a file of it too.
+        tree.files.extend(archive.map(|size| (rel.to_string(), size)));
         Ok(tree)
     }
 
@@ -162,7 +176,9 @@ impl Tree {
             limits,
             diagnostics: Vec::new(),
             listing: OnceLock::new(),
+            listing_below: Mutex::default(),
         };
+        let ignore_files = Arc::new(Mutex::new(Vec::new()));
         let walk = WalkBuilder::new(real_root)
             .standard_filters(false)
             .git_ignore(true)
@@ -171,7 +187,15 @@ impl Tree {
             .parents(false)
             .follow_links(false)
             .max_depth(Some(tree.limits.max_depth.saturating_add(1)))
-            .filter_entry(|entry| entry.depth() == 0 || is_wanted(entry))
+            .filter_entry({
+                let (root, ignore_files) = (real_root.to_path_buf(), Arc::clone(&ignore_files));
+                move |entry| {
+                    if entry.file_name() == ".gitignore" {
+                        ignore_files.lock().unwrap_or_else(PoisonError::into_inner).push(entry.path().to_path_buf());
+                    }
+                    entry.depth() == 0 || is_wanted(&root, entry)
+                }
+            })
             .build();
         for entry in walk {
             match entry {
@@ -184,11 +208,70 @@ impl Tree {
                 }
             }
         }
-        tree.add_outputs(&real_root);
+        let ignore_files = std::mem::take(&mut *ignore_files.lock().unwrap_or_else(PoisonError::into_inner));
+        tree.add_unbuilt(real_root, ignore_files);
+        tree.add_outputs(real_root);
         tree.open_archives();
         tree.hide_installed();
         tree.diagnostics.sort();
         tree
+    }
+
+    /// Scripts that `.gitignore` takes for the output of a compiler (`*.js`, as in the templates of many TypeScript projects)
+    /// although nothing lies beside them that they could be compiled from: they are sources, and are deployed.
+    fn add_unbuilt(&mut self, root: &Path, ignore_files: Vec<PathBuf>) {
+        let says_so = |file: &PathBuf| {
+            let text = File::open(file).and_then(|file| {
+                let mut text = Vec::new();
+                file.take(MAX_IGNORE_FILE).read_to_end(&mut text).map(|_| text)
+            });
+            let text = String::from_utf8_lossy(&text.unwrap_or_default()).into_owned();
+            let mut patterns = text.lines().map(str::trim).filter(|line| !line.starts_with(['#', '!']));
+            patterns.any(|line| line.contains('*') && SCRIPTS.iter().any(|end| line.ends_with(end)))
+        };
+        let mut tops: Vec<PathBuf> =
+            ignore_files.into_iter().filter(says_so).filter_map(|f| f.parent().map(Path::to_path_buf)).collect();
+        tops.sort();
+        tops.dedup_by(|inner, outer| inner.starts_with(outer));
+        for top in tops {
+            let listed = Arc::new(std::mem::take(&mut self.dirs));
+            let max_depth = self.limits.max_depth.saturating_sub(top.components().count() - root.components().count());
+            let walk = WalkBuilder::new(&top)
+                .standard_filters(false)
+                .ignore(true)
+                .parents(false)
+                .follow_links(false)
+                .max_depth(Some(max_depth))
+                .filter_entry({
+                    let (root, listed) = (root.to_path_buf(), Arc::clone(&listed));
+                    move |entry| {
+                        let rel = entry.path().strip_prefix(&root).map(lossy).unwrap_or_default();
+                        match entry.file_type() {
+                            Some(kind) if kind.is_dir() => rel.is_empty() || listed.contains(&rel),
+                            Some(kind) => kind.is_file() && is_wanted(&root, entry) && inside_installed(&rel).is_none(),
+                            None => false,
+                        }
+                    }
+                })
+                .build();
+            let scripts: Vec<(String, u64)> = walk
+                .flatten()
+                .filter(|entry| entry.file_type().is_some_and(|kind| kind.is_file()))
+                .filter_map(|entry| {
+                    let rel = lossy(entry.path().strip_prefix(root).ok()?);
+                    let stem = SCRIPTS.iter().find_map(|end| rel.strip_suffix(end))?;
+                    let is_built = TYPED.iter().any(|end| self.files.contains_key(&format!("{stem}{end}")));
+                    if is_built || self.files.contains_key(&rel) {
+                        return None;
+                    }
+                    Some((rel, entry.metadata().ok()?.len()))
+                })
+                .collect();
+            self.dirs = Arc::try_unwrap(listed).unwrap_or_else(|shared| (*shared).clone());
+            for (rel, size) in scripts {
+                self.insert(rel, size);
+            }
+        }
     }
 
     /// Synthesised CDK applications: hardly ever committed, but whoever has run `cdk synth` expects its outcome to be
@@ -210,7 +293,10 @@ impl Tree {
                 .standard_filters(false)
                 .follow_links(false)
                 .max_depth(Some(max_depth))
-                .filter_entry(|entry| entry.depth() == 0 || is_wanted(entry))
+                .filter_entry({
+                    let root = root.to_path_buf();
+                    move |entry| entry.depth() == 0 || is_wanted(&root, entry)
+                })
                 .build();
             for entry in walk.flatten().filter(|entry| !entry.path_is_symlink()) {
                 let Some(rel) = entry.path().strip_prefix(root).ok().and_then(Path::to_str) else { continue };
@@ -236,11 +322,11 @@ impl Tree {
         self.outputs.is_empty() || !paths::ancestors(path).any(|dir| self.outputs.contains(dir))
     }
 
-    /// A tree whose root is an archive.
-    fn of_archive(path: PathBuf, limits: Limits) -> Tree {
+    /// A tree whose root is an archive: a project that is `alone`, or the package of a function of a fleet.
+    fn of_archive(path: PathBuf, limits: Limits, alone: bool) -> Tree {
         let mut tree = Tree { limits, content: Content::Disk(path.clone()), ..Tree::in_memory(&[]) };
         match Archive::open(Bytes::Disk(path)) {
-            Ok((archive, complaints)) => tree.add_archive(".", archive, complaints),
+            Ok((archive, complaints)) => tree.add_archive(".", archive, complaints, alone),
             Err((code, reason)) => tree.report(code, ".".into(), reason),
         }
         tree.hide_installed();
@@ -263,7 +349,7 @@ impl Tree {
             };
             match Archive::open(bytes) {
                 Ok((archive, complaints)) if archive.files().any(|(file, _)| is_code(file)) => {
-                    self.add_archive(&path, archive, complaints);
+                    self.add_archive(&path, archive, complaints, false);
                 }
                 Ok(_) => {}
                 Err((code, reason)) => self.report(code, path, reason),
@@ -271,7 +357,7 @@ impl Tree {
         }
     }
 
-    fn add_archive(&mut self, path: &str, archive: Archive, complaints: Vec<archive::Complaint>) {
+    fn add_archive(&mut self, path: &str, archive: Archive, complaints: Vec<archive::Complaint>, alone: bool) {
         for (code, reason) in complaints {
             self.report(code, path.to_string(), reason);
         }
@@ -281,10 +367,10 @@ impl Tree {
             let mut folders = file.rsplit('/').skip(1);
             let name = paths::file_name(file);
             if file.split('/').any(|part| SKIPPED_FOLDERS.contains(&part)) {
-                if is_package_manifest(file) || is_metadata(file) {
+                if is_installed_manifest(file) {
                     self.installed.insert(full, size);
                 }
-            } else if (path == "." || !is_declaration(name))
+            } else if (alone || !is_declaration(name))
                 && !folders.any(|part| part.starts_with('.') && part != WELL_KNOWN)
                 && (!name.starts_with('.') || VERSION_FILES.contains(&name))
             {
@@ -384,6 +470,7 @@ impl Tree {
             limits: Limits::default(),
             diagnostics: Vec::new(),
             listing: OnceLock::new(),
+            listing_below: Mutex::default(),
         };
         for (path, bytes) in files {
             tree.insert((*path).to_string(), bytes.len() as u64);
@@ -421,6 +508,12 @@ impl Tree {
         };
         let rel = rel.replace(std::path::MAIN_SEPARATOR, "/");
         let too_deep = entry.depth() > self.limits.max_depth;
+        if inside_installed(&rel).is_some() {
+            if let (true, Ok(metadata)) = (is_installed_manifest(&rel) && !too_deep, entry.metadata()) {
+                self.installed.insert(rel, metadata.len());
+            }
+            return;
+        }
         if entry.path_is_symlink() {
             self.add_link(root, path, rel);
         } else if entry.file_type().is_some_and(|t| t.is_dir()) {
@@ -554,11 +647,17 @@ impl Tree {
         files.filter(move |path| inside || self.is_listed(path))
     }
 
-    /// Whether work that asked what a trace says would be answered the same.
-    pub fn still(&self, then: &Trace) -> bool {
+    /// Whether work that asked what a trace says would be answered the same; `hash_of` is [`Tree::hash_of`], or remembers
+    /// what that said.
+    pub fn still(&self, then: &Trace, hash_of: impl Fn(&str) -> String) -> bool {
         then.folders.iter().all(|(dir, hash)| self.hash_in(dir) == *hash)
             && then.below.iter().all(|(dir, hash)| self.hash_below(dir) == *hash)
-            && then.files.iter().all(|(file, hash)| hash_of(&self.fetch(file)) == *hash)
+            && then.files.iter().all(|(file, hash)| hash_of(file) == *hash)
+    }
+
+    /// Hash of what reading a file comes to.
+    pub fn hash_of(&self, file: &str) -> String {
+        hash_of(&self.fetch(file))
     }
 
     /// What else decides where paths lead, in words: links to folders, archives that are read as folders, applications
@@ -590,6 +689,16 @@ impl Tree {
     }
 
     fn hash_below(&self, dir: &str) -> String {
+        let known = || self.listing_below.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(hash) = known().get(dir) {
+            return hash.clone();
+        }
+        let made = self.make_hash_below(dir);
+        known().insert(dir.to_string(), made.clone());
+        made
+    }
+
+    fn make_hash_below(&self, dir: &str) -> String {
         let mut hash = Sha256::new();
         for path in self.range(dir).chain(self.installed_below(dir)) {
             hash.update(path);
@@ -601,7 +710,9 @@ impl Tree {
     /// Files that lie directly in a folder, sorted.
     pub fn files_in<'a>(&'a self, dir: &str) -> impl Iterator<Item = &'a str> + use<'a> {
         let dir = self.real(dir).into_owned();
-        self.under(&dir).filter(move |path| paths::parent(path) == dir)
+        self.looked_in(&dir);
+        let inner = if dir == "." { 0 } else { dir.len() + 1 };
+        self.range(&dir).filter(move |path| !path.get(inner..).is_some_and(|rest| rest.contains('/')))
     }
 
     /// Size in bytes, where the file exists.
@@ -706,7 +817,10 @@ fn plain_text(mut bytes: Vec<u8>) -> Result<String, (crate::model::Code, u32, St
         let text: Result<String, _> = char::decode_utf16(units).collect();
         let even = bytes.len().is_multiple_of(2);
         return match text {
-            Ok(text) if even => Ok(text),
+            Ok(text) if even => match text.find('\0') {
+                Some(at) => Err(binary(text.as_bytes(), at)),
+                None => Ok(text),
+            },
             _ => Err((codes::FILE_ENCODING, 0, "it starts as UTF-16 but is not valid UTF-16".into())),
         };
     }
@@ -714,7 +828,7 @@ fn plain_text(mut bytes: Vec<u8>) -> Result<String, (crate::model::Code, u32, St
         bytes.drain(..3);
     }
     if let Some(at) = bytes.iter().position(|&b| b == 0) {
-        return Err((codes::FILE_BINARY, line_of(&bytes, at), "it holds a NUL byte, so it is not text".into()));
+        return Err(binary(&bytes, at));
     }
     if std::str::from_utf8(&bytes).is_err() && says_one_byte(&bytes) {
         return Ok(bytes.iter().map(|&b| char::from(b)).collect());
@@ -724,6 +838,10 @@ fn plain_text(mut bytes: Vec<u8>) -> Result<String, (crate::model::Code, u32, St
         let bad = error.as_bytes().get(at).copied().unwrap_or_default();
         (codes::FILE_ENCODING, line_of(error.as_bytes(), at), format!("byte 0x{bad:02x} is not valid UTF-8"))
     })
+}
+
+fn binary(bytes: &[u8], at: usize) -> (crate::model::Code, u32, String) {
+    (codes::FILE_BINARY, line_of(bytes, at), "it holds a NUL byte, so it is not text".into())
 }
 
 /// Whether one of the first two lines is a coding cookie (PEP 263, which pip honours in requirements files) for an encoding
@@ -781,8 +899,13 @@ fn is_lock_name(name: &str) -> bool {
         || (by_extension("toml") && name.starts_with("pylock"))
 }
 
-fn is_wanted(entry: &ignore::DirEntry) -> bool {
+fn is_wanted(root: &Path, entry: &ignore::DirEntry) -> bool {
     let name = entry.file_name().to_string_lossy();
+    let is_dir = entry.file_type().is_some_and(|t| t.is_dir());
+    let path = entry.path().strip_prefix(root).map(lossy).unwrap_or_default();
+    if let Some(inside) = inside_installed(&path) {
+        return inside.is_empty() || (is_dir && is_package_folder(&path)) || (!is_dir && is_installed_manifest(&path));
+    }
     // Yarn's settings hold the ranges that `catalog:` in a yarn.lock stands for.
     if name.starts_with('.')
         && !VERSION_FILES.contains(&name.as_ref())
@@ -790,9 +913,38 @@ fn is_wanted(entry: &ignore::DirEntry) -> bool {
     {
         return false;
     }
-    let is_dir = entry.file_type().is_some_and(|t| t.is_dir());
     // A virtual environment is known by its marker, whatever its folder is called (PEP 405).
     !is_dir || !(SKIPPED_FOLDERS.contains(&name.as_ref()) || entry.path().join("pyvenv.cfg").is_file())
+}
+
+/// The part of a path below the last folder of installed packages in it; empty for that folder itself.
+fn inside_installed(path: &str) -> Option<&str> {
+    let below = |at: usize, name: &str| path.get(at + name.len()..).map(|rest| rest.trim_start_matches('/'));
+    let last = |name: &'static str| {
+        let whole = |at: &usize| {
+            let end = path.as_bytes().get(at + name.len());
+            (*at == 0 || path.as_bytes()[at - 1] == b'/') && end.is_none_or(|b| *b == b'/')
+        };
+        path.rmatch_indices(name).map(|(at, _)| at).find(whole).map(|at| (at, name))
+    };
+    let (at, name) = INSTALLED_FOLDERS.iter().filter_map(|name| last(name)).max()?;
+    below(at, name)
+}
+
+/// Whether a folder below `node_modules` or `site-packages` may hold the manifest of a package, or further packages.
+fn is_package_folder(path: &str) -> bool {
+    let inside = inside_installed(path).unwrap_or_default();
+    let parts: Vec<&str> = inside.split('/').collect();
+    match parts[..] {
+        [name] if name.starts_with('.') => false,
+        [name] => name.ends_with(".dist-info") || path.rfind("site-packages") < path.rfind("node_modules"),
+        [scope, _] => scope.starts_with('@'),
+        _ => false,
+    }
+}
+
+fn is_installed_manifest(path: &str) -> bool {
+    is_package_manifest(path) || is_metadata(path)
 }
 
 /// Whether a link at `rel` would lead out of the root even if its target existed.
@@ -869,6 +1021,32 @@ mod tests {
             [".nvmrc", "app.py", "app/.well-known/flags/route.ts", "sub/a.py"]
         );
         assert!(tree.is_excluded("out") && !tree.is_excluded("sub") && !tree.is_excluded("nowhere"));
+    }
+
+    #[test]
+    fn ignored_scripts_that_nothing_compiles_to_are_sources() {
+        let dir = tempfile::tempdir().unwrap();
+        for rel in [
+            "lib/stack.ts",
+            "lib/stack.js",
+            "src/index.js",
+            "src/kept.js",
+            "src/node_modules/x/index.js",
+            "dist/out.js",
+            "hidden/app.js",
+            "py/app.js",
+            "plain/gen.js",
+        ] {
+            write(dir.path(), rel, b"x");
+        }
+        write(dir.path(), ".gitignore", b"dist\n");
+        for folder in ["lib", "src", "hidden", "py"] {
+            write(dir.path(), &format!("{folder}/.gitignore"), b"# compiled\n*.js\n!kept.js\n");
+        }
+        write(dir.path(), "hidden/.ignore", b"app.js\n");
+        write(dir.path(), "plain/.gitignore", b"gen.js\n");
+        let tree = Tree::open(dir.path(), Limits::default()).unwrap();
+        assert_eq!(tree.files().collect::<Vec<_>>(), ["lib/stack.ts", "py/app.js", "src/index.js", "src/kept.js"]);
     }
 
     #[test]

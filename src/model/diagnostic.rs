@@ -55,6 +55,23 @@ pub struct Diagnostic {
     pub function: Option<String>,
 }
 
+/// Longest reason in bytes: it may quote a file, which may be one long line.
+const MAX_REASON: usize = 1_000;
+
+/// A text that quotes a file, as one line that cannot move a terminal's cursor or turn its direction of writing.
+pub fn plain(text: String) -> String {
+    let moves = |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if text.len() <= MAX_REASON && !text.contains(moves) {
+        return text;
+    }
+    let mut out: String = text.chars().map(|c| if moves(c) { ' ' } else { c }).collect();
+    if out.len() > MAX_REASON {
+        out.truncate(out.floor_char_boundary(MAX_REASON));
+        out.push('…');
+    }
+    out
+}
+
 impl Diagnostic {
     /// A diagnostic with the severity and next step that its code usually has.
     pub fn new(code: Code, place: Place, reason: impl Into<String>) -> Self {
@@ -62,7 +79,7 @@ impl Diagnostic {
             place,
             code: code.id.to_string(),
             severity: code.severity,
-            reason: reason.into(),
+            reason: plain(reason.into()),
             next_step: code.next_step.to_string(),
             function: None,
         }
@@ -83,5 +100,19 @@ impl Diagnostic {
     /// Whether it makes the exit status 1.
     pub fn is_finding(&self) -> bool {
         self.severity != Severity::Note
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_reason_quotes_stays_on_its_line_and_is_bounded() {
+        let said = |reason: &str| Diagnostic::new(super::super::codes::TRACE_INVALID, Place::default(), reason).reason;
+        assert_eq!(said("`a\nb\u{1b}[2J\u{202e}c`"), "`a b [2J c`");
+        assert_eq!(said("`naïve — ✓`"), "`naïve — ✓`");
+        let long = said(&"é".repeat(MAX_REASON));
+        assert!(long.len() <= MAX_REASON + 3 && long.ends_with("é…"), "{}", long.len());
     }
 }

@@ -86,8 +86,9 @@ pub(super) fn pack(group: &mut Group, trace: &Trace) -> Option<Vec<u8>> {
 /// The group that bytes hold, if nothing that it was made from has changed.
 pub(super) fn unpack(tree: &Tree, sources: &Sources<'_>, bytes: &[u8], members: &[usize]) -> Option<Group> {
     let found: Found = serde_json::from_slice(bytes).ok()?;
+    let hash_of = |file: &str| sources.hash_of(file);
     let same_names = || found.trace.names.iter().all(|(name, folders)| sources.folders_named(name) == *folders);
-    if found.functions.len() != members.len() || !tree.still(&found.trace) || !same_names() {
+    if found.functions.len() != members.len() || !tree.still(&found.trace, hash_of) || !same_names() {
         return None;
     }
     Some(Group {

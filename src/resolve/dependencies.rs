@@ -145,6 +145,8 @@ pub struct Shelf<'a> {
     locks: Memo<String, Option<Arc<Lock>>>,
     manifests: Memo<String, Option<Arc<Manifest>>>,
     closures: Memo<(String, String, Platform), Closure>,
+    /// Files called `pylock.*.toml`, by folder: the folders above are asked for every function.
+    pylocks: Memo<String, Vec<String>>,
 }
 
 /// The files that speak for a function.
@@ -159,7 +161,7 @@ struct Found {
 impl<'a> Shelf<'a> {
     /// Nothing is read yet.
     pub fn new(tree: &'a Tree, pins: &'a Pins) -> Self {
-        Self { tree, pins, locks: Memo::new(), manifests: Memo::new(), closures: Memo::new() }
+        Self { tree, pins, locks: Memo::new(), manifests: Memo::new(), closures: Memo::new(), pylocks: Memo::new() }
     }
 
     /// Forgets what was not asked for since the last call.
@@ -167,6 +169,7 @@ impl<'a> Shelf<'a> {
         self.locks.turn();
         self.manifests.turn();
         self.closures.turn();
+        self.pylocks.turn();
     }
 
     /// The folder whose manifest or lock speaks for a function: functions that share an importer share this folder.
@@ -247,26 +250,35 @@ impl<'a> Shelf<'a> {
         }
         out.only_imported |= site.bundled && platform.language == Language::Node;
         for folder in site.layers.iter().filter_map(|l| l.folder.as_deref()).filter(|folder| *folder != site.root) {
-            let inside = match platform.language {
-                Language::Python => "python",
-                Language::Node => "nodejs",
-            };
-            let layer = [paths::join(folder, inside).unwrap_or_default(), folder.to_string()]
-                .iter()
-                .find_map(|dir| self.in_folder(dir, platform.language, &mut out.diagnostics));
-            if let Some(found) = layer {
-                out.join(self.read(site, platform, found));
-            }
-            let mut unpacked = Dependencies::none(State::Locked);
-            let version = &platform.version;
-            for inside in ["python".into(), format!("python/lib/python{version}/site-packages"), "nodejs".into()] {
-                self.installed(&paths::join(folder, &inside).unwrap_or_default(), platform, true, &mut unpacked);
-            }
-            if unpacked.lock.is_some() {
-                out.join(unpacked);
-            }
+            self.layer(folder, site, platform, &mut out);
         }
         out
+    }
+
+    /// Adds what a layer holds: the packages that lie unpacked where the runtime looks for them below `/opt`, else what its
+    /// manifest asks for. <https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html>
+    fn layer(&self, folder: &str, site: &Site, platform: &Platform, out: &mut Dependencies) {
+        let version = &platform.version;
+        let (top, places) = match platform.language {
+            Language::Python => ("python", vec!["python".into(), format!("python/lib/python{version}/site-packages")]),
+            Language::Node => ("nodejs", vec!["nodejs".into(), format!("nodejs/node{version}")]),
+        };
+        let mut unpacked = false;
+        for place in places.iter().filter_map(|place| paths::join(folder, place)) {
+            let mut there = Dependencies::none(State::Locked);
+            self.installed(&place, platform, true, &mut there);
+            if there.lock.is_some() {
+                unpacked = true;
+                out.join(there);
+            }
+        }
+        let manifest = [paths::join(folder, top).unwrap_or_default(), folder.to_string()]
+            .iter()
+            .filter(|_| !unpacked)
+            .find_map(|dir| self.in_folder(dir, platform.language, &mut out.diagnostics));
+        if let Some(found) = manifest {
+            out.join(self.read(site, platform, found));
+        }
     }
 
     /// Replaces what is asked for by what is installed in a folder, where packages are. A folder that is not `built`
@@ -299,8 +311,13 @@ impl<'a> Shelf<'a> {
         if !built && !out.declared.iter().all(|r| there(&r.name)) {
             return;
         }
-        let roots = lock.importers.get(".").cloned().unwrap_or_default();
-        let closure = self.closure(lock, lock::installed::KIND, &roots, platform);
+        let mut roots = lock.importers.get(".").cloned().unwrap_or_default();
+        // In a checkout, what is only for development lies there too.
+        if !built && platform.language == Language::Node && !out.declared.is_empty() {
+            roots.retain(|edge| out.declared.iter().any(|r| r.name == edge.name));
+        }
+        let of = if built { "everything" } else { "what is asked for" };
+        let closure = self.closure(lock, of, &roots, platform);
         let open: BTreeSet<String> = out.unresolved.iter().map(version_unknown).collect();
         out.diagnostics.retain(|d| d.code != codes::VERSION_UNKNOWN.id || !open.contains(&d.reason));
         out.diagnostics.extend(lock.diagnostics.iter().cloned());
@@ -484,7 +501,7 @@ impl<'a> Shelf<'a> {
         match locks.first() {
             Some(lock) => {
                 let folder = Some(paths::parent(lock).to_string());
-                Some(Found { manifest, lock: Some((*lock).clone()), importer: ".".into(), folder, ..Found::default() })
+                Some(Found { manifest, lock: Some((*lock).clone()), importer: ".".into(), folder })
             }
             // The lock beside a manifest speaks for it.
             None => self.in_folder(paths::parent(&manifest?), language, diagnostics),
@@ -539,13 +556,15 @@ impl<'a> Shelf<'a> {
         if present.iter().any(|file| is_pylock(file)) {
             return;
         }
-        let mut named = self.tree.files_in(dir).filter(|file| is_pylock(file));
-        match (named.next(), named.next()) {
+        let named = self.pylocks.get(&dir.to_string(), || {
+            self.tree.files_in(dir).filter(|file| is_pylock(file)).map(str::to_string).collect()
+        });
+        match (named.first(), named.get(1)) {
             (Some(one), None) => {
                 let at = present
                     .iter()
                     .position(|f| lock_kind(f) > Some(Kind::Pylock) || lock_kind(f) == Some(Kind::Requirements));
-                present.insert(at.unwrap_or(present.len()), one.to_string());
+                present.insert(at.unwrap_or(present.len()), one.clone());
             }
             (Some(one), Some(other)) => {
                 let reason =

@@ -253,7 +253,7 @@ impl<'a> Scanner<'a> {
             groups.push(group);
         }
         let this: &Self = self;
-        let read: Vec<Group> = groups.par_iter().map(|group| this.kept(group)).collect();
+        let read: Vec<Group> = groups.par_iter().map(|group| trace::apart(|| this.kept(group))).collect();
         for group in read {
             self.waiting.extend(group.functions);
             self.gathered.join(group.gathered);
@@ -321,6 +321,8 @@ impl<'a> Scanner<'a> {
             parsed: read.iter_mut().flat_map(|(_, _, found)| std::mem::take(&mut found.reached)).collect(),
         };
         let apart = installed_only.into_iter().zip(unreached);
+        // Closures whose addresses are taken stay alive, so that no other gets the same one.
+        let (mut gathered, mut alive) = (BTreeSet::new(), Vec::new());
         for (((site, mut dependencies, found), (installed_only, unreached)), &at) in
             read.into_iter().zip(apart).zip(members)
         {
@@ -337,7 +339,11 @@ impl<'a> Scanner<'a> {
             function.sort();
             if let Some(platform) = &function.platform {
                 for (lock, closure) in &dependencies.closure {
-                    group.gathered.add(lock, closure, platform);
+                    // Most functions that share a lock share what it comes to.
+                    if gathered.insert((Arc::as_ptr(closure), Arc::as_ptr(lock), platform.clone())) {
+                        group.gathered.add(lock, closure, platform);
+                        alive.push(Arc::clone(closure));
+                    }
                 }
             }
             group.diagnostics.extend(dependencies.diagnostics);

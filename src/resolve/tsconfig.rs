@@ -16,6 +16,8 @@ use super::memo::Memo;
 
 /// `extends` goes a few files deep; a circle of them ends here.
 const MAX_EXTENDS: usize = 8;
+/// Files read for one configuration: each may name several, which name several.
+const MAX_FILES: usize = 64;
 
 /// A package of the tree by its name, as its folder.
 type Packages<'p> = &'p dyn Fn(&str) -> Option<String>;
@@ -53,6 +55,8 @@ struct Raw {
     root_dirs: Option<Vec<String>>,
     flags: std::collections::BTreeMap<&'static str, bool>,
     texts: std::collections::BTreeMap<&'static str, String>,
+    /// Files that may still be read.
+    left: usize,
 }
 
 const FLAGS: &[&str] =
@@ -81,12 +85,13 @@ impl<'a> Projects<'a> {
             all.find(|path| self.tree.contains(path))
         });
         let config = nearest.as_ref().as_ref()?;
-        Some(self.configs.get(config, || self.config(config, packages, MAX_EXTENDS)))
+        Some(self.configs.get(config, || self.config(config, packages, MAX_EXTENDS, &mut MAX_FILES.clone())))
     }
 
-    fn config(&self, file: &str, packages: Packages<'_>, depth: usize) -> Config {
-        let mut raw = Raw::default();
+    fn config(&self, file: &str, packages: Packages<'_>, depth: usize, left: &mut usize) -> Config {
+        let mut raw = Raw { left: *left, ..Raw::default() };
         let root = self.read(file, paths::parent(file), packages, depth, &mut raw);
+        *left = raw.left;
         let own = raw.into_config();
         // `"files": []` with `references`: the files belong to one of those.
         let list = |key: &str| root.as_ref().and_then(|root| root.get(key)).and_then(Value::as_array);
@@ -96,7 +101,7 @@ impl<'a> Projects<'a> {
         let read: Vec<Config> = targets
             .take(16)
             .filter_map(|path| self.file(paths::parent(file), path))
-            .map(|path| self.config(&path, packages, depth - 1))
+            .map(|path| self.config(&path, packages, depth - 1, left))
             .collect();
         let at = read.iter().position(|c| !c.paths.is_empty() || c.base.is_some()).unwrap_or(0);
         read.into_iter().nth(at).unwrap_or(own)
@@ -112,6 +117,7 @@ impl<'a> Projects<'a> {
 
     /// Reads one file into what is known; `top` is the folder of the configuration that all this is for.
     fn read(&self, file: &str, top: &str, packages: Packages<'_>, depth: usize, raw: &mut Raw) -> Option<Value> {
+        raw.left = raw.left.checked_sub(1)?;
         let text = self.tree.text(file).ok()?;
         let root: Value = jsonc_parser::parse_to_serde_value(&text, &jsonc_parser::ParseOptions::default()).ok()?;
         let dir = paths::parent(file);

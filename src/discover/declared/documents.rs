@@ -78,7 +78,13 @@ fn may_be(tree: &Tree, path: &str, alone: bool) -> bool {
 }
 
 fn read(tree: &Tree, path: &str) -> Option<Document> {
-    let text = tree.text(path).ok()?;
+    let text = match tree.text(path) {
+        Ok(text) => text,
+        // What may hold anything else is passed over.
+        Err(diagnostic) => {
+            return matches!(paths::file_name(path), "func.yaml" | "func.yml").then_some(Document::Broken(diagnostic));
+        }
+    };
     if matches!(paths::extension(path), "py" | "js") {
         return text.contains("@nuclio.configure").then_some(Document::Comments(text));
     }

@@ -149,7 +149,7 @@ impl Maker<'_> {
             }
             Code::Inline(inline) => {
                 // There is no folder: what is beside the template is not deployed.
-                site.root.clone_from(&declared.declared_at.file);
+                site.root.clone_from(inline.file.as_ref().unwrap_or(&declared.declared_at.file));
                 site.inline = Some(inline.clone());
             }
             Code::Image { dir, dockerfile } => {

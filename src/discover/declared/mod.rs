@@ -1,6 +1,7 @@
 //! Functions that a file declares: one reader a kind of declaration.
 
 mod appengine;
+mod assembly;
 mod azure;
 pub mod cdk;
 mod common;

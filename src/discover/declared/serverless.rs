@@ -6,7 +6,8 @@
 //! ([`super::serverless_code`]), plugins that bundle (esbuild, webpack) or choose a requirements file.
 //! <https://www.serverless.com/framework/docs/providers/aws/guide/serverless.yml>
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::discover::doc::{self, Entry, Node, Value};
 use crate::discover::runtime::{self, Runtime};
@@ -29,6 +30,8 @@ pub const SUPPORT: Support = Support {
 /// Variables refer to variables a few levels deep at most; a circle of them ends here.
 const MAX_NESTING: usize = 16;
 const MAX_TEXT: usize = 65_536;
+/// Variables looked up for one text: each may name several, which name several.
+const MAX_LOOKUPS: u32 = 1_000;
 
 /// Reads every `serverless.yml` of the tree.
 pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
@@ -62,7 +65,13 @@ fn read(tree: &Tree, defaults: &Defaults, path: &str, found: &mut Discovery) {
 }
 
 fn read_code(tree: &Tree, defaults: &Defaults, path: &str, found: &mut Discovery) {
-    let Ok(text) = tree.text(path) else { return };
+    let text = match tree.text(path) {
+        Ok(text) => text,
+        Err(diagnostic) => {
+            found.diagnostics.push(diagnostic);
+            return;
+        }
+    };
     // Only a service description is worth a word; other files may have that name too.
     if !(text.contains("functions") && text.contains("provider")) {
         return;
@@ -76,7 +85,7 @@ fn read_code(tree: &Tree, defaults: &Defaults, path: &str, found: &mut Discovery
 }
 
 fn read_service(tree: &Tree, defaults: &Defaults, path: &str, root: &Node, found: &mut Discovery) {
-    let service = Service { tree, defaults, path, dir: paths::parent(path), root };
+    let service = Service { tree, defaults, path, dir: paths::parent(path), root, seen: RefCell::default() };
     let Some(functions) = root.entry("functions") else { return };
     service.functions(&functions.value, path, functions.line, MAX_NESTING, found);
 }
@@ -87,6 +96,8 @@ struct Service<'a> {
     path: &'a str,
     dir: &'a str,
     root: &'a Node,
+    /// Files and variables that `functions` was taken from: whatever is named again was read.
+    seen: RefCell<BTreeSet<String>>,
 }
 
 impl Service<'_> {
@@ -112,6 +123,9 @@ impl Service<'_> {
                 }
             }
             Value::Text(text) => {
+                if !self.seen.borrow_mut().insert(text.clone()) {
+                    return;
+                }
                 let included = variable(text).and_then(file_reference);
                 match included {
                     Some((rel, key)) => self.include(&rel, key.as_deref(), file, line, depth, found),
@@ -460,16 +474,16 @@ impl Service<'_> {
 
     /// A text with its variables filled in; `None` when one of them is only known at deployment.
     fn text(&self, text: &str) -> Option<String> {
-        self.fill(text, MAX_NESTING)
+        self.fill(text, MAX_NESTING, &mut MAX_LOOKUPS.clone())
     }
 
-    fn fill(&self, text: &str, depth: usize) -> Option<String> {
+    fn fill(&self, text: &str, depth: usize, left: &mut u32) -> Option<String> {
         let mut text = text.to_string();
         // Innermost first: the last `${` before a `}` holds no other.
         for _ in 0..64 {
             let Some(start) = text.rfind("${") else { return Some(text) };
             let length = text[start..].find('}')?;
-            let value = self.variable_text(&text[start + 2..start + length], depth)?;
+            let value = self.variable_text(&text[start + 2..start + length], depth, left)?;
             text.replace_range(start..=start + length, &value);
             if text.len() > MAX_TEXT {
                 return None;
@@ -478,11 +492,12 @@ impl Service<'_> {
         None
     }
 
-    fn variable_text(&self, expression: &str, depth: usize) -> Option<String> {
+    fn variable_text(&self, expression: &str, depth: usize, left: &mut u32) -> Option<String> {
         if depth == 0 {
             return None;
         }
         for alternative in split_commas(expression) {
+            *left = left.checked_sub(1)?;
             let alternative = alternative.trim();
             let unquoted = ['\'', '"'].iter().find_map(|q| alternative.strip_prefix(*q)?.strip_suffix(*q));
             if let Some(literal) = unquoted {
@@ -492,7 +507,8 @@ impl Service<'_> {
                 Some((rel, key)) => self.file_node(&rel, key.as_deref()),
                 None => alternative.strip_prefix("self:").and_then(|path| self.self_node(path)),
             };
-            if let Some(value) = node.as_ref().and_then(Node::text).and_then(|value| self.fill(value, depth - 1)) {
+            if let Some(value) = node.as_ref().and_then(Node::text).and_then(|value| self.fill(value, depth - 1, left))
+            {
                 return Some(value);
             }
             let bare = alternative.starts_with(|c: char| c.is_ascii_digit()) || matches!(alternative, "true" | "false");

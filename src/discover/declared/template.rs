@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
+use super::assembly::{self, Assembly};
 use super::expand;
 use super::lambda::{self, Code, Declared, Said};
 use crate::discover::doc::{self, Entry, Node};
@@ -52,17 +53,9 @@ struct Read {
     nested: Vec<Nested>,
 }
 
-/// What a cloud assembly knows of its templates.
-pub struct Assembly<'a> {
-    /// Folder of the application, for ids.
-    pub app: &'a str,
-    /// Source of an asset, by the construct's path in the application and by the asset's path.
-    pub code: &'a dyn Fn(&str, &str) -> Option<Code>,
-}
-
 /// Reads every template of the tree that is not part of a CDK assembly.
 pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
-    let assemblies = super::cdk::assemblies(tree);
+    let assemblies = assembly::roots(tree);
     let in_assembly = |path: &str| paths::ancestors(paths::parent(path)).any(|dir| assemblies.contains(dir));
     let candidates: Vec<&str> = tree.files().filter(|path| may_be_template(path) && !in_assembly(path)).collect();
     let read: Vec<(&str, Read)> = candidates
@@ -484,8 +477,8 @@ impl Template<'_> {
         };
         let at = (1..lines.len()).find(|at| starts(*at)).filter(|_| text.lines().count() > 1);
         let inline = match at {
-            Some(at) => Inline { text, line: line + u32::try_from(at).unwrap_or(0), by_line: true },
-            None => Inline { text, line, by_line: false },
+            Some(at) => Inline { text, line: line + u32::try_from(at).unwrap_or(0), by_line: true, file: None },
+            None => Inline { text, line, by_line: false, file: None },
         };
         Code::Inline(inline)
     }

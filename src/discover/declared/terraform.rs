@@ -574,7 +574,7 @@ impl Instance<'_, '_> {
                     let reason = "the code is written inside another file of the module";
                     return Code::Left(Diagnostic::new(codes::INLINE_CODE, place, reason));
                 }
-                Code::Inline(Inline { text, line, by_line: is_heredoc && !file.ends_with(".json") })
+                Code::Inline(Inline { text, line, by_line: is_heredoc && !file.ends_with(".json"), file: None })
             }
             other => {
                 let reason = format!("the code is written inside the module, and depends on {}", other.why());

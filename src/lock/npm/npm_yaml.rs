@@ -9,9 +9,11 @@ pub fn options(text: &str) -> serde_saphyr::Options {
     serde_saphyr::options! { budget: Some(budget) }
 }
 
-/// Line and reason of an error, in one line without the place.
-pub fn reason(error: &serde_saphyr::Error) -> (u32, String) {
-    let line = error.location().map_or(0, |at| u32::try_from(at.line()).unwrap_or(u32::MAX));
+/// Line and reason of an error in a text, in one line without the place.
+pub fn reason(error: &serde_saphyr::Error, text: &str) -> (u32, String) {
+    // An unfinished last line is reported on the one after it.
+    let last = text.matches(['\n', '\r']).count() as u64 + 1;
+    let line = error.location().map_or(0, |at| u32::try_from(at.line().min(last)).unwrap_or(u32::MAX));
     let reason = error.to_string();
     let reason = reason.lines().next().unwrap_or_default();
     // The place says the line.

@@ -131,7 +131,7 @@ pub fn read(file: &str, text: &str) -> Lock {
     {
         Ok(documents) => documents,
         Err(error) => {
-            let (line, reason) = npm_yaml::reason(&error);
+            let (line, reason) = npm_yaml::reason(&error, text);
             lock.diagnostics.push(Diagnostic::new(
                 codes::LOCK_INVALID,
                 Place::at(file, line),

@@ -17,7 +17,7 @@ use super::npm_json::{Key, Pairs, as_version, source_of};
 use super::npm_range;
 use super::npm_yaml;
 use super::overrides::{self, ByName};
-use super::yarn::Project;
+use super::yarn_project::Project;
 use crate::lock::positions::Slices;
 use crate::lock::{Edge, Entry, Kind, Lock, Manifest, Scope, When, indices_by_name};
 use crate::model::{Diagnostic, PackageId, Place, codes};
@@ -62,7 +62,7 @@ pub(super) fn read(file: &str, text: &str, project: &mut Project<'_>) -> Lock {
         match serde_saphyr::from_str_with_options(text, npm_yaml::options(text)) {
             Ok(parsed) => parsed,
             Err(error) => {
-                let (line, reason) = npm_yaml::reason(&error);
+                let (line, reason) = npm_yaml::reason(&error, text);
                 let reason = format!("the file is no yarn lock: {reason}");
                 lock.diagnostics.push(Diagnostic::new(codes::LOCK_INVALID, Place::at(file, line), reason));
                 return lock;
