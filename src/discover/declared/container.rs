@@ -39,7 +39,9 @@ pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
         let stages = dockerfile::stages(&text);
         let Some(image) = Image::read(fleet, path, &stages) else { continue };
         let lambda = image.base.as_ref().is_some_and(|b| b.lambda);
-        let taken = found.sites.iter().any(|s| {
+        // A service may have images in folders of their own below it.
+        let others = found.sites.iter().filter(|s| s.declared_as != "appengine" || s.root == image.root);
+        let taken = others.into_iter().any(|s| {
             let same = s.root == image.root && s.handler_file.is_none();
             let near = paths::is_within(&s.root, &image.root) || paths::is_within(&image.root, &s.root);
             // One handler that two files declare is for the merge to compare.

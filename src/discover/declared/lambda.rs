@@ -215,13 +215,21 @@ impl Maker<'_> {
         let text = declared.handler.text()?;
         let (module, export) = handler::split(text);
         match &declared.code {
-            Code::Built { archive, .. } => {
+            Code::Built { archive, otherwise } => {
                 let dir = paths::parent(archive);
-                let folder = paths::parent(dir);
-                let built = format!("{}/{text}", paths::file_name(dir));
-                handler::locate(self.tree, folder, &built, Some(language))
-                    .filter(|_| dir != ".")
-                    .map(|file| (Code::Folder(folder.to_string()), Some(file)))
+                // What a build writes to `dist` is made from what lies beside that folder; an archive that is packed by
+                // hand lies beside its source.
+                let (folder, named) = if handler::is_build_folder(paths::file_name(dir)) {
+                    (paths::parent(dir), format!("{}/{text}", paths::file_name(dir)))
+                } else {
+                    (dir, text.to_string())
+                };
+                let file = handler::locate(self.tree, folder, &named, Some(language))?;
+                let reason = format!("{}; `{file}` is taken for its source", otherwise.reason);
+                let mut said = Diagnostic::new(codes::TEMPLATE_POINTS_NOWHERE, otherwise.place.clone(), reason);
+                said.severity = Severity::Note;
+                self.diagnostics.push(said.next(otherwise.next_step.clone()));
+                Some((Code::Folder(folder.to_string()), Some(file)))
             }
             Code::Stored(otherwise) => {
                 let (root, file) = self.by_name(declared, module, language)?;
@@ -384,7 +392,13 @@ impl Maker<'_> {
             None if self.tree.contains(dockerfile) => {
                 let reason =
                     "its last stage is not built from a Python or Node.js image of a version that warmset plans for";
-                self.diagnostics.push(Diagnostic::new(codes::RUNTIME_UNKNOWN, Place::file(dockerfile), reason));
+                let mut said = Diagnostic::new(codes::RUNTIME_UNKNOWN, Place::file(dockerfile), reason);
+                let text = self.tree.text(dockerfile).unwrap_or_default();
+                if !["python", "node"].iter().any(|name| text.contains(name)) {
+                    // An image of another language is in order.
+                    said.severity = Severity::Note;
+                }
+                self.diagnostics.push(said);
             }
             None => {}
         }

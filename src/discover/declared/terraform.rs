@@ -699,6 +699,11 @@ resource "aws_lambda_function" "built" {
   handler  = "index.handler"
   runtime  = "nodejs22.x"
 }
+resource "aws_lambda_function" "packed" {
+  filename = "./packed.zip"
+  handler  = "mine.handler"
+  runtime  = local.runtime
+}
 resource "aws_lambda_function" "image" {
   image_uri    = "registry.example/x:1"
   package_type = "Image"
@@ -719,13 +724,16 @@ resource "aws_lambda_function" "image" {
                 "tf/b tf/one python3.11-x86_64 tf/one/app.py",
                 "tf/built tf node22-x86_64 tf/src/index.ts",
                 "tf/c tf/src python3.12-x86_64 tf/src/app.py",
+                "tf/packed tf python3.12-x86_64 tf/mine.py",
             ]
         );
         assert_eq!(
             said,
             [
                 "tf/main.tf:46 template-points-nowhere filename `build/gone.zip` is an archive that a build makes",
-                "tf/main.tf:56 template-unresolved the code is a container image that is built elsewhere",
+                "tf/main.tf:51 template-points-nowhere filename `./dist/index.zip` is an archive that a build makes; `tf/src/index.ts` is taken for its source",
+                "tf/main.tf:56 template-points-nowhere filename `./packed.zip` is an archive that a build makes; `tf/mine.py` is taken for its source",
+                "tf/main.tf:61 template-unresolved the code is a container image that is built elsewhere",
             ]
         );
     }
