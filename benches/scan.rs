@@ -2,14 +2,15 @@
 //! take to read the same files.
 //!
 //! `cargo bench --bench scan` first runs the program itself on generated fleets, beside `ruff analyze graph` on the same Python
-//! files and esbuild on the same JavaScript and TypeScript files, and prints a table with ratios; then criterion times the
-//! parts. `RUFF` and `ESBUILD` name the programs where they are not on the path; what is not there is named and left out.
-//! CPU time counts: on a busy machine the ratio of elapsed times says little.
+//! files and esbuild on the same JavaScript and TypeScript files, and prints a table with ratios; then how much memory larger
+//! fleets take; then criterion times the parts. `RUFF` and `ESBUILD` name the programs where they are neither on the path nor
+//! where `.ci/run` installs them; what is not there is named and left out. CPU time counts: on a busy machine the ratio of
+//! elapsed times says little.
 
 #[path = "../examples/support/fleet.rs"]
 mod fleet;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -30,9 +31,13 @@ struct Took {
 
 /// Runs a program to its end. Its peak memory is asked for while it runs: the kernel keeps the highest value.
 fn run(command: &mut Command) -> Option<Took> {
+    run_with(command, Stdio::null())
+}
+
+fn run_with(command: &mut Command, stdin: Stdio) -> Option<Took> {
     let before = children_cpu();
     let started = Instant::now();
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok()?;
+    let mut child = command.stdin(stdin).stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok()?;
     let mut peak = 0.0f64;
     let status = loop {
         peak = peak.max(resident_peak(&child));
@@ -88,11 +93,18 @@ fn row(what: &str, functions: usize, files: usize, took: Took) {
     );
 }
 
+/// A program by its variable, by its place in the folder of `.ci/run`, or by its name.
+fn program(variable: &str, name: &str, installed: &str) -> PathBuf {
+    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
+    let installed = cache.map(|cache| cache.join("warmset-ci").join(installed)).filter(|path| path.is_file());
+    std::env::var_os(variable).map(PathBuf::from).or(installed).unwrap_or_else(|| name.into())
+}
+
 fn others(only: Only, fleet: &Path, folders: &[String]) -> (&'static str, Option<Took>) {
-    let program = |variable: &str, name: &str| std::env::var(variable).unwrap_or_else(|_| name.to_string());
     match only {
         Only::Python => {
-            let ruff = program("RUFF", "ruff");
+            let ruff = program("RUFF", "ruff", "tools/bin/ruff");
             let command = || {
                 let mut command = Command::new(&ruff);
                 command.args(["analyze", "graph", "--preview"]).arg(fleet).current_dir(fleet);
@@ -102,7 +114,7 @@ fn others(only: Only, fleet: &Path, folders: &[String]) -> (&'static str, Option
             ("ruff analyze graph", best(3, command))
         }
         Only::Node => {
-            let esbuild = program("ESBUILD", "esbuild");
+            let esbuild = program("ESBUILD", "esbuild", "esbuild/node_modules/.bin/esbuild");
             let entry = |folder: &String| {
                 let typed = fleet.join(folder).join("handler.ts").is_file();
                 format!("{folder}/handler.{}", if typed { "ts" } else { "mjs" })
@@ -129,8 +141,11 @@ fn others(only: Only, fleet: &Path, folders: &[String]) -> (&'static str, Option
 /// Runs the program and others on the same files.
 fn compare(functions: usize) {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let head = ["elapsed", "CPU", "peak", "per 1000 functions", "per 1000 files"];
-    println!("{:<34} {}", "", head.join("   "));
+    println!(
+        "Whole runs on {functions} generated functions with {SOURCES} sources each, 2 threads, files in the page cache; of three \
+         runs the one with the least CPU time"
+    );
+    println!("{:<34} {:>10} {:>14} {:>10} {:>11} {:>11}", "", "elapsed", "CPU", "peak", "per 1000 fn", "1000 files");
     for (name, only) in [("mixed", None), ("Python", Some(Only::Python)), ("JS and TS", Some(Only::Node))] {
         let fleet = folder.path().join(name.replace(' ', "-"));
         let shape = Shape { functions, seed: 7, alone: false, only, flaws: false };
@@ -159,6 +174,26 @@ fn compare(functions: usize) {
             }
             (other, None) => println!("{name}: {other} is not installed, left out"),
         }
+    }
+}
+
+/// How peak memory grows with a fleet: scanned whole, and by path as a stream.
+fn memory(sizes: [usize; 2]) {
+    println!("Peak memory: `scan FLEET --out`, which lists all paths first, and `scan FLEET --stdin --format jsonl`");
+    for functions in sizes {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let fleet = folder.path().join("fleet");
+        let shape = Shape { functions, seed: 7, alone: true, only: None, flaws: false };
+        let paths = write_fleet(&fleet, shape).expect("a temporary folder is writable");
+        let list = folder.path().join("paths");
+        std::fs::write(&list, paths.join("\n")).expect("a temporary folder is writable");
+        let by_path = |command: &mut Command| -> Option<Took> {
+            command.args(["--quiet", "--threads", "2", "scan"]).arg(&fleet).args(["--stdin", "--format", "jsonl"]);
+            run_with(command, std::fs::File::open(&list).ok()?.into())
+        };
+        let whole = run(&mut warmset(&fleet, None)).map_or(0.0, |took| took.peak);
+        let stream = by_path(&mut Command::new(env!("CARGO_BIN_EXE_warmset"))).map_or(0.0, |took| took.peak);
+        println!("{functions:>8} functions {whole:>8.0} MB whole {stream:>8.0} MB as a stream");
     }
 }
 
@@ -197,6 +232,7 @@ fn main() {
     // Criterion runs everything once with --test; so does the comparison, on a small fleet.
     let once = std::env::args().any(|a| a == "--test");
     compare(if once { 50 } else { 1000 });
+    memory(if once { [20, 40] } else { [1000, 10_000] });
     benches();
     Criterion::default().configure_from_args().final_summary();
 }

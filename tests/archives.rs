@@ -185,3 +185,99 @@ fn what_pip_installs_is_what_is_found() {
     let imports = packed["functions"][0]["imports"].to_string();
     assert!(!imports.contains("missing") || imports.contains("helper"), "{imports}");
 }
+
+fn write(root: &Path, files: &[(&str, &str)]) {
+    for (path, text) in files {
+        let path = root.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+}
+
+/// The places below `/opt` that AWS documents for layers of Python and Node.js.
+#[test]
+fn packages_that_lie_in_a_layer_join_the_closure() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    write(
+        root,
+        &[
+            (
+                "template.yaml",
+                "Resources:\n  Libs:\n    Type: AWS::Serverless::LayerVersion\n    Properties: {ContentUri: layers/libs}\n  \
+                 Py:\n    Type: AWS::Serverless::Function\n    Properties: {Runtime: python3.12, Handler: app.handler, CodeUri: py, Layers: [!Ref Libs]}\n  \
+                 Js:\n    Type: AWS::Serverless::Function\n    Properties: {Runtime: nodejs20.x, Handler: index.handler, CodeUri: js, Layers: [!Ref Libs]}\n",
+            ),
+            ("py/app.py", "import flask\nimport click\n\ndef handler(event, context):\n    return flask, click\n"),
+            (
+                "js/index.js",
+                "const ms = require('ms'); const x = require('@s/x');\nexports.handler = async () => ms(x);\n",
+            ),
+            ("layers/libs/python/click.py", ""),
+            ("layers/libs/python/click-8.1.0.dist-info/METADATA", "Name: click\nVersion: 8.1.0\n"),
+            ("layers/libs/python/click-8.1.0.dist-info/RECORD", "click.py,,\n"),
+            (
+                "layers/libs/python/lib/python3.12/site-packages/Flask-2.0.1.dist-info/METADATA",
+                "Name: Flask\nVersion: 2.0.1\nRequires-Dist: click\n",
+            ),
+            ("layers/libs/python/lib/python3.12/site-packages/flask/__init__.py", "import nothing_to_see\n"),
+            // Another version of Python does not look there.
+            ("layers/libs/python/lib/python3.9/site-packages/old-1.dist-info/METADATA", "Name: old\nVersion: 1\n"),
+            ("layers/libs/nodejs/node_modules/ms/package.json", r#"{"name": "ms", "version": "2.1.3"}"#),
+            ("layers/libs/nodejs/node_modules/ms/lib/package.json", r#"{"name": "inner", "version": "0.0.0"}"#),
+            ("layers/libs/nodejs/node_modules/ms/index.js", "require('nothing-to-see')\n"),
+            (
+                "layers/libs/nodejs/node20/node_modules/@s/x/package.json",
+                r#"{"name": "@s/x", "version": "1.0.0", "dependencies": {"y": "1"}}"#,
+            ),
+            (
+                "layers/libs/nodejs/node20/node_modules/@s/x/node_modules/y/package.json",
+                r#"{"name": "y", "version": "1.5.0"}"#,
+            ),
+        ],
+    );
+    let inventory = scan(root, root);
+    assert_eq!(closure(&inventory, "Py"), ["pypi:click==8.1.0", "pypi:flask==2.0.1"]);
+    assert_eq!(closure(&inventory, "Js"), ["npm:@s/x@1.0.0", "npm:ms@2.1.3", "npm:y@1.5.0"]);
+    for function in inventory["functions"].as_array().unwrap() {
+        let imports = function["imports"].to_string();
+        assert!(!imports.contains("missing") && !imports.contains("nothing"), "{imports}");
+        assert_eq!(function["state"], "locked");
+    }
+}
+
+/// As a provider finds a package that was deployed as a folder, and as a checkout looks after `npm install`.
+#[test]
+fn packages_that_lie_beside_a_function_are_its_lock() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    let handler = "const ms = require('ms');\nexports.handler = async (event) => ms(event);\n";
+    let manifest = r#"{"dependencies": {"ms": "^2.0.0"}, "devDependencies": {"jest": "*"}}"#;
+    let installed = |name: &str, version: &str| format!(r#"{{"name": "{name}", "version": "{version}"}}"#);
+    write(
+        root,
+        &[
+            ("checkout/package.json", manifest),
+            ("checkout/index.js", handler),
+            ("checkout/node_modules/ms/package.json", &installed("ms", "2.1.3")),
+            ("checkout/node_modules/jest/package.json", &installed("jest", "29.0.0")),
+            ("ignored/.gitignore", "node_modules\n"),
+            ("ignored/package.json", manifest),
+            ("ignored/index.js", handler),
+            ("ignored/node_modules/ms/package.json", &installed("ms", "2.1.3")),
+            ("half/package.json", r#"{"dependencies": {"ms": "^2.0.0", "left-pad": "^1.0.0"}}"#),
+            ("half/index.js", handler),
+            ("half/node_modules/ms/package.json", &installed("ms", "2.1.3")),
+        ],
+    );
+    let inventory = scan(root, root);
+    let of = |id: &str| {
+        let functions = inventory["functions"].as_array().unwrap();
+        let state = functions.iter().find(|f| f["id"] == id).unwrap()["state"].clone();
+        (closure(&inventory, id), state)
+    };
+    assert_eq!(of("checkout"), (vec!["npm:ms@2.1.3".to_string()], "locked".into()));
+    assert_eq!(of("ignored"), (vec![], "unresolved".into()));
+    // What lacks something was not built yet.
+    assert_eq!(of("half"), (vec![], "unresolved".into()));
+}

@@ -102,11 +102,12 @@ fn pylock() {
 #[test]
 fn inspect_prints_what_two_readers_agree_on() {
     let (mut exact, mut total, mut wrong) = (0, 0, Vec::new());
-    for kind in ["pdm", "pipfile", "poetry", "pylock", "requirements", "uv"] {
+    for kind in ["pdm", "pipfile", "poetry", "pylock", "requirements", "uv", "npm", "pnpm", "yarn", "bun"] {
+        let named = if kind == "npm" { "package-lock" } else { kind };
         for (folder, case) in cases("locks.jsonl", kind) {
             let path = folder.join(case["path"].as_str().unwrap());
             let out = std::process::Command::new(env!("CARGO_BIN_EXE_warmset"))
-                .args(["inspect", "--format", "json", "--as", kind])
+                .args(["inspect", "--format", "json", "--as", named])
                 .arg(path)
                 .output()
                 .unwrap();

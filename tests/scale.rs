@@ -3,13 +3,19 @@
 #[path = "../examples/support/fleet.rs"]
 mod fleet;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use fleet::{Shape, write_fleet};
 use serde_json::Value;
+use warmset::discover::Tree;
+use warmset::model::Inventory;
+use warmset::resolve::{Key, Merged, Merger, ScanOptions, Scanner, Shard, Store};
 
 fn warmset(args: &[&str], stdin: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_warmset"))
@@ -197,6 +203,406 @@ fn a_cache_changes_nothing_but_the_time() {
     fs::remove_dir_all(&cache).unwrap();
     fs::write(&cache, "a file").unwrap();
     same(&with(&[]), &before, "no folder");
+}
+
+/// One function of every kind that reads beyond its own folder: archives with and without installed packages, layers, Terraform
+/// modules, CDK, members of yarn and npm workspaces that import each other by name, several functions with one code folder, files
+/// that no handler reaches, and a `warmset.toml`.
+fn varied(root: &Path) {
+    let write = |path: &str, text: &str| {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    write(
+        "warmset.toml",
+        "[defaults]\npython = \"3.12\"\n[[function]]\nname = \"said\"\npath = \"said\"\nhandler = \"main.run\"\nruntime = \"python3.13\"\nweight = 3\n",
+    );
+    write("said/main.py", "import boto3, helper\ndef run(event, context): pass\n");
+    write("said/helper.py", "import yaml\n");
+    write("said/unused.py", "import numpy\nfrom . import nothing\n");
+    write(
+        "said/pylock.prod.toml",
+        "lock-version = \"1.0\"\ncreated-by = \"x\"\n[[packages]]\nname = \"pyyaml\"\nversion = \"6.0\"\n",
+    );
+    for name in ["a", "b"] {
+        write(&format!("tf/{name}/handler.py"), "import requests\ndef handler(event, context): pass\n");
+    }
+    write("tf/a/requirements.txt", "requests==2.0\n");
+    write(
+        "tf/main.tf",
+        "resource \"aws_lambda_function\" \"a\" {\n  function_name = \"a\"\n  filename = \"a.zip\"\n  runtime = \"python3.11\"\n  handler = \"handler.handler\"\n}\n",
+    );
+    write(
+        "sam/template.yaml",
+        "Transform: AWS::Serverless-2016-10-31\nResources:\n  Lib:\n    Type: AWS::Serverless::LayerVersion\n    Properties:\n      ContentUri: layer/\n  One:\n    Type: AWS::Serverless::Function\n    Properties:\n      CodeUri: code/\n      Handler: one.handler\n      Runtime: python3.12\n      Layers: [!Ref Lib]\n  Two:\n    Type: AWS::Serverless::Function\n    Properties:\n      CodeUri: code/\n      Handler: two.handler\n      Runtime: python3.9\n",
+    );
+    write("sam/code/one.py", "import shared, requests\ndef handler(event, context): pass\n");
+    write("sam/code/two.py", "import redis\ndef handler(event, context): pass\n");
+    write("sam/code/neither.py", "import redis, flask\n");
+    write("sam/code/requirements.txt", "redis==5.0.0\nflask>=2\n");
+    write("sam/layer/python/shared.py", "import attr\n");
+    write("sam/layer/requirements.txt", "attrs==23.1.0\nrequests==2.31.0\n");
+    write("cdk/cdk.json", "{\"app\": \"node app.js\"}");
+    write("cdk/package.json", "{\"dependencies\": {\"aws-cdk-lib\": \"2.1.0\", \"axios\": \"1.0.0\"}}");
+    write(
+        "cdk/app.ts",
+        "import * as lambda from 'aws-cdk-lib/aws-lambda';\nnew lambda.Function(this, 'F', { runtime: lambda.Runtime.NODEJS_20_X, handler: 'index.handler', code: lambda.Code.fromAsset('fn') });\n",
+    );
+    write("cdk/fn/index.js", "const axios = require('axios'); exports.handler = async (event) => axios;");
+    write("yarn/package.json", "{\"private\": true, \"workspaces\": [\"packages/*\"]}");
+    write(
+        "yarn/yarn.lock",
+        "# yarn lockfile v1\n\n\n\"ms@^2.0.0\":\n  version \"2.1.3\"\n\n\"left@1.0.0\":\n  version \"1.0.0\"\n  dependencies:\n    ms \"^2.0.0\"\n",
+    );
+    write(
+        "yarn/packages/fn/package.json",
+        "{\"name\": \"fn\", \"dependencies\": {\"lib\": \"1.0.0\", \"left\": \"1.0.0\"}}",
+    );
+    write("yarn/packages/fn/index.js", "const lib = require('lib');\nexports.handler = async (event) => lib;");
+    write(
+        "yarn/packages/lib/package.json",
+        "{\"name\": \"lib\", \"version\": \"1.0.0\", \"main\": \"main.js\", \"dependencies\": {\"ms\": \"^2.0.0\"}}",
+    );
+    write("yarn/packages/lib/main.js", "module.exports = require('ms');");
+    write("yarn/packages/lib/old.js", "module.exports = require('gone');");
+    write("ts/tsconfig.json", "{\"compilerOptions\": {\"baseUrl\": \".\", \"paths\": {\"@/*\": [\"lib/*\"]}}}");
+    write(
+        "ts/serverless.yml",
+        "service: s\nprovider:\n  name: aws\n  runtime: nodejs20.x\nfunctions:\n  a:\n    handler: a.handler\n  b:\n    handler: b.handler\n",
+    );
+    write(
+        "ts/a.ts",
+        "import { x } from '@/x';\nimport axios from 'axios';\nexport const handler = async () => [x, axios];\n",
+    );
+    write("ts/b.ts", "import pg from 'pg';\nexport const handler = async () => pg;\n");
+    write("ts/lib/x.ts", "export const x = 1;\n");
+    write("ts/package.json", "{\"dependencies\": {\"axios\": \"1.0.0\", \"pg\": \"8.0.0\"}}");
+    write(
+        "ts/package-lock.json",
+        "{\"lockfileVersion\": 3, \"packages\": {\"\": {\"dependencies\": {\"axios\": \"1.0.0\", \"pg\": \"8.0.0\"}}, \"node_modules/axios\": {\"version\": \"1.0.0\"}, \"node_modules/pg\": {\"version\": \"8.0.0\"}}}",
+    );
+    archive(
+        &root.join("packed/orders.zip"),
+        &[
+            ("lambda_function.py", "import requests\ndef lambda_handler(event, context): pass\n"),
+            ("requests/__init__.py", "import urllib3\n"),
+            ("requests-2.31.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: requests\nVersion: 2.31.0\n"),
+            ("requests-2.31.0.dist-info/RECORD", "requests/__init__.py,,\nrequests-2.31.0.dist-info/METADATA,,\n"),
+        ],
+    );
+    archive(
+        &root.join("packed/mail.zip"),
+        &[
+            ("index.js", "const ms = require('ms');\nexports.handler = async (event) => ms;"),
+            ("package.json", "{\"dependencies\": {\"ms\": \"^2.0.0\"}}"),
+            ("node_modules/ms/package.json", "{\"name\": \"ms\", \"version\": \"2.1.3\"}"),
+            ("template.yaml", "Transform: AWS::Serverless-2016-10-31\nResources: {}\n"),
+        ],
+    );
+}
+
+fn archive(path: &Path, files: &[(&str, &str)]) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let mut zip = zip::ZipWriter::new(fs::File::create(path).unwrap());
+    for (name, text) in files {
+        zip.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(text.as_bytes()).unwrap();
+    }
+    zip.finish().unwrap();
+}
+
+/// A folder with the fixture fleet, a generated one and one function of every kind.
+fn everything(root: &Path) {
+    varied(&root.join("varied"));
+    write_fleet(&root.join("made"), Shape { functions: 20, seed: 5, alone: false, only: None, flaws: true }).unwrap();
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/fleet"), &root.join("fixtures"));
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() { copy(&entry.path(), &to) } else { drop(fs::copy(entry.path(), to)) }
+    }
+}
+
+fn bytes(inventory: &Inventory) -> Vec<u8> {
+    serde_json::to_vec_pretty(inventory).unwrap()
+}
+
+fn by_library(root: &Path, shard: Option<Shard>, options: &ScanOptions) -> Inventory {
+    let tree = Tree::open(root, options.limits.clone()).unwrap();
+    Scanner::new(&tree, options, shard, &|_| {}).into_inventory()
+}
+
+/// Results in memory, of which some may be lost.
+#[derive(Debug, Default)]
+struct Shelf {
+    kept: Mutex<BTreeMap<Key, Vec<u8>>>,
+    hits: AtomicUsize,
+}
+
+impl Store for Shelf {
+    fn get(&self, key: &Key) -> Option<Vec<u8>> {
+        let found = self.kept.lock().unwrap().get(key).cloned();
+        self.hits.fetch_add(usize::from(found.is_some()), Ordering::Relaxed);
+        found
+    }
+
+    fn put(&self, key: Key, bytes: &[u8]) {
+        self.kept.lock().unwrap().insert(key, bytes.to_vec());
+    }
+}
+
+#[test]
+fn shards_of_every_kind_of_function_merge_to_the_whole_in_any_order_and_with_repeats() {
+    let dir = tempfile::tempdir().unwrap();
+    everything(dir.path());
+    let options = ScanOptions::default();
+    let whole = by_library(dir.path(), None, &options);
+    for part in
+        ["varied/packed/orders.zip", "varied/yarn/packages/fn", "varied/sam/code", "varied/ts", "made/", "fixtures/"]
+    {
+        assert!(whole.functions.iter().any(|f| f.path.starts_with(part)), "{part}");
+    }
+    assert!(whole.functions.iter().any(|f| !f.unreached.is_empty()));
+    let mut random = Random(3);
+    for count in [1, 2, 3, 7] {
+        let cache: Arc<dyn Store> = Arc::new(Shelf::default());
+        let cached = ScanOptions { cache: Some(cache), ..ScanOptions::default() };
+        let mut parts: Vec<Inventory> = (0..count)
+            .map(|index| {
+                by_library(dir.path(), Shard::new(index, count), if index % 2 == 0 { &options } else { &cached })
+            })
+            .collect();
+        assert!(parts.iter().filter(|p| !p.functions.is_empty()).count() as u32 >= count.min(3));
+        for _ in 0..3 {
+            parts.push(parts[random.below(parts.len())].clone());
+        }
+        for at in (1..parts.len()).rev() {
+            parts.swap(at, random.below(at + 1));
+        }
+        // Two by two, as a tree of merges would, or all at once.
+        let (left, right) = parts.split_at(parts.len() / 2);
+        let mut merger = Merger::default();
+        if count % 2 == 1 {
+            for part in [left, right] {
+                merger.add(merged(part, true)).unwrap();
+            }
+        } else {
+            parts.iter().for_each(|part| merger.add(part.clone()).unwrap());
+        }
+        same(&bytes(&inventory(merger.finish(false))), &bytes(&whole), &format!("{count} shards"));
+    }
+}
+
+fn merged(parts: &[Inventory], partial: bool) -> Inventory {
+    let mut merger = Merger::default();
+    parts.iter().for_each(|part| merger.add(part.clone()).unwrap());
+    inventory(merger.finish(partial))
+}
+
+fn inventory(merged: Merged) -> Inventory {
+    let mut inventory = Inventory {
+        functions: merged.functions.collect(),
+        packages: merged.rest.packages.collect(),
+        files: merged.rest.files,
+        parts: merged.rest.parts,
+        diagnostics: merged.rest.diagnostics,
+        ..Inventory::empty()
+    };
+    inventory.sort();
+    inventory
+}
+
+/// What may happen to a fleet between two scans: a file changes, comes, goes, or moves. Names are those that somebody looks for.
+fn mutate(root: &Path, random: &mut Random) -> String {
+    let mut files: Vec<PathBuf> = Vec::new();
+    let mut open = vec![root.to_path_buf()];
+    while let Some(dir) = open.pop() {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { open.push(path) } else { files.push(path) }
+        }
+    }
+    files.sort();
+    let file = files[random.below(files.len())].clone();
+    let other = &files[random.below(files.len())];
+    let beside = |name: &str| file.parent().unwrap().join(name);
+    let says = match random.below(9) {
+        0 => {
+            let more = match file.extension().and_then(|e| e.to_str()) {
+                Some("py") => "\nimport yaml, not_there, part_1\n",
+                Some("js" | "ts" | "mjs") => "\nimport 'lib'; import './later'; import axios from 'axios'; axios();\n",
+                Some("txt") => "\nredis==5.0.1\n",
+                _ => "\n",
+            };
+            let text = [fs::read(&file).unwrap(), more.as_bytes().to_vec()].concat();
+            fs::write(&file, text).unwrap();
+            "longer"
+        }
+        1 => {
+            let text = fs::read(&file).unwrap();
+            fs::write(&file, &text[..text.len() * 2 / 3]).unwrap();
+            "cut off"
+        }
+        2 => {
+            fs::remove_file(&file).unwrap();
+            "gone"
+        }
+        3 => {
+            fs::rename(&file, beside(&format!("old-{}", file.file_name().unwrap().to_string_lossy()))).unwrap();
+            "moved"
+        }
+        4 => {
+            fs::copy(other, beside(&other.file_name().unwrap().to_string_lossy())).unwrap();
+            "beside it a copy of another"
+        }
+        5 => {
+            let text = fs::read(other).unwrap();
+            if other.extension() == file.extension() {
+                fs::write(&file, text).unwrap();
+            }
+            "as another"
+        }
+        6 => {
+            let new = [
+                ("json.py", "import another\n"),
+                ("__init__.py", ""),
+                ("requirements.txt", "requests==2.31.0\nflask>=2\n"),
+                ("pylock.dev.toml", "lock-version = \"1.0\"\ncreated-by = \"x\"\npackages = []\n"),
+                ("package.json", "{\"name\": \"lib\", \"dependencies\": {\"axios\": \"1.0.0\"}}"),
+                ("tsconfig.json", "{\"compilerOptions\": {\"baseUrl\": \".\"}}"),
+                ("later.js", "require('ms');"),
+                ("lambda_function.py", "import json\ndef lambda_handler(event, context): pass\n"),
+                (
+                    "warmset.toml",
+                    "[[function]]\nname = \"new\"\npath = \".\"\nruntime = \"python3.10\"\nhandler = \"x.y\"\n",
+                ),
+                ("cdk.json", "{}"),
+            ];
+            let (name, text) = new[random.below(new.len())];
+            fs::write(beside(name), text).unwrap();
+            name
+        }
+        7 => {
+            archive(
+                &beside("extra.zip"),
+                &[("index.js", "exports.handler = async () => require('axios');"), ("more.js", "require('ms')")],
+            );
+            "extra.zip"
+        }
+        _ => {
+            let dir = file.parent().unwrap();
+            if dir != root && dir.parent() != Some(root) {
+                fs::rename(dir, dir.with_file_name("elsewhere")).ok();
+            }
+            "its folder elsewhere"
+        }
+    };
+    format!("{}: {says}", file.strip_prefix(root).unwrap().display())
+}
+
+/// xorshift64*, as in the generated fleets.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        usize::try_from((self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % n as u64).unwrap()
+    }
+}
+
+/// `WARMSET_TEST_STEPS` asks for more steps than CI takes, `WARMSET_TEST_SEED` for others.
+#[test]
+fn whatever_changes_between_scans_a_cache_changes_nothing() {
+    let number = |name: &str, default: u64| std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(default);
+    let mut random = Random(number("WARMSET_TEST_SEED", 17));
+    let dir = tempfile::tempdir().unwrap();
+    everything(dir.path());
+    let shelf = Arc::new(Shelf::default());
+    let cache: Arc<dyn Store> = Arc::<Shelf>::clone(&shelf);
+    let (plain, cached) = (ScanOptions::default(), ScanOptions { cache: Some(cache), ..ScanOptions::default() });
+    let mut what = "at first".to_string();
+    for step in 0..number("WARMSET_TEST_STEPS", 20) {
+        let expected = by_library(dir.path(), None, &plain);
+        let expected = bytes(&expected);
+        same(&bytes(&by_library(dir.path(), None, &cached)), &expected, &format!("step {step}: {what}"));
+        let (before, groups) = (shelf.hits.load(Ordering::Relaxed), shelf.kept.lock().unwrap().len());
+        same(&bytes(&by_library(dir.path(), None, &cached)), &expected, &format!("step {step}, again: {what}"));
+        assert!(shelf.hits.load(Ordering::Relaxed) > before && groups > 0, "the cache serves");
+        assert_eq!(shelf.kept.lock().unwrap().len(), groups, "nothing new: {what}");
+        // Some of it gets lost.
+        shelf.kept.lock().unwrap().retain(|_, _| random.below(10) > 0);
+        what = mutate(dir.path(), &mut random);
+    }
+}
+
+#[test]
+fn two_runs_at_once_with_one_cache_come_to_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let (root, cache) = (dir.path().join("fleet"), dir.path().join("cache"));
+    everything(&root);
+    let expected = scan(&root, &[], "");
+    for round in ["cold", "warm"] {
+        std::thread::scope(|scope| {
+            let runs: Vec<_> = (0..3).map(|_| scope.spawn(|| scan(&root, &["--cache", text(&cache)], ""))).collect();
+            runs.into_iter().for_each(|run| same(&run.join().unwrap(), &expected, round));
+        });
+        // One of the packs goes while others stay.
+        let mut packs: Vec<PathBuf> = fs::read_dir(&cache).unwrap().map(|e| e.unwrap().path()).collect();
+        packs.sort();
+        fs::remove_file(&packs[0]).unwrap();
+    }
+    same(&scan(&root, &["--cache", text(&cache)], ""), &expected, "a part of the cache is gone");
+    fs::write(root.join("new_function.py"), "").unwrap();
+    fs::create_dir_all(root.join("added")).unwrap();
+    fs::write(root.join("added/lambda_function.py"), "import json\ndef lambda_handler(e, c): pass\n").unwrap();
+    let added = scan(&root, &[], "");
+    assert_ne!(added, expected);
+    same(&scan(&root, &["--cache", text(&cache)], ""), &added, "with a function more");
+}
+
+#[test]
+fn resolved_locks_and_pins_do_not_depend_on_shards_either() {
+    let dir = tempfile::tempdir().unwrap();
+    everything(&dir.path().join("fleet"));
+    let (root, pins) = (dir.path().join("fleet"), dir.path().join("requirements.txt"));
+    fs::write(&pins, "flask==2.3.0\nredis==5.0.0\nlib-1==1.1.0\nwerkzeug==3.0.0\n").unwrap();
+    let more = ["--pins", text(&pins), "--python", "3.10"];
+    let whole = scan(&root, &more, "");
+    assert_ne!(whole, scan(&root, &["--python", "3.10"], ""), "the pins are used");
+    let mut all = Vec::new();
+    for shard in ["2/3", "0/3", "1/3"] {
+        let part = scan(&root, &[&more[..], &["--shard", shard]].concat(), "");
+        let file = dir.path().join(shard.replace('/', "-"));
+        fs::write(&file, part).unwrap();
+        all.push(text(&file).to_string());
+    }
+    let args: Vec<&str> = ["merge"].into_iter().chain(all.iter().map(String::as_str)).collect();
+    same(&warmset(&args, "").stdout, &whole, "shards with pins");
+}
+
+#[test]
+fn archives_by_path_are_what_they_are_in_the_fleet() {
+    let dir = tempfile::tempdir().unwrap();
+    varied(&dir.path().join("all"));
+    let root = dir.path().join("fleet");
+    fs::create_dir_all(&root).unwrap();
+    fs::rename(dir.path().join("all/packed"), root.join("packed")).unwrap();
+    let whole = scan(&root, &[], "");
+    let parsed: Value = serde_json::from_slice(&whole).unwrap();
+    let states: Vec<&str> =
+        parsed["functions"].as_array().unwrap().iter().map(|f| f["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["locked", "locked"]);
+    let list = "packed/orders.zip\npacked/mail.zip\n";
+    same(&scan(&root, &["--stdin"], list), &whole, "archives by path");
+    let records = warmset(&["scan", text(&root), "--stdin", "--format", "jsonl"], list).stdout;
+    same(&warmset(&["merge", "-"], &String::from_utf8(records).unwrap()).stdout, &whole, "as a stream");
 }
 
 /// The number of shards stands in three places, and the arguments are what the program takes.

@@ -263,8 +263,8 @@ fn show_lock(lock: &Lock, platform: Option<&Platform>, out: &mut Inspected) {
         }
     } else {
         for entry in &lock.entries {
-            // Members of a workspace are code of the fleet, here as in a closure.
-            if entry.source.as_deref() != Some("workspace") {
+            // What a Python lock calls a workspace is the project itself; npm's kinds list members among the packages.
+            if lock.kind.ecosystem() == Ecosystem::Npm || entry.source.as_deref() != Some("workspace") {
                 packages.insert(at(&entry.id));
             }
             for to in entry.requires.iter().flatten().flat_map(|e| &e.to).filter_map(|&i| lock.entries.get(i)) {

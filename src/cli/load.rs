@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use crate::discover::{Defaults, Limits, OpenError};
 use crate::model::codes;
 use crate::model::{Costs, Diagnostic, Inventory, Place, Plan, Severity, read};
-use crate::resolve::relock::Locks;
+use crate::resolve::relock::{Locks, RECORD, Record, SCHEMA};
 use crate::resolve::{self, Pins, ScanOptions};
 
 use super::args::FleetOptions;
-use super::relock;
+
 use super::talk::Talk;
 use super::write::WriteError;
 
@@ -125,13 +125,33 @@ pub fn scan_options(options: &FleetOptions) -> Result<(ScanOptions, Vec<Diagnost
     Ok((options, pin_diagnostics))
 }
 
+/// Records of earlier runs in the folder; what is none is left alone.
+pub fn records(folder: &Path) -> Result<Vec<Record>, Failure> {
+    let mut out = Vec::new();
+    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(out) };
+    for entry in entries.flatten() {
+        let Ok(text) = std::fs::read_to_string(entry.path().join(RECORD)) else { continue };
+        let Ok(record) = serde_json::from_str::<Record>(&text) else { continue };
+        // A record names files to remove: those of its own folder only.
+        if record.schema == SCHEMA
+            && entry.file_name().to_str() == Some(&record.key)
+            && crate::lock::Kind::of(&record.lock).is_some()
+            && !record.lock.contains(['/', '\\'])
+        {
+            out.push(record);
+        }
+    }
+    out.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(out)
+}
+
 /// What `warmset lock` wrote into a folder.
 fn locks(folder: &Path) -> Result<Locks, Failure> {
     if !folder.is_dir() {
         return Err(Failure::Message(format!("{} is no folder; `warmset lock` makes one", folder.display())));
     }
     let mut locks = Locks::default();
-    for record in relock::records(folder)? {
+    for record in records(folder)? {
         let place = folder.join(&record.key).join(&record.lock);
         locks.add(&place.display().to_string(), &serde_json::to_string(&record).unwrap_or_default(), &text(&place)?)?;
     }

@@ -7,8 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -94,7 +96,7 @@ pub fn run(command: &LockCommand, talk: Talk) -> Result<Outcome, Failure> {
     let mut told = Vec::new();
     let mut failed = BTreeMap::new();
     let mut stopped = false;
-    let kept = records(&command.out)?;
+    let kept = load::records(&command.out)?;
     let mut files: BTreeMap<PathBuf, Vec<u8>> = BTreeMap::new();
     let mut now: BTreeMap<String, Record> = BTreeMap::new();
     for ((key, group), answer) in groups.iter().zip(answers) {
@@ -474,51 +476,11 @@ fn ask(
     }
 }
 
-/// Records of earlier runs in the folder; what is none is left alone.
-pub fn records(folder: &Path) -> Result<Vec<Record>, Failure> {
-    let mut out = Vec::new();
-    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(out) };
-    for entry in entries.flatten() {
-        let Ok(text) = std::fs::read_to_string(entry.path().join(RECORD)) else { continue };
-        let Ok(record) = serde_json::from_str::<Record>(&text) else { continue };
-        // A record names files to remove: those of its own folder only.
-        if record.schema == SCHEMA
-            && entry.file_name().to_str() == Some(&record.key)
-            && crate::lock::Kind::of(&record.lock).is_some()
-            && !record.lock.contains(['/', '\\'])
-        {
-            out.push(record);
-        }
-    }
-    out.sort_by(|a, b| a.key.cmp(&b.key));
-    Ok(out)
-}
-
 /// The day, UTC; `SOURCE_DATE_EPOCH` stands for the clock where it is set.
 fn today() -> String {
-    let clock = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-    let seconds = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|s| s.parse().ok()).unwrap_or_else(clock);
-    date(seconds / 86_400)
-}
-
-/// A day of the Gregorian calendar from days since 1970-01-01.
-fn date(days: u64) -> String {
-    let leap = |y: u64| (y.is_multiple_of(4) && !y.is_multiple_of(100)) || y.is_multiple_of(400);
-    // 400 years have 146,097 days.
-    let (mut year, mut left) = (1970 + days / 146_097 * 400, days % 146_097);
-    while left >= 365 + u64::from(leap(year)) {
-        left -= 365 + u64::from(leap(year));
-        year += 1;
-    }
-    let mut month = 1;
-    for length in [31, 28 + u64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
-        if left < length {
-            break;
-        }
-        left -= length;
-        month += 1;
-    }
-    format!("{year:04}-{month:02}-{:02}", left + 1)
+    let stated = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|s| s.parse().ok());
+    let at = stated.and_then(|seconds| Timestamp::from_second(seconds).ok()).unwrap_or_else(Timestamp::now);
+    TimeZone::UTC.to_datetime(at).date().to_string()
 }
 
 fn text(report: &Report, out: &Path) -> String {
@@ -552,20 +514,6 @@ fn text(report: &Report, out: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn days_have_dates() {
-        // date -u -d @$((86400*N)) +%F
-        for (days, expected) in [
-            (0, "1970-01-01"),
-            (59, "1970-03-01"),
-            (11_016, "2000-02-29"),
-            (20_780, "2026-11-23"),
-            (47_541, "2100-03-01"),
-        ] {
-            assert_eq!(date(days), expected);
-        }
-    }
 
     #[test]
     fn a_cached_answer_that_is_not_whole_counts_for_nothing() {

@@ -9,7 +9,8 @@
 //! The import root is the folder of the handler, as every provider deploys Python. For Node a manifest right above a
 //! `src` folder makes that folder the root, since packages are deployed whole there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rayon::prelude::*;
 use serde_json::Value;
@@ -84,6 +85,8 @@ struct Entry {
     export: String,
     /// Its shape is that of AWS Lambda.
     lambda: bool,
+    /// It is a function of Azure's: beside a `function.json`, or its parameters are of Azure's types.
+    azure: bool,
     /// Its name or shape is a handler's even in a file that is not called like one.
     certain: bool,
 }
@@ -91,8 +94,9 @@ struct Entry {
 /// Adds a site for every handler that lies outside the folders of declared functions.
 pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
     // A project or an image may have the whole repository as its folder: packages inside it are functions of their own.
-    let own_packages =
-        |s: &Site| matches!(s.declared_as, "google" | "firebase" | "vercel" | "netlify" | "container" | "warmset");
+    let own_packages = |s: &Site| {
+        matches!(s.declared_as, "google" | "firebase" | "appengine" | "vercel" | "netlify" | "container" | "warmset")
+    };
     // Of a function that is one bundled file, the folder may hold others.
     let claimed: BTreeSet<String> = found
         .sites
@@ -108,6 +112,7 @@ pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
     };
     let handlers: BTreeSet<String> = found.sites.iter().filter_map(|s| s.handler_file.clone()).collect();
     let libraries = libraries(tree);
+    let twins = Twins::default();
     let candidates: Vec<&str> = tree
         .files()
         .filter(|path| {
@@ -120,7 +125,7 @@ pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
                 && !path.split('/').any(|part| NO_FUNCTIONS_IN.contains(&part))
                 && !handlers.contains(*path)
                 && !is_claimed(path)
-                && tree.archive_of(path).is_none_or(|archive| is_top_of(tree, path, archive))
+                && tree.archive_of(path).is_none_or(|archive| twins.is_top_of(tree, path, archive))
                 && !paths::ancestors(paths::parent(path)).any(|dir| libraries.contains(dir))
         })
         .collect();
@@ -158,22 +163,39 @@ pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
     };
     for (dir, path) in without {
         let has_manifest = MANIFESTS.iter().any(|name| tree.contains(&beside(dir, name)));
-        if has_manifest && !holds_function(dir) {
+        // A program that deploys is called `app.py` or `index.ts` too.
+        let deploys = paths::ancestors(dir).any(|above| tree.contains(&beside(above, "cdk.json")));
+        if has_manifest && !deploys && !holds_function(dir) {
             let reason = "it is called like a handler, but defines nothing that a provider would call";
             found.diagnostics.push(Diagnostic::new(codes::HANDLER_MISSING, Place::file(path), reason));
         }
     }
 }
 
-/// Whether a file lies at the top of an archive, where a handler is, and is not packed from a source beside it: then
-/// that source is the function already.
-fn is_top_of(tree: &Tree, path: &str, archive: &str) -> bool {
-    let same = |other: &str| {
-        paths::file_name(other) == paths::file_name(path)
-            && tree.size(other) == tree.size(path)
-            && tree.archive_of(other).is_none()
-    };
-    paths::parent(path) == archive && (archive == "." || !tree.under(paths::parent(archive)).any(same))
+/// Sources outside of archives by name and size, listed when the first archive asks: a folder may hold thousands of those.
+#[derive(Default)]
+struct Twins<'a>(OnceCell<HashMap<(&'a str, u64), Vec<&'a str>>>);
+
+impl<'a> Twins<'a> {
+    /// Whether a file lies at the top of an archive, where a handler is, and is not packed from a source beside it: then
+    /// that source is the function already.
+    fn is_top_of(&self, tree: &'a Tree, path: &str, archive: &str) -> bool {
+        if paths::parent(path) != archive || archive == "." {
+            return paths::parent(path) == archive;
+        }
+        let all = self.0.get_or_init(|| {
+            let mut all: HashMap<(&str, u64), Vec<&str>> = HashMap::new();
+            for other in tree.files().filter(|f| runtime::language_of(f).is_some() && tree.archive_of(f).is_none()) {
+                if let Some(size) = tree.size(other) {
+                    all.entry((paths::file_name(other), size)).or_default().push(other);
+                }
+            }
+            all
+        });
+        let same = tree.size(path).and_then(|size| all.get(&(paths::file_name(path), size)));
+        let beside = paths::parent(archive);
+        !same.into_iter().flatten().any(|other| paths::is_within(other, beside))
+    }
 }
 
 /// Folders of packages that other packages of the same workspace depend on: shared code, not functions.
@@ -235,7 +257,11 @@ fn site(
     let mut site = Site {
         handler: Some(format!("{module}.{}", entry.export)),
         handler_file: Some(path.to_string()),
-        provider: if entry.lambda { Provider::AwsLambda } else { Provider::Unknown },
+        provider: match entry {
+            Entry { lambda: true, .. } => Provider::AwsLambda,
+            Entry { azure: true, .. } => Provider::Azure,
+            _ => Provider::Unknown,
+        },
         ..Site::new(
             "folder",
             Place::file(path),
@@ -278,8 +304,13 @@ fn entry_of(tree: &Tree, path: &str) -> Option<Entry> {
         // A component takes one object too; pages of web frameworks are full of them.
         return None;
     }
-    if azure {
+    let typed = || {
+        let starts = ["import azure.functions", "from azure.functions ", "from azure import functions"];
+        text.lines().any(|line| starts.iter().any(|start| line.starts_with(start)))
+    };
+    if azure || (!entry.lambda && paths::extension(path) == "py" && typed()) {
         entry.lambda = false;
+        entry.azure = true;
     } else if stem == "lambda_function" {
         entry.lambda = true;
     }
@@ -293,7 +324,7 @@ fn python_entry(text: &str) -> Option<Entry> {
         let assigned = line.split_once('=').map(|(name, _)| name.trim_end()).filter(|name| is_handler_name(name));
         if let Some(name) = assigned {
             // `handler = Mangum(app)`, `lambda_handler = create_handler(…)`.
-            offer(&mut best, 1, Entry { export: name.into(), lambda: true, certain: false });
+            offer(&mut best, 1, Entry { export: name.into(), lambda: true, azure: false, certain: false });
             continue;
         }
         let Some(rest) = line.strip_prefix("async def ").or_else(|| line.strip_prefix("def ")) else { continue };
@@ -302,7 +333,7 @@ fn python_entry(text: &str) -> Option<Entry> {
         let mut parameters = parameters.split([',', ')']).map(|p| p.split([':', '=']).next().unwrap_or(p).trim());
         let (first, second) = (parameters.next().unwrap_or_default(), parameters.next().unwrap_or_default());
         let lambda_shape = is_event(first) && is_context(second);
-        let entry = |lambda, certain| Entry { export: name.to_string(), lambda, certain };
+        let entry = |lambda, certain| Entry { export: name.to_string(), lambda, azure: false, certain };
         if matches!(name, "lambda_handler" | "handler") {
             offer(&mut best, 0, entry(true, !second.is_empty()));
         } else if lambda_shape {
@@ -358,7 +389,7 @@ fn node_entry(text: &str) -> Option<Entry> {
             "req" | "request" | "context" | "ctx" | "params" | "args" | "message" | "cloudEvent"
         );
         let is_code = ["async", "function", "(", "event", "req"].iter().any(|s| value.trim_start().starts_with(s));
-        let entry = |lambda, certain| Entry { export: name.to_string(), lambda, certain };
+        let entry = |lambda, certain| Entry { export: name.to_string(), lambda, azure: false, certain };
         match name {
             "handler" | "lambdaHandler" | "lambda_handler" => offer(&mut best, 0, entry(true, true)),
             _ if called && is_code => offer(&mut best, 1, entry(true, true)),
@@ -439,6 +470,24 @@ mod tests {
             found.diagnostics.iter().map(|d| (d.code.as_str(), d.place.file.as_str())).collect();
         assert!(said.contains(&("handler-missing", "b/app.py")), "{said:?}");
         assert!(!said.iter().any(|(code, file)| *code == "handler-missing" && *file != "b/app.py"), "{said:?}");
+    }
+
+    #[test]
+    fn whose_platform_a_plain_function_runs_on_is_told_by_its_shape() {
+        let azure: &[u8] = b"import azure.functions as func\n\ndef main(req: func.HttpRequest):\n    pass\n";
+        let tree = Tree::in_memory(&[
+            ("a/__init__.py", b"def main(req):\n    pass\n"),
+            ("a/function.json", b"{\"bindings\": []}"),
+            ("b/main.py", azure),
+            ("c/main.py", b"def handler(event, context):\n    import azure.functions\n"),
+            ("d/main.py", b"def hello(request):\n    pass\n"),
+        ]);
+        let mut found = Discovery::default();
+        find(&tree, &Defaults::default(), &mut found);
+        let said: Vec<(&str, Provider)> = found.sites.iter().map(|s| (s.id.as_str(), s.provider)).collect();
+        let expected =
+            [("a", Provider::Azure), ("b", Provider::Azure), ("c", Provider::AwsLambda), ("d", Provider::Unknown)];
+        assert_eq!(said, expected);
     }
 
     #[test]

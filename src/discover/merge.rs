@@ -10,13 +10,14 @@ use super::{Discovery, Site, Tree, handler, version};
 use crate::model::inventory::PlatformSource;
 use crate::model::{Diagnostic, Language, Place, Platform, codes};
 
-/// The file and the name of the handler, or the code folder and the handler's text where the file was not found.
+/// The file and the name of the handler; the code folder, the handler's text and the function's name where the file was not
+/// found.
 fn identity(site: &Site) -> Option<(String, String)> {
     let text = site.handler.as_deref()?;
     let (module, export) = handler::split(text);
     Some(match &site.handler_file {
         Some(file) => (file.clone(), export.to_string()),
-        None => (format!("{}:{module}", site.root), export.to_string()),
+        None => (format!("{}:{module}:{}", site.root, named(site).1), export.to_string()),
     })
 }
 

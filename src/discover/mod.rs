@@ -86,7 +86,7 @@ pub struct Site {
     /// Line of the declaration; for a plain folder its handler's file.
     pub declared_at: Place,
     /// `sam`, `cloudformation`, `cdk`, `terraform`, `serverless`, `azure`, `google`, `openfaas`, `knative`, `fn`, `openwhisk`,
-    /// `digitalocean`, `fission`, `nuclio`, `firebase`, `vercel`, `netlify`, `container`, `warmset`, `folder`.
+    /// `digitalocean`, `fission`, `nuclio`, `firebase`, `appengine`, `vercel`, `netlify`, `container`, `warmset`, `folder`.
     pub declared_as: &'static str,
     /// What is deployed as one: the declaring file, the top stack of nested ones, the folder of a root module or of an
     /// application. Functions that it declares are never taken for one another.
@@ -100,7 +100,8 @@ pub struct Site {
     pub entry: Option<String>,
     /// Lambda layers that the function is deployed with.
     pub layers: Vec<Layer>,
-    /// Code that is written inside the declaration; `root` is then the declaring file, which holds nothing else.
+    /// Code that is deployed as a text: written inside the declaration, or in one file that it reads. `root` is then the
+    /// file that holds the text; nothing that lies beside it is deployed.
     pub inline: Option<Inline>,
     /// Further files that are loaded before a call is served, whatever the handler imports: an application whose
     /// functions register themselves is loaded whole. Relative to the fleet.
@@ -155,6 +156,8 @@ pub struct Inline {
     pub text: String,
     /// Line of the declaring file that its first line stands on, from 1.
     pub line: u32,
+    /// The file that holds it, where that is not the declaring one.
+    pub file: Option<String>,
     /// Whether each of its lines is one of the file; otherwise all stand on `line` (a JSON string).
     pub by_line: bool,
 }
@@ -255,9 +258,7 @@ fn mark_shared_folders(sites: &mut [Site]) {
     for site in sites {
         let shared = users.get(&site.root).is_some_and(|n| *n > 1) || site.declared_as == "serverless";
         if site.entry.is_none() {
-            if site.entry.is_none() {
-                site.entry = site.handler_file.clone().filter(|_| shared);
-            }
+            site.entry = site.handler_file.clone().filter(|_| shared);
         }
     }
 }

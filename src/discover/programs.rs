@@ -21,6 +21,8 @@ const MAX_FILES: usize = 400;
 #[derive(Debug, Default)]
 pub struct Programs {
     named: BTreeMap<String, BTreeMap<String, Place>>,
+    /// Whether a folder holds a Terraform module.
+    terraform: BTreeMap<String, bool>,
 }
 
 impl Programs {
@@ -28,7 +30,7 @@ impl Programs {
     pub fn runtime(&mut self, tree: &Tree, dir: &str, language: Language) -> Option<Wanted> {
         let project = paths::ancestors(dir).find_map(|above| {
             let is_cdk = paths::join(above, "cdk.json").is_some_and(|path| tree.contains(&path));
-            (is_cdk || terraform(tree, above).next().is_some()).then_some((above, is_cdk))
+            (is_cdk || self.is_terraform(tree, above)).then_some((above, is_cdk))
         });
         let (project, is_cdk) = project?;
         let named = self.named.entry(project.to_string()).or_insert_with(|| {
@@ -63,6 +65,16 @@ impl Programs {
             }
             _ => None,
         }
+    }
+
+    /// Asked of the same folders for every function below them.
+    fn is_terraform(&mut self, tree: &Tree, dir: &str) -> bool {
+        if let Some(known) = self.terraform.get(dir) {
+            return *known;
+        }
+        let is = terraform(tree, dir).next().is_some();
+        self.terraform.insert(dir.to_string(), is);
+        is
     }
 }
 

@@ -280,3 +280,33 @@ fn a_template_with_braces_of_its_own_is_not_passed_over() {
     let codes: Vec<(&str, &str)> = found.diagnostics.iter().map(|d| (d.code.as_str(), d.place.file.as_str())).collect();
     assert_eq!(codes, [("template-invalid", "template.yaml")]);
 }
+
+/// One root module may deploy a handler twice; another application that names it means the same function.
+#[test]
+fn functions_of_one_application_stay_apart() {
+    let function = |name: &str, runtime: &str| {
+        format!(
+            "resource \"aws_lambda_function\" \"{name}\" {{\n  function_name = \"{name}\"\n  runtime = \"{runtime}\"\n  handler = \"app.handler\"\n  filename = \"../src\"\n}}\n"
+        )
+    };
+    let (a, b) = (function("a", "python3.12"), function("b", "python3.9"));
+    let service = "service: s\nprovider: {name: aws, runtime: python3.9}\npackage: {individually: true}\nfunctions:\n  c:\n    handler: src/app.handler\n";
+    let stack = "Resources:\n  Inner:\n    Type: AWS::CloudFormation::Stack\n    Properties: {TemplateURL: inner.yaml}\n  \
+                 One:\n    Type: AWS::Serverless::Function\n    Properties: {Runtime: python3.12, Handler: app.handler, CodeUri: code}\n";
+    let inner = "Resources:\n  Two:\n    Type: AWS::Serverless::Function\n    Properties: {Runtime: python3.9, Handler: app.handler, CodeUri: code}\n";
+    let found = run(&[
+        ("tf/a.tf", &a),
+        ("tf/b.tf", &b),
+        ("serverless.yml", service),
+        ("src/app.py", ""),
+        ("stack/template.yaml", stack),
+        ("stack/inner.yaml", inner),
+        ("stack/code/app.py", ""),
+    ]);
+    let ids: Vec<&str> = found.sites.iter().map(|s| s.id.as_str()).collect();
+    assert_eq!(ids, ["stack/Inner/Two", "stack/One", "tf/a", "tf/b"]);
+    // The service says what one of them says: no contradiction.
+    assert_eq!(said(&found), Vec::<String>::new());
+    let found = run(&[("tf/a.tf", &a), ("serverless.yml", service), ("src/app.py", "")]);
+    assert_eq!(said(&found), ["serverless.yml:5 declarations-disagree"]);
+}

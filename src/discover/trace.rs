@@ -66,22 +66,13 @@ pub fn join(trace: &Trace) {
 
 /// Does some work of which the trace under way learns nothing: what is taken of its outcome is noted by whoever takes it.
 pub fn apart<T>(work: impl FnOnce() -> T) -> T {
-    let on = is_on();
-    if on {
-        UNDER_WAY.with_borrow_mut(|traces| traces.push(Trace::default()));
-    }
-    let done = work();
-    if on {
-        UNDER_WAY.with_borrow_mut(Vec::pop);
-    }
-    done
+    if is_on() { of(work).0 } else { work() }
 }
 
-/// Does some work and tells what it asked. It must not hand work to other threads.
+/// Does some work and tells what it asked. The trace under way learns nothing of it unless it is [`join`]ed: a thread that waits
+/// for others may do other people's work meanwhile. Work that is handed to other threads is traced there.
 pub fn of<T>(work: impl FnOnce() -> T) -> (T, Trace) {
     UNDER_WAY.with_borrow_mut(|traces| traces.push(Trace::default()));
     let done = work();
-    let trace = UNDER_WAY.with_borrow_mut(Vec::pop).unwrap_or_default();
-    join(&trace);
-    (done, trace)
+    (done, UNDER_WAY.with_borrow_mut(Vec::pop).unwrap_or_default())
 }

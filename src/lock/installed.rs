@@ -19,7 +19,7 @@ use crate::model::{Diagnostic, PackageId, Place, codes, normalise_pypi};
 pub const SUPPORT: Support = Support {
     area: Area::Lock,
     what: "installed packages",
-    files: "*.dist-info/METADATA beside the handler or in a layer; node_modules/**/package.json in archives",
+    files: "*.dist-info/METADATA, node_modules/**/package.json beside the code, in a layer or in an archive",
     extent: Extent::Partly,
     note: "the truth for built artefacts; `egg-info` folders and packages without metadata are not known",
 };

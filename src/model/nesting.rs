@@ -106,8 +106,31 @@ const BEGINS: &[&[u8]] = &[
 const BEFORE_REGEX: &[&[u8]] =
     &[b"return", b"typeof", b"case", b"in", b"of", b"do", b"else", b"void", b"delete", b"throw", b"new"];
 
+/// What a byte is, looked up: the text of every source goes through here.
+const WORD: u8 = 1;
+const OPENS: u8 = 2;
+const CLOSES: u8 = 4;
+const ANGLE: u8 = 8;
+const KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
+    let mut at = 0;
+    while at < 256 {
+        let byte = at as u8;
+        kinds[at] = match byte {
+            b'(' | b'[' | b'{' => OPENS,
+            b')' | b']' | b'}' => CLOSES,
+            b'<' => ANGLE,
+            b'_' | b'$' | 0x80.. => WORD,
+            _ if byte.is_ascii_alphanumeric() => WORD,
+            _ => 0,
+        };
+        at += 1;
+    }
+    kinds
+};
+
 fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 0x80
+    KINDS[usize::from(byte)] == WORD
 }
 
 /// Bounds the depth of a file's syntax tree. Strings, comments and regular expressions count as one token.
@@ -118,14 +141,14 @@ pub(crate) fn scan(text: &str, syntax: Syntax) -> Nesting {
     // Brackets whether in strings or not: a net under the scan, which can mistake the text of JSX for a string.
     let (mut crude, mut crude_max, mut angles) = (0usize, 0usize, 0usize);
     for &byte in bytes {
-        match byte {
-            b'(' | b'[' | b'{' => {
+        match KINDS[usize::from(byte)] {
+            0 | WORD => {}
+            OPENS => {
                 crude += 1;
                 crude_max = crude_max.max(crude);
             }
-            b')' | b']' | b'}' => crude = crude.saturating_sub(1),
-            b'<' => angles += 1,
-            _ => {}
+            CLOSES => crude = crude.saturating_sub(1),
+            _ => angles += 1,
         }
     }
     let mut at = 0;
@@ -255,7 +278,7 @@ fn close(stack: &mut Vec<Level>) {
 }
 
 fn line_end(bytes: &[u8], from: usize) -> usize {
-    bytes[from..].iter().position(|&b| b == b'\n' || b == b'\r').map_or(bytes.len(), |end| from + end)
+    memchr::memchr2(b'\n', b'\r', &bytes[from..]).map_or(bytes.len(), |end| from + end)
 }
 
 /// The end of a quoted string; without three quotes it ends with its line at the latest.
@@ -263,12 +286,22 @@ fn string_end(bytes: &[u8], from: usize, syntax: Syntax) -> usize {
     let quote = bytes[from];
     let triple = syntax == Syntax::Python && bytes.get(from + 1) == Some(&quote) && bytes.get(from + 2) == Some(&quote);
     let mut at = from + if triple { 3 } else { 1 };
+    if triple {
+        while let Some(next) = bytes.get(at..).and_then(|rest| memchr::memchr2(quote, b'\\', rest)) {
+            at += next;
+            match bytes[at] {
+                b'\\' => at += 2,
+                _ if bytes[at..].starts_with(&[quote; 3]) => return at + 3,
+                _ => at += 1,
+            }
+        }
+        return bytes.len();
+    }
     while let Some(&byte) = bytes.get(at) {
         match byte {
             b'\\' => at += 1,
-            b'\n' | b'\r' if !triple => return at,
-            _ if byte == quote && !triple => return at + 1,
-            _ if byte == quote && bytes[at..].starts_with(&[quote; 3]) => return at + 3,
+            b'\n' | b'\r' => return at,
+            _ if byte == quote => return at + 1,
             _ => {}
         }
         at += 1;
@@ -324,12 +357,14 @@ fn template(bytes: &[u8], from: usize, stack: &mut Vec<Level>, templates: &mut V
 pub(crate) fn deepest_indent(text: &str) -> usize {
     let mut open: Vec<usize> = Vec::new();
     let mut deepest = 0;
-    for line in text.lines() {
-        let code = line.trim_start_matches([' ', '\t', '\x0c']);
-        if code.is_empty() {
+    let (bytes, mut start) = (text.as_bytes(), 0);
+    while let Some(line) = bytes.get(start..).filter(|rest| !rest.is_empty()) {
+        let width = line.iter().position(|&b| !matches!(b, b' ' | b'\t' | 0x0c)).unwrap_or(line.len());
+        let end = memchr::memchr(b'\n', &line[width..]).map_or(line.len(), |end| width + end);
+        start += end + 1;
+        if matches!(&line[width..end], b"" | b"\r") {
             continue;
         }
-        let width = line.len() - code.len();
         while open.last().is_some_and(|&outer| outer >= width) {
             open.pop();
         }

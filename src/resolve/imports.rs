@@ -3,6 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
+use crate::discover::trace::{self, Trace};
 use crate::discover::{Inline, Provider, Site, Tree, paths};
 use crate::model::codes;
 use crate::model::inventory::{Requirement, Target, Unreached};
@@ -21,6 +24,8 @@ pub struct Sources<'a> {
     files: Memo<String, FileImports>,
     modules: Modules<'a>,
     installed: Memo<String, bool>,
+    /// Hashes of files that kept results rest on.
+    hashes: Memo<String, String>,
 }
 
 /// What a function may mean by a name.
@@ -62,10 +67,20 @@ impl Found {
     }
 }
 
+/// Who asks what an import means.
+#[derive(Clone, Copy)]
+struct Asker<'s> {
+    site: &'s Site,
+    platform: &'s Platform,
+    known: &'s Known,
+    /// Folders that its code adds to where Python looks.
+    searched: &'s [String],
+}
+
 impl<'a> Sources<'a> {
     /// Nothing is parsed yet.
     pub fn new(tree: &'a Tree) -> Self {
-        Self { tree, files: Memo::new(), modules: Modules::new(tree), installed: Memo::new() }
+        Self { tree, files: Memo::new(), modules: Modules::new(tree), installed: Memo::new(), hashes: Memo::new() }
     }
 
     /// Forgets what was not asked for since the last call.
@@ -73,11 +88,17 @@ impl<'a> Sources<'a> {
         self.files.turn();
         self.modules.turn();
         self.installed.turn();
+        self.hashes.turn();
     }
 
     /// Folders of the packages of the tree that have this name, sorted.
     pub fn folders_named(&self, name: &str) -> Vec<String> {
         self.modules.folders_named(name)
+    }
+
+    /// [`Tree::hash_of`] a file, which is read once for the functions that share it.
+    pub(super) fn hash_of(&self, file: &str) -> String {
+        self.hashes.get(&file.to_string(), || self.tree.hash_of(file)).to_string()
     }
 
     fn parse(&self, file: &str) -> Arc<FileImports> {
@@ -126,7 +147,8 @@ impl<'a> Sources<'a> {
                 // What is written for other versions is not loaded, as what is written for the type checker is not.
                 let kind =
                     if parsed.only_on.get(&at).is_some_and(other_version) { ImportKind::TypeOnly } else { raw.kind };
-                let (targets, files) = self.resolve(site, platform, &file, raw, known, &searched, &mut found);
+                let (targets, files) =
+                    self.resolve(Asker { site, platform, known, searched: &searched }, &file, raw, &mut found);
                 for loaded in files.into_iter().filter(|_| kind != ImportKind::TypeOnly) {
                     if local::is_compiled(&loaded) && compiled.insert(loaded.clone()) {
                         let reason = format!("`{}` is the compiled file {loaded}", raw.module);
@@ -216,12 +238,13 @@ impl<'a> Sources<'a> {
         reached: &BTreeSet<&str>,
     ) -> Vec<Unreached> {
         let Some(platform) = &site.platform else { return Vec::new() };
-        let rest = self.own_sources(site, roots, platform.language).filter(|file| !reached.contains(file));
-        let mut unused = Found::default();
-        rest.map(|file| {
-            let mut packages = BTreeSet::new();
+        let own = self.own_sources(site, roots, platform.language);
+        let rest: Vec<&str> = own.filter(|file| !reached.contains(file)).collect();
+        let asker = Asker { site, platform, known, searched: &[] };
+        let one = |file: &str| {
+            let (mut packages, mut unused) = (BTreeSet::new(), Found::default());
             for raw in self.parse(file).imports.iter().filter(|raw| raw.kind != ImportKind::TypeOnly) {
-                for target in self.resolve(site, platform, file, raw, known, &[], &mut unused).0 {
+                for target in self.resolve(asker, file, raw, &mut unused).0 {
                     match target {
                         Target::Package { package } => packages.insert(package),
                         Target::Missing | Target::Platform if !raw.module.starts_with(['.', '/', '#']) => {
@@ -236,8 +259,18 @@ impl<'a> Sources<'a> {
                 }
             }
             Unreached { file: file.to_string(), packages: packages.into_iter().collect() }
-        })
-        .collect()
+        };
+        // A folder may hold thousands of files and one function.
+        let on = trace::is_on();
+        let read: Vec<(Unreached, Trace)> = rest
+            .par_iter()
+            .map(|file| if on { trace::of(|| one(file)) } else { (one(file), Trace::default()) })
+            .collect();
+        let noted = |(unreached, asked): (Unreached, Trace)| {
+            trace::join(&asked);
+            unreached
+        };
+        read.into_iter().map(noted).collect()
     }
 
     /// Whether an installer wrote the folder (a `.dist-info` folder lies in it): what its packages import is not the
@@ -270,41 +303,30 @@ impl<'a> Sources<'a> {
 
     fn all_sources(&self, site: &Site, roots: &BTreeSet<String>, language: Language) -> Vec<String> {
         self.own_sources(site, roots, language)
-            .filter(|file| !is_test(file.strip_prefix(&site.root).unwrap_or(file)))
+            .filter(|file| !local::is_test(file.strip_prefix(&site.root).unwrap_or(file)))
             .map(str::to_string)
             .collect()
     }
 
     /// What an import refers to, and the files of the function that it loads.
-    fn resolve(
-        &self,
-        site: &Site,
-        platform: &Platform,
-        file: &str,
-        raw: &RawImport,
-        known: &Known,
-        searched: &[String],
-        found_so_far: &mut Found,
-    ) -> (Vec<Target>, Vec<String>) {
+    fn resolve(&self, asker: Asker<'_>, file: &str, raw: &RawImport, so_far: &mut Found) -> (Vec<Target>, Vec<String>) {
+        let Asker { site, platform, known, searched } = asker;
         if raw.kind == ImportKind::DynamicUnknown || raw.module.is_empty() {
             return (vec![Target::Unknown], Vec::new());
         }
-        // Beside code that is written inside its declaration nothing is deployed; only its layers are.
-        let in_layer = |path: &str| {
-            site.layers.iter().filter_map(|l| l.folder.as_deref()).any(|folder| paths::is_within(path, folder))
-        };
         let contains = |path: &str| match path.strip_suffix('/') {
-            _ if site.inline.is_some() && !in_layer(path) => false,
+            _ if !is_deployed(site, path) => false,
             Some(dir) => self.tree.has_dir(dir),
             None => self.tree.contains(path),
         };
         match platform.language {
             Language::Python => {
-                let found = names::distributions_for(&raw.module, &raw.names, &known.locked, &known.declared);
+                let distributions =
+                    || names::distributions_for(&raw.module, &raw.names, &known.locked, &known.declared);
                 for root in python_roots(site, file).into_iter().chain(searched.iter().cloned()) {
                     let Some(files) = local::python_local(&root, file, raw, &contains) else { continue };
                     let layer = root != site.root && !searched.contains(&root);
-                    if layer && found != Match::None {
+                    if layer && distributions() != Match::None {
                         // The layer's own list says what lies installed in it.
                         break;
                     }
@@ -318,7 +340,7 @@ impl<'a> Sources<'a> {
                 if stdlib::is_python_stdlib(top, platform.version_pair().1) {
                     return (vec![Target::Stdlib], Vec::new());
                 }
-                let targets = match found {
+                let targets = match distributions() {
                     Match::One(package) => vec![Target::Package { package }],
                     Match::Several(packages) => {
                         packages.into_iter().map(|(package, _)| Target::Package { package }).collect()
@@ -329,22 +351,15 @@ impl<'a> Sources<'a> {
                 (targets, Vec::new())
             }
             Language::Node => {
-                let (target, files) = self.script(site, platform, file, raw, known, found_so_far);
+                let (target, files) = self.script(asker, file, raw, so_far);
                 (vec![target], files)
             }
         }
     }
 
     /// The same for JavaScript and TypeScript.
-    fn script(
-        &self,
-        site: &Site,
-        platform: &Platform,
-        file: &str,
-        raw: &RawImport,
-        known: &Known,
-        found: &mut Found,
-    ) -> (Target, Vec<String>) {
+    fn script(&self, asker: Asker<'_>, file: &str, raw: &RawImport, found: &mut Found) -> (Target, Vec<String>) {
+        let Asker { site, platform, known, .. } = asker;
         let place = || Place::at(file, raw.line);
         let needed = raw.kind != ImportKind::TypeOnly;
         if let Some(reason) = self.modules.refused(file, raw) {
@@ -352,6 +367,9 @@ impl<'a> Sources<'a> {
             found.notes.entry((codes::MODULE_KIND.id, file.to_string())).or_insert(note);
         }
         match self.modules.meaning(site, platform, file, raw) {
+            Meaning::Local(files) | Meaning::Linked(_, files) if files.iter().any(|file| !is_deployed(site, file)) => {
+                (Target::Missing, Vec::new())
+            }
             Meaning::Local(files) => {
                 if let Some(component) = files.iter().find(|file| needed && is_component(file)) {
                     let reason = format!("what `{component}` imports is not read");
@@ -422,6 +440,13 @@ impl<'a> Sources<'a> {
             },
         }
     }
+}
+
+/// Whether what lies at a path is deployed with a function as far as its code folder goes: beside code that is written inside
+/// its declaration nothing is, but for its layers.
+fn is_deployed(site: &Site, path: &str) -> bool {
+    let mut layers = site.layers.iter().filter_map(|l| l.folder.as_deref());
+    site.inline.is_none() || layers.any(|folder| paths::is_within(path, folder))
 }
 
 /// The imports of code that is written inside its declaration, with the lines of the declaring file.
@@ -518,31 +543,9 @@ fn provided_or_missing(platform: &Platform, provider: Provider, module: &str) ->
     }
 }
 
-/// Tests lie beside the code in many repositories, and are not what a handler loads.
-pub(super) fn is_test(relative: &str) -> bool {
-    let mut parts: Vec<&str> = relative.trim_start_matches('/').split('/').collect();
-    let name = parts.pop().unwrap_or("");
-    parts.iter().any(|dir| matches!(*dir, "test" | "tests" | "__tests__" | "__mocks__"))
-        || name.starts_with("test_")
-        || name == "conftest.py"
-        || name
-            .rsplit_once('.')
-            .is_some_and(|(stem, _)| stem.ends_with("_test") || stem.ends_with(".test") || stem.ends_with(".spec"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn tests_are_told_from_code() {
-        for file in ["tests/unit/a.py", "/test_app.py", "src/app.test.ts", "a/__tests__/b.js", "conftest.py"] {
-            assert!(is_test(file), "{file}");
-        }
-        for file in ["app.py", "src/testimonials.py", "latest.js", "contest/entry.ts"] {
-            assert!(!is_test(file), "{file}");
-        }
-    }
 
     /// Compares with other tools by hand. `WARMSET_TEST_FOLDER=FOLDER cargo test -- --ignored --nocapture listed`
     /// prints `imports`, path and the specifiers that are left at run time for every source below the folder; and for

@@ -133,6 +133,18 @@ pub(super) fn is_compiled(file: &str) -> bool {
     COMPILED_PYTHON.iter().any(|extension| file.ends_with(extension))
 }
 
+/// Tests lie beside the code in many repositories, and are not what a handler loads.
+pub(super) fn is_test(relative: &str) -> bool {
+    let mut parts: Vec<&str> = relative.trim_start_matches('/').split('/').collect();
+    let name = parts.pop().unwrap_or("");
+    parts.iter().any(|dir| matches!(*dir, "test" | "tests" | "__tests__" | "__mocks__"))
+        || name.starts_with("test_")
+        || name == "conftest.py"
+        || name
+            .rsplit_once('.')
+            .is_some_and(|(stem, _)| stem.ends_with("_test") || stem.ends_with(".test") || stem.ends_with(".spec"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,6 +215,16 @@ mod tests {
             RawImport { line: 1, module: "x".into(), names: vec![], kind: ImportKind::Runtime, how: How::Import };
         for root in ["", ".", "./"] {
             assert_eq!(python_local(root, "app.py", &import, &|p| p == "x.py"), Some(vec!["x.py".to_string()]));
+        }
+    }
+
+    #[test]
+    fn tests_are_told_from_code() {
+        for file in ["tests/unit/a.py", "/test_app.py", "src/app.test.ts", "a/__tests__/b.js", "conftest.py"] {
+            assert!(is_test(file), "{file}");
+        }
+        for file in ["app.py", "src/testimonials.py", "latest.js", "contest/entry.ts"] {
+            assert!(!is_test(file), "{file}");
         }
     }
 }

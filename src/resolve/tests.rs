@@ -158,6 +158,15 @@ Resources:
           import requests
           import beside
 ";
+    let script = "  Js:
+    Type: AWS::Lambda::Function
+    Properties:
+      Runtime: nodejs20.x
+      Handler: index.handler
+      Code: {ZipFile: \"require('./beside'); exports.handler = () => 1\"}
+";
+    let found = inventory(&[("js.yaml", &format!("Resources:\n{script}")), ("beside.js", "")]);
+    assert!(findings(&found).iter().any(|d| d.starts_with("import-missing js.yaml:7")), "{:?}", findings(&found));
     let found = inventory(&[("template.yaml", template), ("requirements.txt", "requests==2.0.0\n"), ("beside.py", "")]);
     assert_eq!(states(&found)["In"], (State::Unresolved, vec![]));
     let reason = "nothing that is declared, locked, local or provided explains the import of";

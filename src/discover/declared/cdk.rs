@@ -12,9 +12,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
+use super::assembly::{self, Assembly};
 use super::lambda::{self, Code, Declared, Said};
 use super::program::{self, Made, Reader, Value, plain};
-use super::template::{self, Assembly, under};
+use super::template::{self, under};
 use crate::discover::tree::Tree;
 use crate::discover::{Defaults, Discovery, Inline, Layer, Site, doc, handler, paths};
 use crate::model::{Area, Diagnostic, Extent, Place, Support, codes};
@@ -35,18 +36,9 @@ const MAX_COMPARED: usize = 300;
 /// Largest program read, bytes.
 const MAX_PROGRAM: u64 = 1_000_000;
 
-/// Roots of synthesised applications: the file `cdk.out` marks them, and every assembly inside them.
-pub fn assemblies(tree: &Tree) -> BTreeSet<String> {
-    let marked = tree.files().filter(|path| paths::file_name(path) == "cdk.out").map(paths::parent);
-    let mut roots: BTreeSet<String> = marked.chain(tree.outputs()).map(str::to_string).collect();
-    let all = roots.clone();
-    roots.retain(|dir| !paths::ancestors(paths::parent(dir)).any(|above| above != dir && all.contains(above)));
-    roots
-}
-
 /// Reads every application of the tree.
 pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
-    let assemblies = assemblies(tree);
+    let assemblies = assembly::roots(tree);
     let marked = tree.files().filter(|path| paths::file_name(path) == "cdk.json").map(paths::parent);
     let apps: BTreeSet<&str> = marked.collect();
     let app_of =
@@ -158,7 +150,7 @@ fn by_constructor(constructors: &[Constructor], construct: &str) -> Option<Code>
     let place = |code: &Code| match code {
         Code::Folder(path) | Code::File(path) => Some(path.clone()),
         Code::Image { dir, .. } => Some(dir.clone()),
-        Code::Inline(_) | Code::Left(_) => None,
+        Code::Inline(_) | Code::Left(_) | Code::Stored(_) | Code::Built { .. } => None,
     };
     let known = place(first)?;
     if !same.all(|other| place(other).as_ref() == Some(&known)) {
@@ -455,13 +447,26 @@ impl Construct<'_> {
             }
             "frominline" | "inline" | "inlinecode" => match argument() {
                 Value::Text(text) => Code::Inline(self.inline(text, made.line)),
+                Value::Content(path) => match self.path(&path, "code") {
+                    Code::File(file) => match self.tree.text(&file) {
+                        Ok(text) => Code::Inline(Inline { text, line: 1, by_line: true, file: Some(file) }),
+                        Err(diagnostic) => Code::Left(diagnostic),
+                    },
+                    Code::Left(diagnostic) => Code::Left(diagnostic),
+                    _ => self.left("the code is read from something that is no source"),
+                },
                 other => {
                     let reason =
                         format!("the code is written inside the program, and depends on {}", program::why(&other));
                     Code::Left(Diagnostic::new(codes::INLINE_CODE, self.at(), reason))
                 }
             },
-            "frombucket" | "bucket" | "s3code" | "frombucketv2" => self.left("the code is an object in a bucket"),
+            "frombucket" | "bucket" | "s3code" | "frombucketv2" => {
+                match self.left("the code is an object in a bucket") {
+                    Code::Left(diagnostic) => Code::Stored(diagnostic),
+                    other => other,
+                }
+            }
             "fromecr" | "ecrimagecode" | "fromecrimage" => {
                 self.left("the code is a container image that is built elsewhere")
             }
@@ -477,8 +482,8 @@ impl Construct<'_> {
         let lines = self.text.lines().enumerate().skip(line.saturating_sub(1) as usize);
         let at = lines.filter(|(_, l)| wanted.is_some_and(|w| l.contains(w))).map(|(at, _)| at).next();
         match at.and_then(|at| u32::try_from((at + 1).checked_sub(before)?).ok()).filter(|at| many && *at > 0) {
-            Some(line) => Inline { text, line, by_line: true },
-            None => Inline { text, line, by_line: false },
+            Some(line) => Inline { text, line, by_line: true, file: None },
+            None => Inline { text, line, by_line: false, file: None },
         }
     }
 

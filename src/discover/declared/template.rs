@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
+use super::assembly::{self, Assembly};
 use super::expand;
 use super::lambda::{self, Code, Declared, Said};
 use crate::discover::doc::{self, Entry, Node};
@@ -52,17 +53,9 @@ struct Read {
     nested: Vec<Nested>,
 }
 
-/// What a cloud assembly knows of its templates.
-pub struct Assembly<'a> {
-    /// Folder of the application, for ids.
-    pub app: &'a str,
-    /// Source of an asset, by the construct's path in the application and by the asset's path.
-    pub code: &'a dyn Fn(&str, &str) -> Option<Code>,
-}
-
 /// Reads every template of the tree that is not part of a CDK assembly.
 pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
-    let assemblies = super::cdk::assemblies(tree);
+    let assemblies = assembly::roots(tree);
     let in_assembly = |path: &str| paths::ancestors(paths::parent(path)).any(|dir| assemblies.contains(dir));
     let candidates: Vec<&str> = tree.files().filter(|path| may_be_template(path) && !in_assembly(path)).collect();
     let read: Vec<(&str, Read)> = candidates
@@ -169,8 +162,9 @@ pub fn of_assembly(tree: &Tree, defaults: &Defaults, path: &str, assembly: &Asse
 
 fn may_be_template(path: &str) -> bool {
     let name = paths::file_name(path);
+    // `serverless.template` is what Amazon's own tools for .NET write.
     matches!(paths::extension(path), "yaml" | "yml" | "json" | "template")
-        && !name.starts_with("serverless.")
+        && (!name.starts_with("serverless.") || name == "serverless.template")
         && !matches!(
             name,
             "package.json" | "package-lock.json" | "npm-shrinkwrap.json" | "tsconfig.json" | "pnpm-lock.yaml"
@@ -443,7 +437,10 @@ impl Template<'_> {
                 None => left(codes::TEMPLATE_UNRESOLVED, inline.line, "the function declares no code".into()),
             };
         }
-        let bucket = |line| left(codes::TEMPLATE_UNRESOLVED, line, format!("{key} is an object in a bucket"));
+        let bucket = |line| {
+            let reason = format!("{key} is an object in a bucket");
+            Code::Stored(Diagnostic::new(codes::TEMPLATE_UNRESOLVED, self.at(line), reason))
+        };
         if ["Bucket", "S3Bucket", "S3Key", "Key"].iter().any(|key| node.get(key).is_some()) {
             return bucket(line);
         }
@@ -480,8 +477,8 @@ impl Template<'_> {
         };
         let at = (1..lines.len()).find(|at| starts(*at)).filter(|_| text.lines().count() > 1);
         let inline = match at {
-            Some(at) => Inline { text, line: line + u32::try_from(at).unwrap_or(0), by_line: true },
-            None => Inline { text, line, by_line: false },
+            Some(at) => Inline { text, line: line + u32::try_from(at).unwrap_or(0), by_line: true, file: None },
+            None => Inline { text, line, by_line: false, file: None },
         };
         Code::Inline(inline)
     }

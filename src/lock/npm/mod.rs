@@ -12,4 +12,5 @@ pub mod pnpm;
 pub mod workspaces;
 pub mod yarn;
 mod yarn_berry;
+mod yarn_project;
 mod yarn_v1;

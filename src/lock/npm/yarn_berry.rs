@@ -17,7 +17,7 @@ use super::npm_json::{Key, Pairs, as_version, source_of};
 use super::npm_range;
 use super::npm_yaml;
 use super::overrides::{self, ByName};
-use super::yarn::Project;
+use super::yarn_project::Project;
 use crate::lock::positions::Slices;
 use crate::lock::{Edge, Entry, Kind, Lock, Manifest, Scope, When, indices_by_name};
 use crate::model::{Diagnostic, PackageId, Place, codes};

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::npm_json::{as_version, source_of};
 use super::npm_range;
 use super::overrides::{self, ByName, Override};
-use super::yarn::Project;
+use super::yarn_project::Project;
 use crate::lock::{Edge, Entry, Kind, Lock, Manifest, ManifestRequirement, Scope, indices_by_name};
 use crate::model::{Diagnostic, PackageId, Place, codes};
 

@@ -31,14 +31,14 @@ fn record(function: usize) -> Inventory {
     let mut record = Function::new(format!("f{function}"));
     record.platform = Some(platform.clone());
     record.state = State::Locked;
-    for package in (0..6).filter(|p| (function + p) % 2 == 0) {
+    for package in (0..6).filter(|p| (function + p).is_multiple_of(2)) {
         record.closure.push(id(package));
         let requires = said(package, function / 2);
         out.packages.push(Package {
             requires,
             hashes: vec![format!("sha256:{package}{}", function % 2)],
-            size: (function % 3 > 0).then_some(function as u64),
-            source: (function % 4 == 0).then(|| "git".to_string()),
+            size: (!function.is_multiple_of(3)).then_some(function as u64),
+            source: function.is_multiple_of(4).then(|| "git".to_string()),
             reason: vec![Place::at(format!("f{function}/uv.lock"), 1)],
             aliases: BTreeMap::from([("alias".to_string(), id(function % 3))]),
             ..Package::new(id(package))

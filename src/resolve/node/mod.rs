@@ -298,7 +298,7 @@ impl<'a> Modules<'a> {
             let is_source = source::language_of(file) == Some(Language::Node);
             let named = [inner, &written].iter().any(|name| files::matches(rest, name));
             let bare = is_source && [stem, folder].iter().any(|name| files::matches(rest, name));
-            if (named || bare) && file != look.file && !super::imports::is_test(inner) {
+            if (named || bare) && file != look.file && !super::local::is_test(inner) {
                 found.push(file.to_string());
             }
         }

@@ -68,7 +68,7 @@ pub fn imports(file: &str, bytes: &[u8], options: &Compile) -> FileImports {
         let reason = "the file is in UTF-16, which Node.js does not run";
         return refuse(Diagnostic::new(codes::FILE_ENCODING, Place::file(file), reason).next("save it as UTF-8"));
     }
-    if let Some(at) = bytes.iter().position(|&b| b == 0) {
+    if let Some(at) = memchr::memchr(0, bytes) {
         let line = bytes[..at].iter().filter(|&&b| b == b'\n').count() + 1;
         let place = Place::at(file, u32::try_from(line).unwrap_or(u32::MAX));
         return refuse(Diagnostic::new(codes::FILE_BINARY, place, "the file holds NUL bytes"));

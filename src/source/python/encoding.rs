@@ -1,5 +1,7 @@
 //! From the bytes of a Python file to its text, as PEP 263 says.
 
+use std::borrow::Cow;
+
 /// Why bytes are no text that Python would read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Undecodable {
@@ -15,12 +17,12 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 ///
 /// Encodings of one byte a character that extend ASCII are read as Latin-1: letters outside ASCII, in strings and
 /// comments, may come out as other letters, but statements and module names do not change.
-pub(super) fn decode(bytes: &[u8]) -> Result<String, Undecodable> {
+pub(super) fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, Undecodable> {
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
         let reason = "the file is in UTF-16, which Python does not run".to_string();
         return Err(Undecodable::Encoding(0, reason));
     }
-    if let Some(at) = bytes.iter().position(|&b| b == 0) {
+    if let Some(at) = memchr::memchr(0, bytes) {
         return Err(Undecodable::Binary(line_of(bytes, at)));
     }
     let (marked, bytes) = bytes.strip_prefix(BOM).map_or((false, bytes), |rest| (true, rest));
@@ -38,17 +40,17 @@ pub(super) fn decode(bytes: &[u8]) -> Result<String, Undecodable> {
                 Err(Undecodable::Encoding(line_of(bytes, at), format!("byte 0x{:02x} is not ASCII", bytes[at])))
             }
         },
-        Family::OneByte => Ok(bytes.iter().map(|&b| char::from(b)).collect()),
+        Family::OneByte => Ok(bytes.iter().map(|&b| char::from(b)).collect::<String>().into()),
         // Most files that declare one of these hold ASCII only.
         Family::Other => match std::str::from_utf8(bytes) {
-            Ok(text) if text.is_ascii() && family_extends_ascii(name) => Ok(text.to_string()),
+            Ok(text) if text.is_ascii() && family_extends_ascii(name) => Ok(text.into()),
             _ => Err(Undecodable::Encoding(line, format!("{name} is not an encoding that warmset reads"))),
         },
     }
 }
 
-fn utf8(bytes: &[u8]) -> Result<String, Undecodable> {
-    std::str::from_utf8(bytes).map(str::to_string).map_err(|e| {
+fn utf8(bytes: &[u8]) -> Result<Cow<'_, str>, Undecodable> {
+    std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|e| {
         let at = e.valid_up_to();
         let byte = bytes.get(at).copied().unwrap_or_default();
         Undecodable::Encoding(line_of(bytes, at), format!("byte 0x{byte:02x} is not valid UTF-8"))

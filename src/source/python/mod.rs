@@ -33,6 +33,9 @@ pub mod setup;
 mod setup_idioms;
 mod values;
 
+use std::sync::OnceLock;
+
+use aho_corasick::AhoCorasick;
 use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
 use rustpython_parser::Parse;
 
@@ -115,7 +118,9 @@ fn read(file: &str, text: &str, nesting: Nesting, parse: fn(&str, bool) -> Parse
 
 /// Whether anything in the file can import by a call, or say where to look: all ways to do so need one of these words.
 fn may_call(text: &str) -> bool {
-    classify::CALLS.iter().any(|word| text.contains(word))
+    static WORDS: OnceLock<Option<AhoCorasick>> = OnceLock::new();
+    let words = WORDS.get_or_init(|| AhoCorasick::new(classify::CALLS).ok());
+    words.as_ref().is_none_or(|words| words.is_match(text))
 }
 
 fn parse(text: &str, calls: bool) -> Parsed {

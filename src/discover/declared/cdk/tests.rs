@@ -255,3 +255,59 @@ fn runtimes_are_spelt_as_aws_spells_them() {
         assert_eq!(runtime_name(constant).as_deref(), expected, "{constant}");
     }
 }
+
+/// The code of a function is often kept in a file that the program reads.
+#[test]
+fn code_that_is_read_from_a_file_is_that_file() {
+    let ts = "\
+import fs = require('fs');
+import * as path from 'path';
+import * as lambda from 'aws-cdk-lib/aws-lambda';
+new lambda.Function(this, 'Cron', {
+  runtime: lambda.Runtime.PYTHON_3_12, handler: 'index.main',
+  code: new lambda.InlineCode(fs.readFileSync('code/cron.py', { encoding: 'utf-8' })),
+});
+new lambda.Function(this, 'Beside', {
+  runtime: lambda.Runtime.NODEJS_20_X, handler: 'index.main',
+  code: lambda.Code.fromInline(fs.readFileSync(path.join(__dirname, 'x.js')).toString()),
+});
+new lambda.Function(this, 'Gone', {
+  runtime: lambda.Runtime.NODEJS_20_X, handler: 'index.main',
+  code: lambda.Code.fromInline(fs.readFileSync('gone.js', 'utf8')),
+});
+";
+    let py = "\
+from aws_cdk import aws_lambda as lambda_
+with open('one.py', encoding='utf8') as fp:
+    one = fp.read()
+lambda_.Function(self, 'One', code=lambda_.InlineCode(one), handler='index.f', runtime=lambda_.Runtime.PYTHON_3_12)
+with open('two.py') as fp:
+    two = fp.read()
+lambda_.Function(self, 'Two', code=lambda_.InlineCode(two), handler='index.f', runtime=lambda_.Runtime.PYTHON_3_12)
+";
+    let found = found(&[
+        ("ts/cdk.json", "{}"),
+        ("ts/lib/stack.ts", ts),
+        ("ts/lib/x.js", "require('pg')"),
+        ("ts/code/cron.py", "import six\n"),
+        ("py/cdk.json", "{}"),
+        ("py/app.py", py),
+        ("py/one.py", "import one"),
+        ("py/two.py", "import two"),
+    ]);
+    let read: Vec<String> = found
+        .sites
+        .iter()
+        .map(|s| format!("{} {} {:?}", s.id, s.root, s.inline.as_ref().map(|i| i.text.trim_end())))
+        .collect();
+    assert_eq!(
+        read,
+        [
+            "py/One py/one.py Some(\"import one\")",
+            "py/Two py/two.py Some(\"import two\")",
+            "ts/Beside ts/lib/x.js Some(\"require('pg')\")",
+            "ts/Cron ts/code/cron.py Some(\"import six\")",
+        ]
+    );
+    assert_eq!(said(&found), ["ts/lib/stack.ts:12 template-points-nowhere: code `gone.js` does not exist"]);
+}

@@ -113,6 +113,8 @@ pub enum Value {
     Text(String),
     /// A path that the program's own place tells, relative to the fleet.
     Path(String),
+    /// What the file at a path holds, as text.
+    Content(Box<Value>),
     /// A list.
     List(Vec<Value>),
     /// Named values.
@@ -343,6 +345,9 @@ impl<'a> Reader<'a> {
                 | "os.path.expanduser",
             ) => arguments().into_iter().next().unwrap_or_else(|| Value::Text(".".into())),
             Some("process.cwd" | "os.getcwd" | "pathlib.Path.cwd") => Value::Text(".".into()),
+            Some("fs.readFileSync" | "node:fs.readFileSync" | "readFileSync" | "open" | "io.open") => {
+                content(arguments().into_iter().next())
+            }
             _ => match name {
                 Some(name) => Value::Made(Box::new(self.make(name, call, deep))),
                 None => self.method(call, deep),
@@ -369,9 +374,18 @@ impl<'a> Reader<'a> {
                 let rest: Vec<Value> = call.arguments.iter().map(|a| self.eval(a, deep)).collect();
                 join(base, &rest)
             }
+            (base @ (Value::Path(_) | Value::Text(_)), "read_text" | "open") => content(Some(base)),
+            (base @ Value::Content(_), "read" | "toString" | "decode") => base,
             // What a construct's method returns is not the construct.
             (_, method) => unknown(format!("`{method}()`")),
         }
+    }
+}
+
+fn content(path: Option<Value>) -> Value {
+    match path {
+        Some(path @ (Value::Path(_) | Value::Text(_))) => Value::Content(Box::new(path)),
+        other => unknown(other.map_or_else(|| "nothing".into(), |value| why(&value))),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::model::Lines;
 pub(super) fn read(text: &str) -> Option<Program> {
     let parsed = parse_unchecked(text, ParseOptions::from(Mode::Module));
     let ast::Mod::Module(module) = parsed.syntax() else { return None };
-    let mut reader = Reader { lines: Lines::new(text), program: Program::default() };
+    let mut reader = Reader { lines: Lines::new(text), program: Program::default(), opened: Vec::new() };
     reader.visit_body(&module.body);
     Some(reader.program)
 }
@@ -19,6 +19,8 @@ pub(super) fn read(text: &str) -> Option<Program> {
 struct Reader {
     lines: Lines,
     program: Program,
+    /// Names that `with` gives what it opens, inside the block that is being read.
+    opened: Vec<(String, Expr)>,
 }
 
 /// `aws_cdk.aws_lambda` is `aws_lambda`; other modules keep their names.
@@ -89,7 +91,10 @@ impl Reader {
                 });
                 Expr::Map(entries.collect())
             }
-            Py::Name(name) => Expr::Name(name.id.to_string()),
+            Py::Name(name) => match self.opened.iter().rev().find(|(opened, _)| *opened == name.id.as_str()) {
+                Some((_, file)) => file.clone(),
+                None => Expr::Name(name.id.to_string()),
+            },
             Py::Attribute(attribute) => match self.expr(&attribute.value) {
                 Expr::Name(base) => Expr::Name(format!("{base}.{}", attribute.attr)),
                 base => Expr::Attribute(Box::new(base), attribute.attr.to_string()),
@@ -148,7 +153,17 @@ impl<'a> Visitor<'a> for Reader {
             }
             _ => {}
         }
+        let before = self.opened.len();
+        if let Stmt::With(with) = statement {
+            for item in &with.items {
+                if let Some(Py::Name(name)) = item.optional_vars.as_deref() {
+                    let file = self.expr(&item.context_expr);
+                    self.opened.push((name.id.to_string(), file));
+                }
+            }
+        }
         visitor::walk_stmt(self, statement);
+        self.opened.truncate(before);
     }
 
     fn visit_expr(&mut self, expression: &'a Py) {
