@@ -156,6 +156,8 @@ fn a_hundred_thousand_brackets_in_every_format() {
         let silent: Vec<&String> = files
             .iter()
             .filter(|file| scanned.codes(file).is_empty() && !file.ends_with("stack.yml"))
+            // Keys that nobody knows are passed over at any depth.
+            .filter(|file| open != "{\"a\":" || !file.ends_with("package-lock.json"))
             .filter(|file| {
                 open != "(" || !file.ends_with(".yaml") && !file.ends_with(".yml") && !file.ends_with("yarn.lock")
             })
@@ -247,10 +249,10 @@ fn files_and_variables_that_name_each_other_many_times() {
         variables + "functions:\n  f: {handler: \"${self:custom.a0}\"}\n  g: {handler: app.go}\n",
     );
     fleet.put("variables/app.py", "def go(event, context):\n    return 1\n");
-    for n in 0..16 {
-        fleet.put(&format!("lists/f{n}.yml"), format!("- ${{file(f{}.yml)}}\n", n + 1).repeat(12));
+    for n in 0..6 {
+        fleet.put(&format!("lists/f{n}.yml"), format!("- ${{file(f{}.yml)}}\n", n + 1).repeat(40));
     }
-    fleet.put("lists/f14.yml", "- g: {handler: app.go}\n");
+    fleet.put("lists/f6.yml", "- g: {handler: app.go}\n");
     fleet.put("lists/app.py", "def go(event, context):\n    return 1\n");
     fleet.put("lists/serverless.yml", "provider: {name: aws, runtime: python3.12}\nfunctions: ${file(f0.yml)}\n");
     let scanned = fleet.scan();
@@ -343,6 +345,45 @@ fn links_in_circles_out_of_the_fleet_and_names_that_are_no_text() {
     assert!(!scanned.0.to_string().contains("secret_of_another"));
 }
 
+/// An archive of so many empty files (APPNOTE 4.3.7, 4.3.12, 4.3.14 to 4.3.16), made by hand as a library takes a while.
+fn entries_without_end(count: u32) -> Vec<u8> {
+    let words = |words: &[(u64, usize)]| -> Vec<u8> {
+        words.iter().flat_map(|(value, size)| value.to_le_bytes()[..*size].to_vec()).collect()
+    };
+    let mut out = words(&[(0x0403_4b50, 4), (20, 2)]);
+    out.resize(26, 0);
+    out.extend([4, 0, 0, 0]);
+    out.extend(b"a.py");
+    let start = out.len() as u64;
+    for n in 0..count {
+        let name = format!("m{n:06}.py");
+        let mut head = words(&[(0x0201_4b50, 4), (20, 2), (20, 2)]);
+        head.resize(28, 0);
+        head.push(u8::try_from(name.len()).unwrap());
+        head.resize(46, 0);
+        out.extend(head);
+        out.extend(name.as_bytes());
+    }
+    let (size, at) = (out.len() as u64 - start, out.len() as u64);
+    let count = u64::from(count);
+    out.extend(words(&[
+        (0x0606_4b50, 4),
+        (44, 8),
+        (45, 2),
+        (45, 2),
+        (0, 4),
+        (0, 4),
+        (count, 8),
+        (count, 8),
+        (size, 8),
+        (start, 8),
+    ]));
+    out.extend(words(&[(0x0706_4b50, 4), (0, 4), (at, 8), (1, 4)]));
+    let none = u64::from(u32::MAX);
+    out.extend(words(&[(0x0605_4b50, 4), (0, 2), (0, 2), (none, 2), (none, 2), (none, 4), (none, 4), (0, 2)]));
+    out
+}
+
 #[test]
 fn archives_that_expand_or_reach_out() {
     use zip::write::{SimpleFileOptions, ZipWriter};
@@ -365,12 +406,7 @@ fn archives_that_expand_or_reach_out() {
     nested.start_file("inner.zip", SimpleFileOptions::default()).unwrap();
     nested.write_all(&fs::read(fleet.path("bomb.zip")).unwrap()).unwrap();
     nested.finish().unwrap();
-    let mut many = zip("many.zip");
-    handler(&mut many);
-    for n in 0..100_000 {
-        many.start_file(format!("m{n}.py"), SimpleFileOptions::default()).unwrap();
-    }
-    many.finish().unwrap();
+    fleet.put("many.zip", entries_without_end(100_001));
     let mut out = zip("out.zip");
     handler(&mut out);
     out.start_file("../../evil.py", SimpleFileOptions::default()).unwrap();

@@ -85,6 +85,8 @@ struct Entry {
     export: String,
     /// Its shape is that of AWS Lambda.
     lambda: bool,
+    /// It is a function of Azure's: beside a `function.json`, or its parameters are of Azure's types.
+    azure: bool,
     /// Its name or shape is a handler's even in a file that is not called like one.
     certain: bool,
 }
@@ -92,8 +94,9 @@ struct Entry {
 /// Adds a site for every handler that lies outside the folders of declared functions.
 pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
     // A project or an image may have the whole repository as its folder: packages inside it are functions of their own.
-    let own_packages =
-        |s: &Site| matches!(s.declared_as, "google" | "firebase" | "vercel" | "netlify" | "container" | "warmset");
+    let own_packages = |s: &Site| {
+        matches!(s.declared_as, "google" | "firebase" | "appengine" | "vercel" | "netlify" | "container" | "warmset")
+    };
     // Of a function that is one bundled file, the folder may hold others.
     let claimed: BTreeSet<String> = found
         .sites
@@ -254,7 +257,11 @@ fn site(
     let mut site = Site {
         handler: Some(format!("{module}.{}", entry.export)),
         handler_file: Some(path.to_string()),
-        provider: if entry.lambda { Provider::AwsLambda } else { Provider::Unknown },
+        provider: match entry {
+            Entry { lambda: true, .. } => Provider::AwsLambda,
+            Entry { azure: true, .. } => Provider::Azure,
+            _ => Provider::Unknown,
+        },
         ..Site::new(
             "folder",
             Place::file(path),
@@ -297,8 +304,13 @@ fn entry_of(tree: &Tree, path: &str) -> Option<Entry> {
         // A component takes one object too; pages of web frameworks are full of them.
         return None;
     }
-    if azure {
+    let typed = || {
+        let starts = ["import azure.functions", "from azure.functions ", "from azure import functions"];
+        text.lines().any(|line| starts.iter().any(|start| line.starts_with(start)))
+    };
+    if azure || (!entry.lambda && paths::extension(path) == "py" && typed()) {
         entry.lambda = false;
+        entry.azure = true;
     } else if stem == "lambda_function" {
         entry.lambda = true;
     }
@@ -312,7 +324,7 @@ fn python_entry(text: &str) -> Option<Entry> {
         let assigned = line.split_once('=').map(|(name, _)| name.trim_end()).filter(|name| is_handler_name(name));
         if let Some(name) = assigned {
             // `handler = Mangum(app)`, `lambda_handler = create_handler(…)`.
-            offer(&mut best, 1, Entry { export: name.into(), lambda: true, certain: false });
+            offer(&mut best, 1, Entry { export: name.into(), lambda: true, azure: false, certain: false });
             continue;
         }
         let Some(rest) = line.strip_prefix("async def ").or_else(|| line.strip_prefix("def ")) else { continue };
@@ -321,7 +333,7 @@ fn python_entry(text: &str) -> Option<Entry> {
         let mut parameters = parameters.split([',', ')']).map(|p| p.split([':', '=']).next().unwrap_or(p).trim());
         let (first, second) = (parameters.next().unwrap_or_default(), parameters.next().unwrap_or_default());
         let lambda_shape = is_event(first) && is_context(second);
-        let entry = |lambda, certain| Entry { export: name.to_string(), lambda, certain };
+        let entry = |lambda, certain| Entry { export: name.to_string(), lambda, azure: false, certain };
         if matches!(name, "lambda_handler" | "handler") {
             offer(&mut best, 0, entry(true, !second.is_empty()));
         } else if lambda_shape {
@@ -377,7 +389,7 @@ fn node_entry(text: &str) -> Option<Entry> {
             "req" | "request" | "context" | "ctx" | "params" | "args" | "message" | "cloudEvent"
         );
         let is_code = ["async", "function", "(", "event", "req"].iter().any(|s| value.trim_start().starts_with(s));
-        let entry = |lambda, certain| Entry { export: name.to_string(), lambda, certain };
+        let entry = |lambda, certain| Entry { export: name.to_string(), lambda, azure: false, certain };
         match name {
             "handler" | "lambdaHandler" | "lambda_handler" => offer(&mut best, 0, entry(true, true)),
             _ if called && is_code => offer(&mut best, 1, entry(true, true)),
@@ -458,6 +470,24 @@ mod tests {
             found.diagnostics.iter().map(|d| (d.code.as_str(), d.place.file.as_str())).collect();
         assert!(said.contains(&("handler-missing", "b/app.py")), "{said:?}");
         assert!(!said.iter().any(|(code, file)| *code == "handler-missing" && *file != "b/app.py"), "{said:?}");
+    }
+
+    #[test]
+    fn whose_platform_a_plain_function_runs_on_is_told_by_its_shape() {
+        let azure: &[u8] = b"import azure.functions as func\n\ndef main(req: func.HttpRequest):\n    pass\n";
+        let tree = Tree::in_memory(&[
+            ("a/__init__.py", b"def main(req):\n    pass\n"),
+            ("a/function.json", b"{\"bindings\": []}"),
+            ("b/main.py", azure),
+            ("c/main.py", b"def handler(event, context):\n    import azure.functions\n"),
+            ("d/main.py", b"def hello(request):\n    pass\n"),
+        ]);
+        let mut found = Discovery::default();
+        find(&tree, &Defaults::default(), &mut found);
+        let said: Vec<(&str, Provider)> = found.sites.iter().map(|s| (s.id.as_str(), s.provider)).collect();
+        let expected =
+            [("a", Provider::Azure), ("b", Provider::Azure), ("c", Provider::AwsLambda), ("d", Provider::Unknown)];
+        assert_eq!(said, expected);
     }
 
     #[test]

@@ -9,6 +9,11 @@ const NODE_EXTENSIONS: [&str; 8] = ["ts", "mts", "cts", "tsx", "js", "mjs", "cjs
 /// Folders that a TypeScript build writes to; the source lies beside them, in `src` or at the top.
 const BUILD_FOLDERS: [&str; 6] = ["dist", "build", "out", "lib", ".build", "bin"];
 
+/// Whether builds write to a folder of this name.
+pub fn is_build_folder(name: &str) -> bool {
+    BUILD_FOLDERS.contains(&name)
+}
+
 /// `app.lambda_handler` → (`app`, `lambda_handler`); `functions/cart/handler.main` → (`functions/cart/handler`, `main`).
 pub fn split(handler: &str) -> (&str, &str) {
     let name_at = handler.rfind('/').map_or(0, |at| at + 1);

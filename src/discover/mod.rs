@@ -86,7 +86,7 @@ pub struct Site {
     /// Line of the declaration; for a plain folder its handler's file.
     pub declared_at: Place,
     /// `sam`, `cloudformation`, `cdk`, `terraform`, `serverless`, `azure`, `google`, `openfaas`, `knative`, `fn`, `openwhisk`,
-    /// `digitalocean`, `fission`, `nuclio`, `firebase`, `vercel`, `netlify`, `container`, `warmset`, `folder`.
+    /// `digitalocean`, `fission`, `nuclio`, `firebase`, `appengine`, `vercel`, `netlify`, `container`, `warmset`, `folder`.
     pub declared_as: &'static str,
     /// What is deployed as one: the declaring file, the top stack of nested ones, the folder of a root module or of an
     /// application. Functions that it declares are never taken for one another.

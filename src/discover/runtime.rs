@@ -44,14 +44,33 @@ pub fn not_planned_for(text: &str, place: Place) -> Diagnostic {
     let mut diagnostic = Diagnostic::new(codes::RUNTIME_UNKNOWN, place, reason);
     if is_other_language(text) {
         diagnostic.severity = Severity::Note;
+    } else if is_retired(text) {
+        // The declaration is in order; only its age keeps the function out of a plan.
+        diagnostic.severity = Severity::Warning;
+        diagnostic = diagnostic.next("move the function to a version that its provider still runs, or remove it");
     }
     diagnostic
+}
+
+/// Whether a runtime name is a version of Python or Node.js from before those that warmset plans for.
+fn is_retired(text: &str) -> bool {
+    let text = text.trim().to_ascii_lowercase();
+    let Some((at, _)) = text.char_indices().find(|(_, c)| c.is_ascii_digit()) else { return false };
+    let (family, version) = text.split_at(at);
+    let first: String = version.chars().take_while(char::is_ascii_digit).collect();
+    match family.trim_end_matches([':', '|', '-', '@', ' ', 'v']) {
+        "python" => matches!(first.as_str(), "2" | "26" | "27"),
+        "node" | "nodejs" | "node.js" => first.parse().is_ok_and(|n: u32| n < *NODE_MAJORS.start()),
+        _ => false,
+    }
 }
 
 /// Whether a runtime name is one of a language that warmset does not plan for, rather than a slip of the pen.
 pub fn is_other_language(text: &str) -> bool {
     let text = text.trim().to_ascii_lowercase();
     let (family, rest) = text.split_at(text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len()));
+    // OpenWhisk's `php:7.3`, Digital Ocean's `go:default`.
+    let rest = rest.strip_prefix([':', '|', '-', '@']).map_or(rest, |rest| if rest == "default" { "" } else { rest });
     let is_version = rest.is_empty() || rest.starts_with(|c: char| c.is_ascii_digit() || c == '.');
     is_version
         && matches!(
@@ -112,6 +131,20 @@ pub fn language_of(path: &str) -> Option<Language> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_retired_version_is_no_slip() {
+        let severity = |text: &str| not_planned_for(text, Place::file("x")).severity;
+        for text in ["python2.7", "python27", "nodejs8", "nodejs:6", "nodejs10.x", "Nodejs8.9"] {
+            assert_eq!(severity(text), Severity::Warning, "{text}");
+        }
+        for text in ["nodejs99", "pyton3.9", "NODEJS_VERSION", "python3.99", "python"] {
+            assert_eq!(severity(text), Severity::Error, "{text}");
+        }
+        for text in ["java21", "php:7.3", "go:default", "swift:5.4"] {
+            assert_eq!(severity(text), Severity::Note, "{text}");
+        }
+    }
 
     #[test]
     fn runtime_names_of_the_providers() {

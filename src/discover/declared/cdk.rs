@@ -150,7 +150,7 @@ fn by_constructor(constructors: &[Constructor], construct: &str) -> Option<Code>
     let place = |code: &Code| match code {
         Code::Folder(path) | Code::File(path) => Some(path.clone()),
         Code::Image { dir, .. } => Some(dir.clone()),
-        Code::Inline(_) | Code::Left(_) => None,
+        Code::Inline(_) | Code::Left(_) | Code::Stored(_) | Code::Built { .. } => None,
     };
     let known = place(first)?;
     if !same.all(|other| place(other).as_ref() == Some(&known)) {
@@ -461,7 +461,12 @@ impl Construct<'_> {
                     Code::Left(Diagnostic::new(codes::INLINE_CODE, self.at(), reason))
                 }
             },
-            "frombucket" | "bucket" | "s3code" | "frombucketv2" => self.left("the code is an object in a bucket"),
+            "frombucket" | "bucket" | "s3code" | "frombucketv2" => {
+                match self.left("the code is an object in a bucket") {
+                    Code::Left(diagnostic) => Code::Stored(diagnostic),
+                    other => other,
+                }
+            }
             "fromecr" | "ecrimagecode" | "fromecrimage" => {
                 self.left("the code is a container image that is built elsewhere")
             }

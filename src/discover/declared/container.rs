@@ -39,7 +39,9 @@ pub fn find(tree: &Tree, defaults: &Defaults, found: &mut Discovery) {
         let stages = dockerfile::stages(&text);
         let Some(image) = Image::read(fleet, path, &stages) else { continue };
         let lambda = image.base.as_ref().is_some_and(|b| b.lambda);
-        let taken = found.sites.iter().any(|s| {
+        // A service may have images in folders of their own below it.
+        let others = found.sites.iter().filter(|s| s.declared_as != "appengine" || s.root == image.root);
+        let taken = others.into_iter().any(|s| {
             let same = s.root == image.root && s.handler_file.is_none();
             let near = paths::is_within(&s.root, &image.root) || paths::is_within(&image.root, &s.root);
             // One handler that two files declare is for the merge to compare.
@@ -368,9 +370,16 @@ impl Inside<'_> {
             });
             same.then(|| self.context.clone())
         };
+        // `WORKDIR /`, `COPY . /app`, `python -m app.main`: the copied folder, from which manifests are looked for.
+        let above = || {
+            let file = file?;
+            let locals = self.stage.copies.iter().rev().filter(|copy| below(&copy.to, workdir).is_some());
+            locals.filter_map(|copy| self.local(&copy.local)).find(|l| tree.has_dir(l) && paths::is_within(file, l))
+        };
         // A single file in the working folder stands for the folder that it is from.
         copied
             .or_else(mirrored)
+            .or_else(above)
             .or_else(|| file.map(|f| paths::parent(f).to_string()))
             .unwrap_or_else(|| self.context.clone())
     }
@@ -531,6 +540,24 @@ mod tests {
             ]
         );
         assert_eq!(found.1, ["ml/Dockerfile:1 layer-unread"]);
+    }
+
+    #[test]
+    fn a_module_of_a_folder_copied_below_the_working_one_has_that_folder_as_its_root() {
+        let found = run(&[
+            ("svc/Dockerfile", "FROM python:3.12\nCOPY . /app\nCMD [\"python\", \"-m\", \"app.cli.main\"]\n"),
+            ("svc/cli/main.py", ""),
+            ("svc/other.py", ""),
+            ("one/Dockerfile", "FROM python:3.12\nCOPY src/main.py /\nCMD [\"python\", \"/main.py\"]\n"),
+            ("one/src/main.py", ""),
+        ]);
+        assert_eq!(
+            found.0,
+            [
+                "one container one/src python3.12 one/src/main.py /main.py",
+                "svc container svc python3.12 svc/cli/main.py app.cli.main"
+            ]
+        );
     }
 
     #[test]

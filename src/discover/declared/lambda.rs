@@ -43,7 +43,22 @@ pub enum Code {
     Inline(Inline),
     /// Not in the fleet, and why.
     Left(Diagnostic),
+    /// An object in a bucket, as it is reported where no source of the fleet is it.
+    Stored(Diagnostic),
+    /// An archive that a build makes, as it is reported where no source of the fleet is it.
+    Built {
+        /// Path of the archive, relative to the fleet.
+        archive: String,
+        /// What to say.
+        otherwise: Diagnostic,
+    },
 }
+
+/// Files that are looked through for the source of code that lies elsewhere.
+const MAX_LOOKED_THROUGH: usize = 2_000;
+/// Modules that any function may have: their name tells no source.
+const USUAL_MODULES: [&str; 9] =
+    ["index", "handler", "app", "main", "function", "lambda", "lambda_function", "lambda_handler", "bootstrap"];
 
 /// What a declaration says of one function.
 #[derive(Debug)]
@@ -118,7 +133,14 @@ impl Maker<'_> {
             }
             _ => false,
         };
-        match &declared.code {
+        let code = match self.found_elsewhere(&declared, known.as_ref()) {
+            Some((code, file)) => {
+                site.handler_file = file;
+                code
+            }
+            None => declared.code.clone(),
+        };
+        match &code {
             Code::Folder(root) => site.root.clone_from(root),
             Code::File(file) => {
                 site.root = paths::parent(file).to_string();
@@ -138,11 +160,11 @@ impl Maker<'_> {
                 return Some(site);
             }
             // That a compiled artefact is not there yet matters little when its runtime is not planned for.
-            Code::Left(_) if unplanned => {
+            Code::Left(_) | Code::Stored(_) | Code::Built { .. } if unplanned => {
                 site.root = paths::parent(&declared.declared_at.file).to_string();
                 return Some(site);
             }
-            Code::Left(diagnostic) => {
+            Code::Left(diagnostic) | Code::Stored(diagnostic) | Code::Built { otherwise: diagnostic, .. } => {
                 self.diagnostics.push(diagnostic.clone());
                 return None;
             }
@@ -180,6 +202,102 @@ impl Maker<'_> {
         }
         self.architecture(&declared, &mut site);
         Some(site)
+    }
+
+    /// Where the code is when what the declaration names is not it: in a bucket, in an archive that is not built yet, or
+    /// a placeholder inside the template. CloudFormation writes inline code to a file `index`, so that a handler in
+    /// another module cannot be in it.
+    fn found_elsewhere(&mut self, declared: &Declared, known: Option<&Runtime>) -> Option<(Code, Option<String>)> {
+        let language = match known {
+            Some(Runtime::Version(language, _) | Runtime::Language(language)) => *language,
+            _ => return None,
+        };
+        let text = declared.handler.text()?;
+        let (module, export) = handler::split(text);
+        match &declared.code {
+            Code::Built { archive, otherwise } => {
+                let dir = paths::parent(archive);
+                // What a build writes to `dist` is made from what lies beside that folder; an archive that is packed by
+                // hand lies beside its source.
+                let (folder, named) = if handler::is_build_folder(paths::file_name(dir)) {
+                    (paths::parent(dir), format!("{}/{text}", paths::file_name(dir)))
+                } else {
+                    (dir, text.to_string())
+                };
+                let file = handler::locate(self.tree, folder, &named, Some(language))?;
+                let reason = format!("{}; `{file}` is taken for its source", otherwise.reason);
+                let mut said = Diagnostic::new(codes::TEMPLATE_POINTS_NOWHERE, otherwise.place.clone(), reason);
+                said.severity = Severity::Note;
+                self.diagnostics.push(said.next(otherwise.next_step.clone()));
+                Some((Code::Folder(folder.to_string()), Some(file)))
+            }
+            Code::Stored(otherwise) => {
+                let (root, file) = self.by_name(declared, module, language)?;
+                let reason = format!(
+                    "{}; `{file}`, the only file that the handler can name, is taken for its source",
+                    otherwise.reason
+                );
+                let mut said = Diagnostic::new(codes::TEMPLATE_UNRESOLVED, otherwise.place.clone(), reason);
+                said.severity = Severity::Note;
+                self.diagnostics.push(said);
+                Some((Code::Folder(root), Some(file)))
+            }
+            Code::Inline(inline)
+                if module != "index"
+                    && !export.is_empty()
+                    && !text.starts_with('/')
+                    && matches!(declared.declared_as, "sam" | "cloudformation" | "cdk") =>
+            {
+                let place = Place::at(&declared.declared_at.file, inline.line);
+                let reason = format!(
+                    "inline code is deployed as `index`, and the handler is in `{module}`: what is written here is a placeholder"
+                );
+                match self.by_name(declared, module, language) {
+                    Some((root, file)) => {
+                        let reason = format!(
+                            "{reason}; `{file}`, the only file that the handler can name, is taken for its source"
+                        );
+                        self.diagnostics.push(Diagnostic::new(codes::INLINE_CODE, place, reason));
+                        Some((Code::Folder(root), Some(file)))
+                    }
+                    None => {
+                        let diagnostic = Diagnostic::new(codes::TEMPLATE_UNRESOLVED, place, reason);
+                        let diagnostic = diagnostic.next("name the folder that is deployed, or correct the handler");
+                        Some((Code::Left(diagnostic), None))
+                    }
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// The only file beside or below a declaration (for a module in a package: or below the folder above it) that can
+    /// be the module of a handler, with the folder that the module's path starts in.
+    fn by_name(&self, declared: &Declared, module: &str, language: Language) -> Option<(String, String)> {
+        let module = module.trim_start_matches("./");
+        let path = if language == Language::Python { module.replace('.', "/") } else { module.to_string() };
+        if USUAL_MODULES.contains(&path.as_str()) {
+            return None;
+        }
+        let dir = paths::parent(&declared.declared_at.file);
+        // A template in a folder of its own has its sources beside that folder.
+        let above = paths::parent(dir);
+        let top = if path.contains('/') && above != "." && dir != "." { above } else { dir };
+        let files: Vec<&str> = self.tree.under(top).take(MAX_LOOKED_THROUGH + 1).collect();
+        if files.len() > MAX_LOOKED_THROUGH {
+            return None;
+        }
+        let mut roots = files.into_iter().filter_map(|file| {
+            let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+            let root = stem.strip_suffix(path.as_str())?;
+            let root = if root.is_empty() { "." } else { root.strip_suffix('/')? };
+            let inside = file.split('/').any(|part| matches!(part, "test" | "tests" | "node_modules" | "cdk.out"));
+            (runtime::language_of(file) == Some(language) && !inside).then(|| (root.to_string(), file.to_string()))
+        });
+        let (only, file) = roots.next()?;
+        // `x.ts` and the `x.js` built from it are one module.
+        let located = handler::locate(self.tree, &only, &format!("{module}.x"), Some(language));
+        roots.all(|(root, _)| root == only).then(|| (only, located.unwrap_or(file)))
     }
 
     fn read_folder_only(&self, site: &mut Site) {
@@ -274,7 +392,13 @@ impl Maker<'_> {
             None if self.tree.contains(dockerfile) => {
                 let reason =
                     "its last stage is not built from a Python or Node.js image of a version that warmset plans for";
-                self.diagnostics.push(Diagnostic::new(codes::RUNTIME_UNKNOWN, Place::file(dockerfile), reason));
+                let mut said = Diagnostic::new(codes::RUNTIME_UNKNOWN, Place::file(dockerfile), reason);
+                let text = self.tree.text(dockerfile).unwrap_or_default();
+                if !["python", "node"].iter().any(|name| text.contains(name)) {
+                    // An image of another language is in order.
+                    said.severity = Severity::Note;
+                }
+                self.diagnostics.push(said);
             }
             None => {}
         }
@@ -309,7 +433,7 @@ pub fn code_at(tree: &Tree, dir: &str, text: &str, what: &str, place: &Place) ->
         let diagnostic = Diagnostic::new(codes::TEMPLATE_POINTS_NOWHERE, place.clone(), reason);
         let mut diagnostic = diagnostic.next("build it where it is named, or name the folder that it is made from");
         diagnostic.severity = Severity::Warning;
-        return Code::Left(diagnostic);
+        return Code::Built { archive: path, otherwise: diagnostic };
     }
     let reason = if tree.is_excluded(&path) {
         format!("{what} `{text}` is hidden, installed or excluded by an ignore file")

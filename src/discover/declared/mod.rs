@@ -1,5 +1,6 @@
 //! Functions that a file declares: one reader a kind of declaration.
 
+mod appengine;
 mod assembly;
 mod azure;
 pub mod cdk;
@@ -43,6 +44,7 @@ pub const READERS: &[Reader] = &[
     google::find,
     documents::find,
     firebase::find,
+    appengine::find,
     vercel::find,
     netlify::find,
     container::find,
@@ -68,6 +70,7 @@ pub fn support() -> Vec<Support> {
         vercel::SUPPORT,
         netlify::SUPPORT,
         firebase::SUPPORT,
+        appengine::SUPPORT,
         container::SUPPORT,
     ]);
     rows

@@ -299,8 +299,17 @@ impl Service<'_> {
             }
             (_, Some(language)) => platform_from_folder(self.tree, self.defaults, language, &mut site, diagnostics),
             (_, None) if runtime.is_none() && body.get("runtime").is_none() => {
-                let reason = "nothing says which runtime the function uses";
-                diagnostics.push(Diagnostic::new(codes::RUNTIME_UNKNOWN, site.declared_at.clone(), reason));
+                let mut said = Diagnostic::new(
+                    codes::RUNTIME_UNKNOWN,
+                    site.declared_at.clone(),
+                    "nothing says which runtime the function uses",
+                );
+                if matches!(provider.as_str(), "cloudflare" | "knative" | "fn") {
+                    // There no runtime is ever said: workers of their own, or images.
+                    said.reason = format!("it runs on {provider}, which names no runtime");
+                    said.severity = Severity::Note;
+                }
+                diagnostics.push(said);
             }
             (_, None) => {}
         }

@@ -162,8 +162,9 @@ pub fn of_assembly(tree: &Tree, defaults: &Defaults, path: &str, assembly: &Asse
 
 fn may_be_template(path: &str) -> bool {
     let name = paths::file_name(path);
+    // `serverless.template` is what Amazon's own tools for .NET write.
     matches!(paths::extension(path), "yaml" | "yml" | "json" | "template")
-        && !name.starts_with("serverless.")
+        && (!name.starts_with("serverless.") || name == "serverless.template")
         && !matches!(
             name,
             "package.json" | "package-lock.json" | "npm-shrinkwrap.json" | "tsconfig.json" | "pnpm-lock.yaml"
@@ -436,7 +437,10 @@ impl Template<'_> {
                 None => left(codes::TEMPLATE_UNRESOLVED, inline.line, "the function declares no code".into()),
             };
         }
-        let bucket = |line| left(codes::TEMPLATE_UNRESOLVED, line, format!("{key} is an object in a bucket"));
+        let bucket = |line| {
+            let reason = format!("{key} is an object in a bucket");
+            Code::Stored(Diagnostic::new(codes::TEMPLATE_UNRESOLVED, self.at(line), reason))
+        };
         if ["Bucket", "S3Bucket", "S3Key", "Key"].iter().any(|key| node.get(key).is_some()) {
             return bucket(line);
         }

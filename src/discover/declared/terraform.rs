@@ -474,7 +474,8 @@ impl Instance<'_, '_> {
                     return self.archive(archive, &self.scope, handler);
                 }
                 if matches!(what, "s3_key" | "object" | "source_archive_object") {
-                    return left("the code is an object in a bucket".into());
+                    let reason = "the code is an object in a bucket";
+                    return Code::Stored(Diagnostic::new(codes::TEMPLATE_UNRESOLVED, place.clone(), reason));
                 }
                 lambda::code_at(self.reader.tree, self.called.root, text, what, place)
             }
@@ -693,26 +694,46 @@ resource "aws_lambda_function" "gone" {
   handler  = "app.handler"
   runtime  = local.runtime
 }
+resource "aws_lambda_function" "built" {
+  filename = "./dist/index.zip"
+  handler  = "index.handler"
+  runtime  = "nodejs22.x"
+}
+resource "aws_lambda_function" "packed" {
+  filename = "./packed.zip"
+  handler  = "mine.handler"
+  runtime  = local.runtime
+}
 resource "aws_lambda_function" "image" {
   image_uri    = "registry.example/x:1"
   package_type = "Image"
 }
 "#;
-        let files = [("tf/main.tf", main), ("tf/src/app.py", ""), ("tf/one/app.py", ""), ("tf/layer/python/x.py", "")];
+        let files = [
+            ("tf/main.tf", main),
+            ("tf/src/app.py", ""),
+            ("tf/one/app.py", ""),
+            ("tf/layer/python/x.py", ""),
+            ("tf/src/index.ts", ""),
+        ];
         let (sites, said) = run(&files);
         assert_eq!(
             sites,
             [
                 "tf/a tf/src python3.12-aarch64 tf/src/app.py tf/layer,?arn:x",
                 "tf/b tf/one python3.11-x86_64 tf/one/app.py",
+                "tf/built tf node22-x86_64 tf/src/index.ts",
                 "tf/c tf/src python3.12-x86_64 tf/src/app.py",
+                "tf/packed tf python3.12-x86_64 tf/mine.py",
             ]
         );
         assert_eq!(
             said,
             [
                 "tf/main.tf:46 template-points-nowhere filename `build/gone.zip` is an archive that a build makes",
-                "tf/main.tf:51 template-unresolved the code is a container image that is built elsewhere",
+                "tf/main.tf:51 template-points-nowhere filename `./dist/index.zip` is an archive that a build makes; `tf/src/index.ts` is taken for its source",
+                "tf/main.tf:56 template-points-nowhere filename `./packed.zip` is an archive that a build makes; `tf/mine.py` is taken for its source",
+                "tf/main.tf:61 template-unresolved the code is a container image that is built elsewhere",
             ]
         );
     }

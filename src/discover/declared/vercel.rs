@@ -2,7 +2,8 @@
 //!
 //! A project is a folder with a `vercel.json` or with a `package.json` that depends on Next.js or on Vercel's own
 //! packages. Supported: the `api` folder (JavaScript, TypeScript, Python; names that begin with `_` or `.` are not
-//! functions), files that `functions` names, `services` with an entry point, legacy `builds`; Next.js: `pages/api`, route handlers (`app/**/route.ts`), middleware. What is marked for
+//! functions), files that `functions` names, `services` with an entry point, legacy `builds`; Next.js: `pages/api`, route handlers (`app/**/route.ts`), middleware, and
+//! `proxy.ts`, as Next.js 16 calls it (<https://nextjs.org/docs/app/api-reference/file-conventions/proxy>). What is marked for
 //! the edge runtime is named. Pages that a server renders are not listed.
 //! <https://vercel.com/docs/functions>, <https://vercel.com/docs/project-configuration>
 
@@ -21,7 +22,7 @@ use crate::model::{Diagnostic, Language, Place, codes};
 pub const SUPPORT: Support = Support {
     area: Area::Declaration,
     what: "Vercel and Next.js",
-    files: "vercel.json, api/, pages/api/, app/**/route.ts, middleware.ts",
+    files: "vercel.json, api/, pages/api/, app/**/route.ts, middleware.ts, proxy.ts",
     extent: Extent::Partly,
     note: "pages that a server renders, and entry points of other frameworks, are not listed; edge functions are named",
 };
@@ -95,6 +96,8 @@ enum Kind {
     Route,
     /// Runs before requests; on the edge unless it says otherwise.
     Middleware,
+    /// What Next.js 16 calls middleware: always on Node.js.
+    Proxy,
 }
 
 impl Reader<'_> {
@@ -152,7 +155,7 @@ impl Reader<'_> {
                     return (!private).then_some(Kind::Route);
                 }
                 [_] if matches!(stem, "middleware" | "proxy") && matches!(paths::extension(inner), "js" | "ts") => {
-                    return Some(Kind::Middleware);
+                    return Some(if stem == "proxy" { Kind::Proxy } else { Kind::Middleware });
                 }
                 _ => {}
             }
@@ -201,8 +204,11 @@ impl Reader<'_> {
         }
         let says = module.export("runtime").or_else(|| module.export("config").and_then(|c| c.get("runtime")));
         let says = says.and_then(Node::text);
-        let edge =
-            matches!(says, Some("edge" | "experimental-edge")) || (kind == Kind::Middleware && says != Some("nodejs"));
+        let edge = match kind {
+            Kind::Proxy => false,
+            Kind::Middleware => says != Some("nodejs"),
+            _ => matches!(says, Some("edge" | "experimental-edge")),
+        };
         if edge {
             self.fleet.add_unplanned(site, "the edge runtime", found);
             return;
@@ -299,7 +305,7 @@ fn export(module: &Module, language: Language, text: &str) -> String {
     }
     let method = methods.iter().find(|m| module.export(m).is_some());
     method.map_or_else(
-        || if module.export("middleware").is_some() { "middleware".into() } else { "default".into() },
+        || ["middleware", "proxy"].into_iter().find(|name| module.export(name).is_some()).unwrap_or("default").into(),
         |m| (*m).to_string(),
     )
 }
@@ -337,6 +343,7 @@ mod tests {
             ("web/src/app/edge/route.ts", "export const runtime = 'edge';\nexport async function POST() {}"),
             ("web/src/app/_lib/route.ts", "export async function GET() {}"),
             ("web/middleware.ts", "export function middleware() {}\nexport const config = { matcher: '/' };"),
+            ("web/src/proxy.ts", "export async function proxy(request) {}\nexport const config = { matcher: '/' };"),
             ("lib/package.json", "{\"dependencies\": {\"express\": \"4\"}}"),
             ("lib/api/x.ts", "export default function () {}"),
         ]);
@@ -347,6 +354,7 @@ mod tests {
                 "web/pages/api/hello vercel web node20 web/pages/api/hello.ts pages/api/hello.default",
                 "web/src/app/api/[id]/route vercel web node20 web/src/app/api/[id]/route.ts src/app/api/[id]/route.GET",
                 "web/src/app/edge/route vercel web ? web/src/app/edge/route.ts src/app/edge/route.POST",
+                "web/src/proxy vercel web node20 web/src/proxy.ts src/proxy.proxy",
             ]
         );
         assert_eq!(found.1, ["web/middleware.ts runtime-unknown", "web/src/app/edge/route.ts runtime-unknown"]);

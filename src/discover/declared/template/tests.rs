@@ -1,6 +1,7 @@
 //! Templates in memory: nested stacks, code inside them, loops and includes.
 
 use crate::discover::{Defaults, Discovery, Tree, discover};
+use crate::model::Severity;
 
 fn run(files: &[(&str, &str)]) -> Discovery {
     let files: Vec<(&str, &[u8])> = files.iter().map(|(p, t)| (*p, t.as_bytes())).collect();
@@ -141,6 +142,66 @@ Resources:
     assert_eq!(inline("Joined"), ("t.yaml".into(), 19, false, "const x = require('y');".into()));
     assert_eq!(inline("J"), ("j.json".into(), 3, false, "import a".into()));
     assert_eq!(found.sites.len(), 4, "the folder beside it is a function of its own");
+}
+
+#[test]
+fn code_that_lies_elsewhere_is_found_by_a_handler_that_names_one_file() {
+    let template = "\
+Resources:
+  Stub:
+    Type: AWS::Lambda::Function
+    Properties: {Runtime: python3.12, Handler: billing.handler.run, Code: {ZipFile: 'def run(e, c): pass'}}
+  Stored:
+    Type: AWS::Lambda::Function
+    Properties: {Runtime: nodejs20.x, Handler: lib/mailer.send, Code: {S3Bucket: b, S3Key: k}}
+  Twice:
+    Type: AWS::Lambda::Function
+    Properties: {Runtime: python3.12, Handler: pkg.same.run, Code: {ZipFile: 'def run(e, c): pass'}}
+  Usual:
+    Type: AWS::Lambda::Function
+    Properties: {Runtime: nodejs20.x, Handler: app.handler, Code: {S3Bucket: b, S3Key: k}}
+  Beside:
+    Type: AWS::Lambda::Function
+    Properties: {Runtime: python3.12, Handler: chat.run, Code: {ZipFile: '# placeholder'}}
+";
+    let found = run(&[
+        ("svc/infra/t.yaml", template),
+        ("svc/infra/chat.py", ""),
+        ("svc/src/billing/handler.py", ""),
+        ("svc/src/tests/billing/handler.py", ""),
+        ("svc/mail/lib/mailer.ts", ""),
+        ("svc/mail/lib/mailer.js", ""),
+        ("svc/a/pkg/same.py", ""),
+        ("svc/b/pkg/same.py", ""),
+        ("svc/infra/app.js", ""),
+        ("chat.py", ""),
+    ]);
+    let sites: Vec<(&str, &str, &str)> = found
+        .sites
+        .iter()
+        .map(|s| (s.name.as_str(), s.root.as_str(), s.handler_file.as_deref().unwrap_or("-")))
+        .collect();
+    assert_eq!(
+        sites,
+        [
+            ("Beside", "svc/infra", "svc/infra/chat.py"),
+            ("Stored", "svc/mail", "svc/mail/lib/mailer.ts"),
+            ("Stub", "svc/src", "svc/src/billing/handler.py"),
+        ]
+    );
+    let said: Vec<(&str, bool)> =
+        found.diagnostics.iter().map(|d| (d.code.as_str(), d.severity == Severity::Note)).collect();
+    let (note, warning) = (true, false);
+    assert_eq!(
+        said,
+        [
+            ("inline-code", note),
+            ("template-unresolved", note),
+            ("template-unresolved", warning),
+            ("template-unresolved", warning),
+            ("inline-code", note),
+        ]
+    );
 }
 
 #[test]
