@@ -57,6 +57,11 @@ impl Fleet {
             let (reason, next) = (d["reason"].as_str().unwrap(), d["next_step"].as_str().unwrap());
             assert!(!reason.is_empty() && reason.len() < 1_100 && !next.is_empty(), "{d}");
         }
+        // Whoever gets it can read it.
+        let kept = tempfile::NamedTempFile::new().unwrap();
+        fs::write(kept.path(), &output.stdout).unwrap();
+        let merged = warmset(self.0.path(), &["merge", "-q", "--exit-zero", &kept.path().to_string_lossy()]);
+        assert!(merged.status.success(), "{}", String::from_utf8_lossy(&merged.stderr));
         Scanned(inventory)
     }
 }
@@ -147,20 +152,19 @@ fn folders(fleet: &Fleet, put: impl Fn(&Fleet, &str, &str, &str)) -> Vec<String>
 
 #[test]
 fn a_hundred_thousand_brackets_in_every_format() {
+    let text_there = [".yaml", ".yml", "yarn.lock", "host.json", "vercel.json", "firebase.json"];
     for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("(", ")")] {
         let fleet = Fleet::new();
         let nested = format!("{}1{}", open.repeat(DEEP), close.repeat(DEEP));
         let files = folders(&fleet, |fleet, path, before, after| fleet.put(path, format!("{before}{nested}{after}")));
         let scanned = fleet.scan();
-        // Parentheses are text in YAML, and a file that may be OpenFaaS is passed over where it cannot be read.
+        // Parentheses are text in YAML, as which JSON that is none is read too; a file that may be OpenFaaS is passed over where it cannot be read.
         let silent: Vec<&String> = files
             .iter()
             .filter(|file| scanned.codes(file).is_empty() && !file.ends_with("stack.yml"))
             // Keys that nobody knows are passed over at any depth.
             .filter(|file| open != "{\"a\":" || !file.ends_with("package-lock.json"))
-            .filter(|file| {
-                open != "(" || !file.ends_with(".yaml") && !file.ends_with(".yml") && !file.ends_with("yarn.lock")
-            })
+            .filter(|file| open != "(" || !text_there.iter().any(|end| file.ends_with(end)))
             .collect();
         assert!(silent.is_empty(), "nothing is said about {silent:?} with {open}");
     }
@@ -189,6 +193,69 @@ fn a_nul_in_every_kind_of_file() {
     let scanned = fleet.scan();
     for file in files.iter().filter(|file| !data.contains(&file.as_str())) {
         assert!(!scanned.codes(file).is_empty(), "nothing is said about {file} in UTF-16");
+    }
+}
+
+#[test]
+fn packages_whose_names_and_versions_are_none() {
+    let fleet = Fleet::new();
+    let mut locks = Vec::new();
+    for (at, (name, version)) in
+        [("-", "1"), ("a", "1 2"), ("a b", "1"), ("a==b", "1"), ("", "1")].into_iter().enumerate()
+    {
+        let mut put = |file: &str, text: String, handler: &str, code: &str| {
+            let folder = format!("{at}-{}", file.replace('.', "-"));
+            fleet.put(&format!("{folder}/{file}"), text);
+            fleet.put(&format!("{folder}/{handler}"), code);
+            locks.push(folder);
+        };
+        let python = |put: &mut dyn FnMut(&str, String, &str, &str), file: &str, text: String| {
+            put(file, text, "lambda_function.py", PYTHON)
+        };
+        python(
+            &mut put,
+            "uv.lock",
+            format!(
+                "version = 1\n[[package]]\nname = \"x\"\nversion = \"1\"\nsource = {{ virtual = \".\" }}\ndependencies = [{{ name = \"{name}\" }}]\n[[package]]\nname = \"{name}\"\nversion = \"{version}\"\nsource = {{ registry = \"https://registry.example\" }}\n"
+            ),
+        );
+        python(
+            &mut put,
+            "pdm.lock",
+            format!(
+                "[metadata]\nlock_version = \"4.4\"\ngroups = [\"default\"]\n[[package]]\nname = \"{name}\"\nversion = \"{version}\"\ngroups = [\"default\"]\n"
+            ),
+        );
+        python(
+            &mut put,
+            "pylock.toml",
+            format!(
+                "lock-version = \"1.0\"\ncreated-by = \"x\"\n[[packages]]\nname = \"{name}\"\nversion = \"{version}\"\n"
+            ),
+        );
+        python(
+            &mut put,
+            "Pipfile.lock",
+            format!("{{\"_meta\": {{}}, \"default\": {{\"{name}\": {{\"version\": \"=={version}\"}}}}}}"),
+        );
+        put(
+            "package-lock.json",
+            format!(
+                "{{\"lockfileVersion\": 3, \"packages\": {{\"\": {{\"dependencies\": {{\"{name}\": \"*\"}}}}, \"node_modules/{name}\": {{\"version\": \"{version}\"}}}}}}"
+            ),
+            "index.js",
+            NODE,
+        );
+        put(
+            "package.json",
+            format!("{{\"dependencies\": {{\"{name}\": \"1.0.0\", \"b\": \"npm:{name}@1.0.0\"}}}}"),
+            "index.js",
+            NODE,
+        );
+    }
+    let scanned = fleet.scan();
+    for folder in locks {
+        assert!(scanned.has(&folder), "{folder}");
     }
 }
 

@@ -1,7 +1,8 @@
 //! What the targets share: inputs that name files, and what must hold of everything that warmset says.
 
 use warmset::discover::Tree;
-use warmset::model::{Diagnostic, Inventory};
+use warmset::emit::json;
+use warmset::model::{Diagnostic, Inventory, read};
 
 /// First line and rest.
 pub fn head(input: &[u8]) -> Option<(&str, &[u8])> {
@@ -59,6 +60,7 @@ pub fn check_inventory(inventory: &Inventory) {
     assert!(inventory.functions.windows(2).all(|f| f[0].id < f[1].id), "functions are not sorted by unique ids");
     assert!(inventory.packages.windows(2).all(|p| p[0].id < p[1].id), "packages are not sorted by unique ids");
     assert!(inventory.diagnostics.is_sorted());
+    read::inventory("i", &json::text(inventory)).expect("it was written by warmset");
     for function in &inventory.functions {
         assert!(function.closure.is_sorted());
         for id in &function.closure {

@@ -60,7 +60,7 @@ pub fn support() -> Vec<Support> {
 ///
 /// `include` gives the text of another file by its path relative to the fleet's root, for formats that include files.
 pub fn read(kind: Kind, file: &str, text: &str, include: &mut dyn FnMut(&str) -> Result<String, Diagnostic>) -> Lock {
-    match kind {
+    let mut lock = match kind {
         Kind::Requirements => requirements::read(file, text, include),
         Kind::Poetry => poetry::read(file, text),
         Kind::Uv => uv::read(file, text),
@@ -74,7 +74,9 @@ pub fn read(kind: Kind, file: &str, text: &str, include: &mut dyn FnMut(&str) ->
             Lock { diagnostics: vec![bun::binary(file)], ..Lock::empty(kind, file) }
         }
         Kind::Bun => bun::read(file, text),
-    }
+    };
+    lock.drop_unsound();
+    lock
 }
 
 /// [`read`] of a lock whose workspace members are known: Yarn 1 does not record them. `members` are their folders
@@ -86,7 +88,12 @@ pub fn read_workspace(
     include: &mut dyn FnMut(&str) -> Result<String, Diagnostic>,
     members: &[String],
 ) -> Lock {
-    if kind == Kind::Yarn { yarn::read(file, text, include, members) } else { read(kind, file, text, include) }
+    if kind != Kind::Yarn {
+        return read(kind, file, text, include);
+    }
+    let mut lock = yarn::read(file, text, include, members);
+    lock.drop_unsound();
+    lock
 }
 
 /// Whether [`read_manifest`] knows a file of this name.
@@ -294,6 +301,35 @@ impl Lock {
 }
 
 impl Lock {
+    /// Takes out entries whose names and versions are none, each with a diagnostic. In an artefact they would keep whoever
+    /// reads it from all the others.
+    pub(crate) fn drop_unsound(&mut self) {
+        if self.entries.iter().all(|entry| entry.id.is_sound()) {
+            return;
+        }
+        let mut at = 0;
+        let new: Vec<Option<usize>> = self
+            .entries
+            .iter()
+            .map(|entry| {
+                let kept = entry.id.is_sound().then_some(at);
+                at += usize::from(kept.is_some());
+                kept
+            })
+            .collect();
+        for entry in self.entries.iter().filter(|entry| !entry.id.is_sound()) {
+            let reason = format!("`{}` is no name and version of a package", entry.id.spec());
+            self.diagnostics.push(Diagnostic::new(codes::LOCK_INVALID, Place::at(&self.file, entry.line), reason));
+        }
+        self.entries.retain(|entry| entry.id.is_sound());
+        let of_entries = self.entries.iter_mut().filter_map(|entry| entry.requires.as_mut());
+        for edge in of_entries.chain(self.importers.values_mut()).flatten() {
+            edge.to = edge.to.iter().filter_map(|to| new.get(*to).copied().flatten()).collect();
+        }
+        let wheels = std::mem::take(&mut self.wheels).into_iter();
+        self.wheels = wheels.filter_map(|(at, tags)| Some((new.get(at).copied().flatten()?, tags))).collect();
+    }
+
     /// Whether it records what any of its packages requires.
     pub fn has_edges(&self) -> bool {
         self.entries.is_empty() || self.entries.iter().any(|e| e.requires.is_some())
@@ -470,6 +506,26 @@ mod tests {
             let lock = read(*kind, "x", "\0\u{1}{[<", &mut |_| unreachable!());
             assert!(lock.entries.is_empty() && !lock.diagnostics.is_empty(), "{}", kind.as_str());
         }
+    }
+
+    #[test]
+    #[allow(clippy::result_large_err)]
+    fn what_is_no_name_and_version_is_taken_out_and_the_rest_stays() {
+        let text = |name: &str, version: &str| {
+            format!(
+                "version = 1\n\n[[package]]\nname = \"x\"\nversion = \"1\"\nsource = {{ virtual = \".\" }}\ndependencies = [{{ name = \"{name}\" }}, {{ name = \"six\" }}]\n\n[[package]]\nname = \"{name}\"\nversion = \"{version}\"\nsource = {{ registry = \"https://registry.example\" }}\n\n[[package]]\nname = \"six\"\nversion = \"1.16.0\"\nsource = {{ registry = \"https://registry.example\" }}\n"
+            )
+        };
+        for (name, version) in [("-", "1"), ("a", "1 2"), ("a==b", "1")] {
+            let lock = read(Kind::Uv, "uv.lock", &text(name, version), &mut |_| unreachable!());
+            let ids: Vec<String> = lock.entries.iter().map(|e| e.id.spec()).collect();
+            assert_eq!(ids, ["x==1", "six==1.16.0"], "{name} {version}");
+            let said: Vec<(&str, u32)> = lock.diagnostics.iter().map(|d| (d.code.as_str(), d.place.line)).collect();
+            assert_eq!(said.iter().filter(|(code, _)| *code == "lock-invalid").count(), 1, "{said:?}");
+            let to: Vec<usize> = lock.entries[0].requires.iter().flatten().flat_map(|e| e.to.clone()).collect();
+            assert_eq!(to, [1], "six is found where it is now");
+        }
+        assert_eq!(read(Kind::Uv, "uv.lock", &text("a", "2"), &mut |_| unreachable!()).entries.len(), 3);
     }
 
     #[test]

@@ -94,10 +94,16 @@ impl PackageId {
         if name.is_empty() || version.is_empty() || version.chars().any(char::is_whitespace) {
             return Err(err());
         }
-        Ok(match ecosystem {
+        let id = match ecosystem {
             Ecosystem::Pypi => Self::pypi(name, version),
             Ecosystem::Npm => Self::npm(name, version),
-        })
+        };
+        if id.name.is_empty() { Err(err()) } else { Ok(id) }
+    }
+
+    /// Whether its text means it: an artefact that holds another one could not be read again.
+    pub fn is_sound(&self) -> bool {
+        Self::from_spec(self.ecosystem, &self.spec()).is_ok_and(|id| id == *self)
     }
 }
 
@@ -180,9 +186,17 @@ mod tests {
 
     #[test]
     fn text_that_is_no_id_is_refused() {
-        for text in
-            ["numpy==1.26.4", "pypi:numpy", "pypi:==1", "npm:express@", "npm:@scope/x", "cargo:serde@1", "", "npm:é"]
-        {
+        for text in [
+            "numpy==1.26.4",
+            "pypi:numpy",
+            "pypi:==1",
+            "npm:express@",
+            "npm:@scope/x",
+            "cargo:serde@1",
+            "",
+            "npm:é",
+            "pypi:-==1",
+        ] {
             assert!(text.parse::<PackageId>().is_err(), "{text}");
         }
     }

@@ -279,6 +279,7 @@ impl<'a> Shelf<'a> {
                 Language::Node => lock::installed::node(folder, &texts),
             };
             lock.diagnostics.extend(unread);
+            lock.drop_unsound();
             Some(Arc::new(lock))
         });
         let Some(lock) = made.as_ref() else { return };
@@ -620,10 +621,15 @@ fn declared_by_manifest(manifest: &Manifest, platform: &Platform) -> Vec<Require
             name: r.name.clone(),
             text: requirement_text(&r.name, &r.extras, &r.text),
             place: Place::at(&manifest.file, r.line),
-            package: r.exact.as_deref().filter(|_| r.source.is_none()).map(|version| match platform.language {
-                Language::Python => PackageId::pypi(&r.name, version),
-                Language::Node => PackageId::npm(&r.name, version),
-            }),
+            package: r
+                .exact
+                .as_deref()
+                .filter(|_| r.source.is_none())
+                .map(|version| match platform.language {
+                    Language::Python => PackageId::pypi(&r.name, version),
+                    Language::Node => PackageId::npm(&r.name, version),
+                })
+                .filter(PackageId::is_sound),
         })
         .collect()
 }
