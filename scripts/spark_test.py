@@ -62,8 +62,8 @@ def main():
             with open(paths, "wb") as out:
                 run([args.gen, fleet, str(args.functions), "7", "--alone", "--flaws"], (0,), stdout=out)
         with open(paths, "rb") as listed:
-            here = run([warmset, "-q", "scan", fleet, "--stdin", "--out", scratch / "here.json"], stdin=listed, stdout=subprocess.DEVNULL)
-        folder = run([warmset, "-q", "scan", fleet, "--out", scratch / "folder.json"], stdout=subprocess.DEVNULL)
+            here = run([warmset, "-q", "scan", fleet, "--stdin", "--out", scratch / "here.json"], stdin=listed, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        folder = run([warmset, "-q", "scan", fleet, "--out", scratch / "folder.json"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
         marks = scratch / "marks"
         marks.mkdir()

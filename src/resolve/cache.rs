@@ -5,7 +5,6 @@
 //! inventory, whatever the cache holds.
 
 use std::collections::BTreeSet;
-use std::fmt::Debug;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -14,20 +13,9 @@ use crate::discover::trace::Trace;
 use crate::discover::{Site, Tree};
 use crate::model::{Diagnostic, Function, Package};
 
+use super::group::{Group, Key, ScanOptions};
 use super::imports::Sources;
 use super::packages::Gathered;
-use super::scan::{Group, ScanOptions};
-
-/// What finds a result.
-pub type Key = [u8; 32];
-
-/// Where results are kept. Losing one costs time and nothing else.
-pub trait Store: Debug + Send + Sync {
-    /// The bytes that were put last, if they are all there.
-    fn get(&self, key: &Key) -> Option<Vec<u8>>;
-    /// Keeps bytes.
-    fn put(&self, key: Key, bytes: &[u8]);
-}
 
 /// The part of a key that all groups of a scan share.
 pub(super) fn salt(tree: &Tree, options: &ScanOptions) -> Vec<u8> {

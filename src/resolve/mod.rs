@@ -5,6 +5,7 @@
 mod cache;
 mod dependencies;
 pub mod explain;
+mod group;
 mod imports;
 pub mod local;
 mod memo;
@@ -22,9 +23,9 @@ pub mod stdlib;
 mod tests;
 mod tsconfig;
 
-pub use cache::{Key, Store};
+pub use group::{Key, ScanOptions, Store};
 pub use merge::{MergeError, Merged, Merger};
 pub use packages::Packages;
 pub use pins::Pins;
-pub use scan::{Progress, Rest, ScanOptions, Scanner, scan, scan_path, scan_tree};
+pub use scan::{Progress, Rest, Scanner, scan, scan_path, scan_tree};
 pub use shard::Shard;

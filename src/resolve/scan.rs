@@ -9,34 +9,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 
 use crate::discover::trace::{self, Trace};
-use crate::discover::{self, Defaults, Limits, OpenError, Site, Tree, paths};
+use crate::discover::{self, OpenError, Site, Tree, paths};
 use crate::model::codes;
 use crate::model::inventory::{DEFAULT_TRUST_DOMAIN, FileCounts, Part, Target, Unreached};
 use crate::model::{Diagnostic, Function, ImportKind, Inventory, Language, PackageId, Place, State};
 use crate::source;
 
-use super::cache::{self, Store};
+use super::cache;
 use super::dependencies::{Dependencies, Shelf, narrow};
+use super::group::{Group, ScanOptions, Store};
 use super::imports::{Found, Known, Sources, is_needed};
 use super::packages::{Gathered, Packages};
-use super::pins::Pins;
 use super::relock::Locks;
 use super::shard::Shard;
-
-/// How a fleet is read.
-#[derive(Debug, Default)]
-pub struct ScanOptions {
-    /// What functions run on that do not say so themselves.
-    pub defaults: Defaults,
-    /// Versions for functions without a lock.
-    pub pins: Pins,
-    /// What `warmset lock` resolved.
-    pub locks: Locks,
-    /// Bounds on what is read.
-    pub limits: Limits,
-    /// Where results are kept from one scan to the next.
-    pub cache: Option<Arc<dyn Store>>,
-}
 
 /// How far the scan is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,18 +112,6 @@ pub struct Rest {
     pub parts: Vec<Part>,
     /// Sorted.
     pub diagnostics: Vec<Diagnostic>,
-}
-
-/// What a group of functions came to.
-pub(super) struct Group {
-    /// With their numbers among the sites.
-    pub functions: Vec<(usize, Function)>,
-    /// Their packages.
-    pub gathered: Gathered,
-    /// Their diagnostics.
-    pub diagnostics: BTreeSet<Diagnostic>,
-    /// The sources that they reach.
-    pub parsed: BTreeSet<String>,
 }
 
 impl<'a> Scanner<'a> {
