@@ -1,19 +1,22 @@
 #!/usr/bin/env python3
 """Judges the tables of import names by the metadata of installed distributions.
 
-    python3 scripts/judge_import_names.py [--write] [--only NAMES] FOLDER...
+    python3 scripts/judge_import_names.py [--write] [--only NAMES] [--install NAMES] [FOLDER...]
 
 FOLDERs are searched for `*.dist-info` (site-packages, targets of `pip install --target`). The truth is each distribution's
 RECORD: the folders and modules it installs, down to where a namespace ends, less private ones and tests. Each is asked of the
 tables twice, by examples/import_names.rs: among the distributions of the same folder, as a lock would restrict it, and
 without any. --only limits the judgement to distributions listed in a file (one a line); those never installed are
-counted as not judged. --write keeps the truth in src/resolve/data/judged-names.tsv, which a test holds the tables to.
-Standard library only; nothing is downloaded, and no distribution is imported.
+counted as not judged. --install first installs the distributions listed in a file, as wheels and without what they require,
+into a folder of each below ${XDG_CACHE_HOME:-~/.cache}/warmset-ci/names (uv; nothing is built or imported); as each is alone
+there, the restriction is to all of them at once. --write keeps the truth in src/resolve/data/judged-names.tsv, which a test holds the tables to.
+Standard library only; without --install nothing is downloaded, and no distribution is imported.
 """
 
 import argparse
 import collections
 import csv
+import os
 import pathlib
 import re
 import subprocess
@@ -62,6 +65,20 @@ def modules(info: pathlib.Path) -> set[str]:
     return found
 
 
+def install(names: list[str]) -> pathlib.Path:
+    """The newest wheel of each for the first of some Python versions that has one."""
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "warmset-ci" / "names"
+    for name in names:
+        target = cache / normalise(name)
+        for version in ("3.12", "3.9", "3.7"):
+            if any(target.glob("*.dist-info")):
+                break
+            command = ["uv", "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:", "--python-version", version]
+            command += ["--python-platform", "x86_64-manylinux_2_28", "--target", str(target), name]
+            subprocess.run(command, check=False, capture_output=True)
+    return cache
+
+
 def ask(questions: list[str]) -> list[tuple[str, list[str]]]:
     command = ["cargo", "run", "--quiet", "-j2", "--example", "import_names"]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, input="\n".join(questions) + "\n")
@@ -73,8 +90,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--only", type=pathlib.Path)
-    parser.add_argument("folders", nargs="+", type=pathlib.Path)
+    parser.add_argument("--install", type=pathlib.Path)
+    parser.add_argument("folders", nargs="*", type=pathlib.Path)
     arguments = parser.parse_args()
+    if arguments.install:
+        arguments.folders.append(install(arguments.install.read_text().split()))
+    elif not arguments.folders:
+        parser.error("no folder to look in")
     truth = collections.defaultdict(set)
     beside = collections.defaultdict(set)
     for folder in arguments.folders:
@@ -94,7 +116,9 @@ def main() -> int:
     providers = collections.defaultdict(set)
     for module, name in truth:
         providers[module].add(name)
-    restricted = [f"{m}\t{','.join(sorted(beside[min(truth[m, d])] | {d}))}" for m, d in rows]
+    everything = set().union(*beside.values())
+    near = {folder: everything if len(names) == 1 else names for folder, names in beside.items()}
+    restricted = [f"{m}\t{','.join(sorted(near[min(truth[m, d])] | {d}))}" for m, d in rows]
     bad = 0
     for title, questions in ("among those installed beside", restricted), ("without restriction", [m for m, _ in rows]):
         count = collections.Counter()

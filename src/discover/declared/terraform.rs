@@ -715,6 +715,7 @@ resource "aws_lambda_function" "image" {
             ("tf/one/app.py", ""),
             ("tf/layer/python/x.py", ""),
             ("tf/src/index.ts", ""),
+            ("tf/mine.py", ""),
         ];
         let (sites, said) = run(&files);
         assert_eq!(
