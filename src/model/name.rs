@@ -98,7 +98,9 @@ impl PackageId {
             Ecosystem::Pypi => Self::pypi(name, version),
             Ecosystem::Npm => Self::npm(name, version),
         };
-        if id.name.is_empty() { Err(err()) } else { Ok(id) }
+        // `a-=-==1` would be read as another one when it is written again.
+        let ambiguous = ecosystem == Ecosystem::Pypi && id.name.contains('=');
+        if id.name.is_empty() || ambiguous { Err(err()) } else { Ok(id) }
     }
 
     /// Whether its text means it: an artefact that holds another one could not be read again.

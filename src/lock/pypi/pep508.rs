@@ -102,6 +102,10 @@ pub fn exact(versions: &str) -> Option<String> {
 /// A marker; the error is a reason for a diagnostic.
 pub fn marker(text: &str) -> Result<MarkerTree, String> {
     let fail = |why: &str| Err(format!("marker `{}` {why}", shorten(text)));
+    // PEP 508 has none, in strings neither; the library's parser slices inside of them.
+    if !text.is_ascii() {
+        return fail("holds characters that no marker has");
+    }
     let (mut depth, mut deepest, mut quote) = (0usize, 0usize, None);
     let mut values = std::collections::BTreeSet::new();
     let mut start = 0;
@@ -304,6 +308,13 @@ pub fn shorten(text: &str) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn characters_outside_ascii_are_in_no_marker() {
+        for text in ["(extra == 'a' and.ơ3>a", "os_name == 'é'", "é == 'nt'", "os_name == 'nt' andé"] {
+            assert!(marker(text).unwrap_err().contains("no marker has"), "{text}");
+        }
+    }
 
     #[test]
     fn specifiers_are_taken_apart() {
