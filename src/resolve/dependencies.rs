@@ -165,7 +165,15 @@ impl<'a> Shelf<'a> {
             };
             let mut include = |path: &str| self.tree.text(path);
             let members = if kind == Kind::Yarn { self.members(paths::parent(file)) } else { Vec::new() };
-            Some(Arc::new(lock::read_workspace(kind, file, &text, &mut include, &members)))
+            let lock = lock::read_workspace(kind, file, &text, &mut include, &members);
+            let most = self.tree.limits().max_lock_entries;
+            if lock.entries.len() > most {
+                let reason =
+                    format!("it holds {} packages, and locks of more than {most} are not followed", lock.entries.len());
+                let diagnostic = Diagnostic::new(codes::FILE_TOO_LARGE, Place::file(file), reason);
+                return Some(Arc::new(unreadable(kind, file, diagnostic)));
+            }
+            Some(Arc::new(lock))
         });
         let lock = made.as_ref().as_ref().map(Arc::clone)?;
         diagnostics.extend(lock.diagnostics.iter().cloned());

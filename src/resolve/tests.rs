@@ -569,3 +569,29 @@ fn code_says_where_its_modules_lie() {
         ("fn/app.py:9".into(), "`fast` is the compiled file fn/fast.abi3.so")
     );
 }
+
+#[test]
+fn a_lock_of_more_packages_than_anybody_has_is_named_and_not_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    for (folder, packages) in [("large", 6), ("small", 5)] {
+        std::fs::create_dir(dir.path().join(folder)).unwrap();
+        let listed: String =
+            (0..packages).map(|n| format!(", \"node_modules/p{n}\": {{\"version\": \"1.0.{n}\"}}")).collect();
+        let lock = format!(
+            "{{\"lockfileVersion\": 3, \"packages\": {{\"\": {{\"dependencies\": {{\"p0\": \"*\"}}}}{listed}}}}}"
+        );
+        std::fs::write(dir.path().join(folder).join("package-lock.json"), lock).unwrap();
+        std::fs::write(dir.path().join(folder).join("package.json"), r#"{"dependencies": {"p0": "*"}}"#).unwrap();
+        std::fs::write(dir.path().join(folder).join("index.js"), NODE_HANDLER).unwrap();
+    }
+    let options = ScanOptions {
+        limits: crate::discover::Limits { max_lock_entries: 5, ..Default::default() },
+        ..ScanOptions::default()
+    };
+    let found = super::scan(dir.path(), &options, &|_| {}).unwrap();
+    assert_eq!(closures(&found), BTreeMap::from([("large", vec![]), ("small", vec!["p0@1.0.0".to_string()])]));
+    let said = findings(&found);
+    let expected =
+        "file-too-large large/package-lock.json: it holds 6 packages, and locks of more than 5 are not followed";
+    assert!(said.contains(&expected.to_string()), "{said:?}");
+}

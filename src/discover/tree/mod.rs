@@ -31,13 +31,15 @@ pub struct Limits {
     pub max_file_bytes: u64,
     /// Largest lock, in bytes: locks of real monorepos reach tens of megabytes.
     pub max_lock_bytes: u64,
+    /// Most packages that one lock may hold: real ones have some ten thousand.
+    pub max_lock_entries: usize,
     /// Deepest folder followed, counted from the root.
     pub max_depth: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_file_bytes: 4_000_000, max_lock_bytes: 256_000_000, max_depth: 64 }
+        Self { max_file_bytes: 4_000_000, max_lock_bytes: 64_000_000, max_lock_entries: 200_000, max_depth: 64 }
     }
 }
 
@@ -345,6 +347,11 @@ impl Tree {
     /// As [`Tree::read`]; `file-binary` when it holds a NUL, `file-encoding` when it is neither of the two.
     pub fn text(&self, rel: &str) -> Result<String, Diagnostic> {
         decode(rel, self.read(rel)?)
+    }
+
+    /// The bounds that it was opened with.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// What went wrong while listing, sorted.

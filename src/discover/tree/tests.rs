@@ -146,7 +146,7 @@ fn text_is_decoded_or_named_as_what_it_is() {
 #[test]
 fn large_files_are_refused_by_kind() {
     let mut tree = Tree::in_memory(&[("app.py", b"12345"), ("uv.lock", b"12345"), ("requirements-dev.txt", b"12345")]);
-    tree.limits = Limits { max_file_bytes: 4, max_lock_bytes: 5, max_depth: 1 };
+    tree.limits = Limits { max_file_bytes: 4, max_lock_bytes: 5, max_depth: 1, ..Limits::default() };
     assert_eq!(tree.read("app.py").unwrap_err().code, "file-too-large");
     assert!(tree.read("uv.lock").is_ok() && tree.read("requirements-dev.txt").is_ok());
 }
