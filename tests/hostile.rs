@@ -263,7 +263,7 @@ fn packages_whose_names_and_versions_are_none() {
 fn files_larger_than_any_of_their_kind() {
     let fleet = Fleet::new();
     let files = folders(&fleet, |fleet, path, _, _| fleet.put_sparse(path, 300_000_000));
-    fleet.put_sparse("lock/uv.lock", 200_000_000);
+    fleet.put_sparse("lock/uv.lock", 60_000_000);
     fleet.put("lock/lambda_function.py", PYTHON);
     fleet.put_sparse("zip/fn.zip", 3_000_000_000);
     let scanned = fleet.scan();
