@@ -20,6 +20,8 @@ lock_npm() {
     # Without `resolved` the lock names no registry host, so it holds behind any mirror.
     npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved \
         --no-audit --no-fund --loglevel=error "$@"
+    # npm copies each package's donation pages into the lock; a fixture needs none of those hosts.
+    sed -i -E 's,https?://([a-z.]*\.)?(opencollective\.com|patreon\.com|feross\.org)/,https://registry.example/,' package-lock.json
 }
 
 for name in $npm_folders; do
