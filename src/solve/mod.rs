@@ -74,7 +74,7 @@ impl Default for Options {
 
 impl Options {
     fn limits(&self) -> Limits {
-        Limits { budget_mb: self.budget_mb, max_images: self.max_images.unwrap_or(usize::MAX) }
+        Limits { max_images: self.max_images.unwrap_or(usize::MAX), ..Limits::memory(self.budget_mb) }
     }
 }
 
@@ -243,7 +243,7 @@ fn take_exact<'a>(
     if let Some(values) = &answer.values {
         let mut search = greedy::Search::new(instance);
         (0..old.len()).filter(|&k| values[k] > 0.5).for_each(|k| search.add(old[k]));
-        let within = |s: &State| limits.fits(s.memory()) && s.images <= limits.max_images;
+        let within = |s: &State| s.missing == 0 && limits.keeps(s);
         if within(&search.state) {
             local_search::tidy(&mut search);
             reached = search.state.objective();
@@ -320,7 +320,7 @@ fn smallest_mb(problem: &Problem, instance: &Instance) -> Vec<Option<f64>> {
     let mut smallest = vec![None; problem.class_weight.len()];
     let demands = problem.groups.iter().flat_map(|g| &g.demands);
     for (demand, servers) in demands.zip(&instance.servers) {
-        let least = servers.iter().map(|&i| instance.added_mb(i as usize, None)).min_by(f64::total_cmp);
+        let least = servers.iter().map(|s| instance.added_mb(s.candidate as usize, None)).min_by(f64::total_cmp);
         demand.classes.iter().for_each(|&c| smallest[c] = least);
     }
     smallest

@@ -57,7 +57,8 @@ impl Fleet {
             let mut package = Package::new(pypi(name));
             package.requires = Some(requires.iter().map(|r| pypi(r)).collect());
             inventory.packages.push(package);
-            let price = Price { load_ms: *load_ms, resident_mb: *resident_mb, source: CostSource::Measured };
+            let price =
+                Price { load_ms: *load_ms, resident_mb: *resident_mb, disk_mb: None, source: CostSource::Measured };
             prices.insert(pypi(name), price);
         }
         for (i, (weight, closure)) in functions.iter().enumerate() {
@@ -182,6 +183,7 @@ pub fn fleets() -> impl Strategy<Value = Fleet> {
                 let price = Price {
                     load_ms: f64::from(load),
                     resident_mb: f64::from(resident) / 2.0,
+                    disk_mb: None,
                     source: CostSource::Measured,
                 };
                 prices.insert(name(i), price);
