@@ -5,22 +5,28 @@ use std::time::Duration;
 
 use crate::cost::{self, Prices, trace};
 use crate::emit::json;
-use crate::graph::classes::classes;
+use crate::graph::classes::{Class, classes};
+use crate::model::plan::Share;
 use crate::model::{Costs, Diagnostic, Ecosystem, Inventory, PackageId, Plan};
 use crate::resolve::names;
-use crate::solve::{self, Exact, Options, verify};
+use crate::solve::{self, Exact, Options, Problem, Solution, superset, verify};
 
 use super::Outcome;
-use super::args::{ExactChoice, PlanCommand, SolveOptions, TextFormat};
+use super::args::{ExactChoice, PlanCommand, ShareChoice, SolveOptions, TextFormat};
 use super::load::{self, Failure};
 use super::summary;
+use super::sweep;
 use super::talk::Talk;
 use super::{emit, write};
 
 /// Chooses images and writes the plan folder.
 pub fn run(command: &PlanCommand, talk: Talk) -> Result<Outcome, Failure> {
+    if let Some(budgets) = &command.sweep {
+        return sweep::run(command, budgets, talk);
+    }
     let mut inventory = load::inventory(&command.input, &command.options, talk)?;
-    let made = make(&mut inventory, command.budget, &command.solve, talk)?;
+    let budget = command.budget.ok_or_else(|| Failure::Message("--budget is missing".into()))?;
+    let made = make(&mut inventory, budget, &command.solve, talk)?;
     let mut diagnostics = inventory.diagnostics.clone();
     diagnostics.extend(made.plan.diagnostics.iter().cloned());
 
@@ -51,8 +57,26 @@ pub struct Made {
     pub costs: Costs,
 }
 
-/// Weighs, prices, solves and verifies.
-fn make(inventory: &mut Inventory, budget_mb: f64, options: &SolveOptions, talk: Talk) -> Result<Made, Failure> {
+/// A fleet with its weights and prices, ready to be solved.
+pub struct Prepared {
+    /// Where the weights come from.
+    pub weights: String,
+    /// One price for each package and platform.
+    pub costs: Costs,
+    /// The same, indexed.
+    pub prices: Prices,
+    /// What one decision serves.
+    pub classes: Vec<Class>,
+    /// What is solved.
+    pub problem: Problem,
+    /// What had to be left out or assumed.
+    pub diagnostics: Vec<Diagnostic>,
+    /// How it is solved.
+    pub options: Options,
+}
+
+/// Weighs and prices.
+pub fn prepare(inventory: &mut Inventory, budget_mb: f64, options: &SolveOptions) -> Result<Prepared, Failure> {
     let mut diagnostics: Vec<Diagnostic> = Vec::new();
     let mut weights = "uniform".to_string();
     if let Some(path) = &options.trace {
@@ -65,18 +89,24 @@ fn make(inventory: &mut Inventory, budget_mb: f64, options: &SolveOptions, talk:
         weights = "inventory".to_string();
     }
     let user = load::costs(options.costs.as_ref())?;
-    let (costs, unpriced) = cost::resolve(inventory, user.as_ref(), options.assume_cost);
+    let (mut costs, unpriced) = cost::resolve(inventory, user.as_ref(), options.assume_cost);
     diagnostics.extend(unpriced);
+    if let Some(waste) = options.waste_ms_per_mb {
+        costs.languages.values_mut().for_each(|language| language.waste_ms_per_mb = Some(waste));
+    }
     let prices = Prices::new(&costs);
 
     let classes = classes(inventory);
     let price = |id: &_, platform: &_| prices.get(id, platform).map(Into::into);
-    let language = |language| prices.language(language);
-    let (problem, left_out) = solve::problem(inventory, &classes, &price, &language);
+    let (mut problem, left_out) = solve::problem(inventory, &classes, &price, &|language| prices.language(language));
     diagnostics.extend(left_out);
     let options = Options {
         budget_mb,
         max_images: options.max_images,
+        share: match options.share {
+            ShareChoice::Subset => Share::Subset,
+            ShareChoice::Superset => Share::Superset,
+        },
         exact: match options.exact {
             ExactChoice::Auto => Exact::Auto,
             ExactChoice::Never => Exact::Never,
@@ -85,20 +115,40 @@ fn make(inventory: &mut Inventory, budget_mb: f64, options: &SolveOptions, talk:
         time_limit: options.time_limit.map(Duration::from_secs_f64),
         ..Options::default()
     };
-    let bar = talk.bar("solving");
-    let solution = solve::plan(&problem, &options, &|progress| bar.message(&summary::progress(progress)));
-    drop(bar);
-    let modules = |id: &_| modules(&prices, id);
-    let context = solve::Context { modules: &modules, weights: &weights, diagnostics };
-    let plan = solve::to_plan(inventory, &classes, &problem, &solution, &options, context);
-    let broken = verify::verify(&plan, inventory, &price, &language);
-    if !broken.is_empty() {
-        return Err(Failure::Message(format!(
-            "the plan does not pass its verification and was not written; this is a bug in warmset:\n  {}",
-            broken.join("\n  ")
-        )));
+    if options.share == Share::Superset {
+        superset::widen(&mut problem, inventory, &classes);
     }
-    Ok(Made { plan, costs })
+    Ok(Prepared { weights, costs, prices, classes, problem, diagnostics, options })
+}
+
+impl Prepared {
+    /// The plan that a solution comes to, verified.
+    pub fn plan(&self, inventory: &Inventory, solution: &Solution, options: &Options) -> Result<Plan, Failure> {
+        let modules = |id: &_| modules(&self.prices, id);
+        let context =
+            solve::Context { modules: &modules, weights: &self.weights, diagnostics: self.diagnostics.clone() };
+        let plan = solve::to_plan(inventory, &self.classes, &self.problem, solution, options, context);
+        let price = |id: &_, platform: &_| self.prices.get(id, platform).map(Into::into);
+        let broken = verify::verify(&plan, inventory, &price, &|language| self.prices.language(language));
+        if !broken.is_empty() {
+            return Err(Failure::Message(format!(
+                "the plan does not pass its verification and was not written; this is a bug in warmset:\n  {}",
+                broken.join("\n  ")
+            )));
+        }
+        Ok(plan)
+    }
+}
+
+/// Weighs, prices, solves and verifies.
+fn make(inventory: &mut Inventory, budget_mb: f64, options: &SolveOptions, talk: Talk) -> Result<Made, Failure> {
+    let ready = prepare(inventory, budget_mb, options)?;
+    let bar = talk.bar("solving");
+    let solution =
+        solve::plan(&ready.problem, &ready.options, &|progress| bar.message(&summary::progress(progress)));
+    drop(bar);
+    let plan = ready.plan(inventory, &solution, &ready.options)?;
+    Ok(Made { plan, costs: ready.costs })
 }
 
 /// The modules that load a package which no function imports by itself: those that were measured, else the table of
