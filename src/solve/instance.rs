@@ -89,7 +89,7 @@ impl Instance {
             let holders = Holders::new(group.items.len(), group.demands.iter().map(|d| &d.core));
             let mut sets: Vec<&Set> = family.sets.iter().collect();
             sets.extend(group.pins.iter().map(|pin| &pin.set));
-            sets.extend(&group.old);
+            sets.extend(group.old.iter().map(|old| &old.set));
             sets.sort();
             sets.dedup();
             for set in sets {
@@ -108,7 +108,7 @@ impl Instance {
                     resident,
                     overhead,
                     disk: group.disk_mb(set),
-                    is_new: group.old.binary_search(set).is_err(),
+                    is_new: group.old.binary_search_by(|old| old.set.cmp(set)).is_err(),
                     services: if value > 0.0 { users.into_iter().map(service).collect() } else { Vec::new() },
                     meets: Vec::new(),
                     parents: Vec::new(),

@@ -83,7 +83,7 @@ impl Fleet {
         let (problem, diagnostics) =
             solve::problem(&self.inventory, &classes, &|id, _| self.price(id), &|_| self.language);
         let solution = solve::plan(&problem, options, &|_| ());
-        let context = Context { modules: &|id| vec![id.name.clone()], weights: "uniform", diagnostics };
+        let context = Context { modules: &|id| vec![id.name.clone()], weights: "uniform", diagnostics, before: None };
         let plan = solve::to_plan(&self.inventory, &classes, &problem, &solution, options, context);
         (solution, plan)
     }
