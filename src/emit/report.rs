@@ -106,7 +106,7 @@ fn figures(out: &mut String, plan: &Plan, inventory: &Inventory) {
         Status::Feasible => format!("gap {}", percent(plan.gap)),
         Status::Empty => "nothing to share".to_string(),
     };
-    let rows = [
+    let mut rows = vec![
         ("Functions", functions.len().to_string(), format!("{states}; {platforms}")),
         (
             "Load time saved",
@@ -140,6 +140,18 @@ fn figures(out: &mut String, plan: &Plan, inventory: &Inventory) {
             ),
         ),
     ];
+    if let Some(changes) = &plan.changes {
+        rows.push((
+            "Images to build",
+            (changes.built.len() + changes.reparented.len()).to_string(),
+            format!(
+                "{} of the plan before stay as they were, {} leave; saves {} less than the best plan found",
+                changes.kept,
+                changes.removed.len(),
+                percent(changes.loss)
+            ),
+        ));
+    }
     out.push_str(
         "<section aria-labelledby=\"h-figures\">\n<h2 id=\"h-figures\">In figures</h2>\n<dl class=\"cards\">\n",
     );
