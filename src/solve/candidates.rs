@@ -4,10 +4,14 @@
 //! closure; each cut to its dependency-closed core and then trimmed of what saves nothing. Any other image could be enlarged
 //! to a member of the family without losing a function, but that may take more memory: a bound over the family is a bound
 //! over the plans made of it, and is stated as such.
+//!
+//! Closures that are only expected are members themselves, but are not intersected: there may be many more of them than
+//! known ones, and being parts of known closures they are much like intersections already.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashSet};
 
+use super::prior;
 use super::problem::{Demand, Group, Set};
 
 /// The candidates of one group.
@@ -45,6 +49,8 @@ pub fn candidates(group: &Group, limit: usize) -> Candidates {
             family.insert(set);
         }
     }
+
+    family.extend(group.demands.iter().filter(|d| prior::is_expected(d)).map(|d| d.core.clone()));
 
     // Intersecting each new set with every closure once reaches every intersection of any number of closures.
     let mut work = limit.saturating_mul(WORK_PER_CANDIDATE);

@@ -1,6 +1,7 @@
 //! Chooses the images: candidates, greedy, local search, an exact model where it is small enough, a bound always.
 //!
-//! The way through: [`problem()`] → [`plan()`] → [`to_plan()`] → [`verify::verify`]. All of it is a pure function of its
+//! The way through: [`problem()`] → [`plan()`] (which may add what is expected, [`prior`]) → [`to_plan()`] →
+//! [`verify::verify`]. All of it is a pure function of its
 //! input: no clock, no thread and no hash order decides how a plan turns out (but a time limit that the caller asks for).
 
 pub mod backend;
@@ -11,6 +12,7 @@ pub mod greedy;
 pub mod instance;
 pub mod local_search;
 pub mod model;
+pub mod prior;
 pub mod problem;
 pub mod stable;
 pub mod state;
@@ -18,12 +20,14 @@ mod to_plan;
 pub mod tree;
 pub mod verify;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::model::plan::{Method, Size, Status};
+use crate::model::plan::{Expected, Method, Size, Status};
 use state::State;
 
 use backend::Effort;
+pub use crate::model::plan::Aim;
 pub use greedy::Limits;
 pub use instance::Instance;
 pub use to_plan::{Context, to_plan};
@@ -59,6 +63,8 @@ pub struct Options {
     /// How much is done to tighten the bound: terms of the relaxation that branch and bound may add up, in millions. The
     /// result is the same on every machine. 0: the plain Lagrangian bound.
     pub effort: u32,
+    /// For which functions to plan.
+    pub aim: Aim,
     /// Keeps the images that there are (see [`stable::note`]) as far as that is worth it.
     pub stable: Option<Stable>,
 }
@@ -72,6 +78,7 @@ impl Default for Options {
             time_limit: None,
             max_candidates: 5_000,
             effort: EFFORT,
+            aim: Aim::Expected,
             stable: None,
         }
     }
@@ -143,8 +150,12 @@ pub struct Chosen {
 pub struct Solution {
     /// Sorted by group and set.
     pub chosen: Vec<Chosen>,
-    /// Σ weight × (load − swap), ms.
+    /// Σ weight × (load − swap), ms, over the functions that are aimed at.
     pub objective: f64,
+    /// Σ weight × (load − swap), ms, over the functions that there are.
+    pub known_objective: f64,
+    /// What was planned for besides the functions that there are.
+    pub expected: Option<Expected>,
     /// No plan made of the candidates saves more, ms.
     pub bound: f64,
     /// MB that the images take.
@@ -172,6 +183,11 @@ impl Solution {
 
 /// Chooses images: greedy, local search, a Lagrangian bound, and the exact model where the options say so.
 pub fn plan(problem: &Problem, options: &Options, progress: &dyn Fn(Progress)) -> Solution {
+    let problem = match options.aim {
+        Aim::Known => Cow::Borrowed(problem),
+        Aim::Expected => Cow::Owned(prior::expected(problem)),
+    };
+    let problem = problem.as_ref();
     let instance = instance(problem, options.max_candidates);
     let limits = options.limits();
     progress(Progress::Candidates { candidates: instance.candidates.len(), parent_pairs: instance.parent_pairs() });
@@ -317,6 +333,9 @@ fn solution(
         })
         .collect();
     let objective = best.objective();
+    let demands = problem.groups.iter().flat_map(|g| &g.demands);
+    let known_objective = demands.zip(&best.best).map(|(demand, best)| demand.known * best).sum();
+    let expected = (options.aim == Aim::Expected).then(|| prior::extent(problem));
     let count = instance.candidates.len();
     let status = if count == 0 {
         Status::Empty
@@ -325,8 +344,12 @@ fn solution(
     } else {
         Status::Optimal
     };
-    let family = "closures, their intersections and what single packages need, each cut to its dependency-closed core \
-                  and trimmed of what saves nothing";
+    let family = match options.aim {
+        Aim::Known => "closures, their intersections and what single packages need, each cut to its dependency-closed \
+                       core and trimmed of what saves nothing",
+        Aim::Expected => "closures, their intersections, what single packages need and expected closures, each cut to \
+                          its dependency-closed core and trimmed of what saves nothing",
+    };
     let bound_covers = if instance.complete {
         format!("every plan made of the {count} candidates: {family}")
     } else {
@@ -336,6 +359,8 @@ fn solution(
     Solution {
         chosen,
         objective,
+        known_objective,
+        expected,
         bound: bound.max(objective),
         memory_mb: best.memory(),
         status,
