@@ -80,7 +80,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             *seconds.entry(split).or_default() += took;
 
             let mut broken = verify::verify(&plan, &inventory, &price, &|_| language);
-            let aimed = if options.aim == Aim::Known { problem } else { solve::prior::expected(&problem) };
+            let aimed = solve::aimed(&problem, &options);
             broken.extend(verify::verify_expected(&plan, &inventory, &aimed, &price, &|_| language));
             if !broken.is_empty() {
                 return Err(format!("{split}-{}: {}", row.nodes, broken.join("; ")).into());

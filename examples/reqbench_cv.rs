@@ -74,16 +74,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         };
         all.iter().zip(&problems).map(saved).collect()
     };
-    let nodes: Vec<String> = rows.values().next().into_iter().flatten().map(|row| format!("{:>16}", row.nodes)).collect();
-    println!("{} folds of {folds}; saved of unseen functions (of known ones) against planning for known ones only", all.len());
+    let nodes: Vec<String> =
+        rows.values().next().into_iter().flatten().map(|row| format!("{:>16}", row.nodes)).collect();
+    println!(
+        "{} folds of {folds}; saved of unseen functions (of known ones) against planning for known ones only",
+        all.len()
+    );
     println!("{:<22}{}", "", nodes.join(""));
     let base = run(None);
     let columns = 0..nodes.len();
     let mean = |f: &dyn Fn(usize) -> f64| (0..all.len()).map(f).sum::<f64>() / all.len() as f64;
-    let of_base: Vec<String> = columns
-        .clone()
-        .map(|c| format!("{:>8.4} ({:.3})", mean(&|k| base[k][c].0), mean(&|k| base[k][c].1)))
-        .collect();
+    let of_base: Vec<String> =
+        columns.clone().map(|c| format!("{:>8.4} ({:.3})", mean(&|k| base[k][c].0), mean(&|k| base[k][c].1))).collect();
     println!("{:<22}{}", "known only", of_base.join(""));
     let default = Settings::default();
     let mut variants: Vec<(String, Settings)> = vec![("default".into(), default)];

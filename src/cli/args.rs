@@ -339,6 +339,9 @@ pub struct SolveOptions {
     /// Most images to keep.
     #[arg(long, value_name = "N", value_parser = positive)]
     pub max_images: Option<usize>,
+    /// For which functions to plan.
+    #[arg(long, value_enum, default_value_t = AimChoice::Expected)]
+    pub aim: AimChoice,
     /// Whether to solve the mixed-integer model after the greedy plan.
     #[arg(long, value_enum, default_value_t = ExactChoice::Auto)]
     pub exact: ExactChoice,
@@ -478,6 +481,15 @@ pub enum CheckFormat {
     Sarif,
     /// GitHub workflow commands, shown as annotations.
     Github,
+}
+
+/// For which functions a plan is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AimChoice {
+    /// Those that will come: the known ones, and parts of what they load that a new one may load.
+    Expected,
+    /// Those that there are.
+    Known,
 }
 
 /// Whether the mixed-integer model is solved.

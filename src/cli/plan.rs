@@ -8,10 +8,10 @@ use crate::emit::json;
 use crate::graph::classes::classes;
 use crate::model::{Costs, Diagnostic, Ecosystem, Inventory, PackageId, Plan};
 use crate::resolve::names;
-use crate::solve::{self, Exact, Options, Stable, verify};
+use crate::solve::{self, Aim, Exact, Options, Stable, verify};
 
 use super::Outcome;
-use super::args::{ExactChoice, PlanCommand, SolveOptions, TextFormat};
+use super::args::{AimChoice, ExactChoice, PlanCommand, SolveOptions, TextFormat};
 use super::load::{self, Failure};
 use super::summary;
 use super::talk::Talk;
@@ -91,6 +91,10 @@ fn make(
             ExactChoice::Never => Exact::Never,
             ExactChoice::Always => Exact::Always,
         },
+        aim: match options.aim {
+            AimChoice::Expected => Aim::Expected,
+            AimChoice::Known => Aim::Known,
+        },
         stable: before.map(|(_, stable)| stable),
         time_limit: options.time_limit.map(Duration::from_secs_f64),
         ..Options::default()
@@ -110,6 +114,8 @@ fn make(
         }
     }
     let mut broken = verify::verify(&plan, inventory, &price, &language);
+    let aimed = solve::aimed(&problem, &options);
+    broken.extend(verify::verify_expected(&plan, inventory, &aimed, &price, &language));
     broken.extend(before.iter().flat_map(|(before, _)| verify::verify_changes(&plan, before)));
     if !broken.is_empty() {
         return Err(Failure::Message(format!(

@@ -25,6 +25,9 @@ pub struct Candidates {
 
 /// Distinct closures in which a single package's needs are looked up.
 const CONTEXTS: usize = 64;
+/// Most expected closures that may be images: with the 700 of the default instead, cross-validation gains 0.001 and
+/// planning takes a third longer.
+const EXPECTED: usize = 400;
 /// Intersections tried for each candidate allowed.
 const WORK_PER_CANDIDATE: usize = 2_000;
 
@@ -50,7 +53,14 @@ pub fn candidates(group: &Group, limit: usize) -> Candidates {
         }
     }
 
-    family.extend(group.demands.iter().filter(|d| prior::is_expected(d)).map(|d| d.core.clone()));
+    let mut expected: Vec<(Reverse<Score>, &Set)> = group
+        .demands
+        .iter()
+        .filter(|d| prior::is_expected(d))
+        .map(|d| (Reverse(Score(d.weight * group.load_ms(&d.core))), &d.core))
+        .collect();
+    expected.sort();
+    family.extend(expected.into_iter().take(EXPECTED).map(|(_, core)| core.clone()));
 
     // Intersecting each new set with every closure once reaches every intersection of any number of closures.
     let mut work = limit.saturating_mul(WORK_PER_CANDIDATE);

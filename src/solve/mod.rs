@@ -26,8 +26,8 @@ use std::time::Duration;
 use crate::model::plan::{Expected, Method, Size, Status};
 use state::State;
 
-use backend::Effort;
 pub use crate::model::plan::Aim;
+use backend::Effort;
 pub use greedy::Limits;
 pub use instance::Instance;
 pub use to_plan::{Context, to_plan};
@@ -181,12 +181,17 @@ impl Solution {
     }
 }
 
-/// Chooses images: greedy, local search, a Lagrangian bound, and the exact model where the options say so.
-pub fn plan(problem: &Problem, options: &Options, progress: &dyn Fn(Progress)) -> Solution {
-    let problem = match options.aim {
+/// The problem that [`plan`] solves: with what is expected, if that is aimed at.
+pub fn aimed<'a>(problem: &'a Problem, options: &Options) -> Cow<'a, Problem> {
+    match options.aim {
         Aim::Known => Cow::Borrowed(problem),
         Aim::Expected => Cow::Owned(prior::expected(problem)),
-    };
+    }
+}
+
+/// Chooses images: greedy, local search, a Lagrangian bound, and the exact model where the options say so.
+pub fn plan(problem: &Problem, options: &Options, progress: &dyn Fn(Progress)) -> Solution {
+    let problem = aimed(problem, options);
     let problem = problem.as_ref();
     let instance = instance(problem, options.max_candidates);
     let limits = options.limits();
@@ -345,10 +350,14 @@ fn solution(
         Status::Optimal
     };
     let family = match options.aim {
-        Aim::Known => "closures, their intersections and what single packages need, each cut to its dependency-closed \
-                       core and trimmed of what saves nothing",
-        Aim::Expected => "closures, their intersections, what single packages need and expected closures, each cut to \
-                          its dependency-closed core and trimmed of what saves nothing",
+        Aim::Known => {
+            "closures, their intersections and what single packages need, each cut to its dependency-closed \
+                       core and trimmed of what saves nothing"
+        }
+        Aim::Expected => {
+            "closures, their intersections, what single packages need and expected closures, each cut to \
+                          its dependency-closed core and trimmed of what saves nothing"
+        }
     };
     let bound_covers = if instance.complete {
         format!("every plan made of the {count} candidates: {family}")

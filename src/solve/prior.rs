@@ -240,3 +240,138 @@ impl<'a> Parts<'a> {
         rest
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::costs::{CostSource, LanguageCosts};
+    use crate::model::platform::Language;
+    use crate::model::{PackageId, Platform};
+    use crate::solve::{Item, Price};
+
+    /// Packages `a`, `b` … with their load times and sets of requirements, and closures with their weights.
+    fn problem(packages: &[(f64, &[&str])], closures: &[(f64, &str)]) -> Problem {
+        let set = |names: &str| {
+            let mut set = Set::with_capacity(packages.len());
+            names.bytes().for_each(|c| set.insert(usize::from(c - b'a')));
+            set
+        };
+        let item = |(i, (load_ms, requires)): (usize, &(f64, &[&str]))| Item {
+            id: PackageId::pypi(&char::from(b'a' + i as u8).to_string(), "1"),
+            price: Price { load_ms: *load_ms, resident_mb: 1.0, disk_mb: None, source: CostSource::Measured },
+            requires: requires.iter().map(|names| set(names)).collect(),
+        };
+        let demands: BTreeMap<Set, Demand> = closures
+            .iter()
+            .enumerate()
+            .map(|(k, &(weight, names))| {
+                (set(names), Demand { classes: vec![k], core: set(names), weight, known: weight })
+            })
+            .collect();
+        let group = Group {
+            platform: Platform::linux(Language::Python, "3.11"),
+            trust_domain: "default".into(),
+            language: LanguageCosts {
+                image_overhead_mb: 1.0,
+                swap_base_ms: 0.0,
+                swap_ms_per_mb: 0.0,
+                load_ms_per_disk_mb: None,
+                resident_mb_per_disk_mb: None,
+            },
+            items: packages.iter().enumerate().map(item).collect(),
+            demands: demands.into_values().collect(),
+            pins: Vec::new(),
+            floors: Vec::new(),
+            old: Vec::new(),
+        };
+        Problem {
+            groups: vec![group],
+            class_load_ms: Vec::new(),
+            class_unpriced: Vec::new(),
+            class_weight: Vec::new(),
+            functions: closures.len(),
+        }
+    }
+
+    /// Closures by name with their weights times 60, rounded.
+    fn weights(problem: &Problem) -> BTreeMap<String, i64> {
+        let name = |set: &Set| set.ones().map(|i| char::from(b'a' + i as u8)).collect::<String>();
+        problem.groups[0].demands.iter().map(|d| (name(&d.core), (d.weight * 60.0).round() as i64)).collect()
+    }
+
+    fn expect(pairs: &[(&str, i64)]) -> BTreeMap<String, i64> {
+        pairs.iter().map(|(name, weight)| (name.to_string(), *weight)).collect()
+    }
+
+    const NONE: &[&str] = &[""];
+
+    #[test]
+    fn half_of_a_closure_goes_to_its_parts() {
+        // a requires b; c stands alone. Of 6 starts 3 move, 1 to each kind of part:
+        // all but one root: c, ab; two roots: abc; all but one package: bc, c (a cannot do without b), ab.
+        let problem = problem(&[(8.0, &["b"]), (4.0, NONE), (2.0, NONE)], &[(6.0, "abc")]);
+        let found = expected(&problem);
+        assert_eq!(weights(&found), expect(&[("abc", 240), ("ab", 50), ("c", 50), ("bc", 20)]));
+        let only = found.groups[0].demands.iter().filter(|d| is_expected(d)).count();
+        assert_eq!(only, 3);
+        let extent = extent(&found);
+        assert!(extent.closures == 3 && (extent.weight_share - 2.0 / 6.0).abs() < 1e-12, "{extent:?}");
+    }
+
+    #[test]
+    fn a_busy_closure_gives_up_as_much_as_a_typical_one() {
+        // Nothing but b remains of ab, and of cd nothing but d; e has no part, so it keeps what it has.
+        let packages: &[(f64, &[&str])] = &[(8.0, &["b"]), (4.0, NONE), (8.0, &["d"]), (4.0, NONE), (1.0, NONE)];
+        let found = expected(&problem(packages, &[(1.0, "ab"), (9.0, "cd"), (1.0, "e")]));
+        assert_eq!(weights(&found), expect(&[("ab", 30), ("b", 30), ("cd", 510), ("d", 30), ("e", 60)]));
+        // A rare one gives up no more than its share.
+        let found = expected(&problem(packages, &[(0.5, "ab"), (9.0, "cd"), (2.0, "e")]));
+        assert_eq!(weights(&found), expect(&[("ab", 15), ("b", 15), ("cd", 480), ("d", 60), ("e", 120)]));
+    }
+
+    #[test]
+    fn parts_that_are_known_closures_add_to_them() {
+        let found = expected(&problem(&[(8.0, &["b"]), (4.0, NONE)], &[(1.0, "ab"), (1.0, "b")]));
+        assert_eq!(weights(&found), expect(&[("ab", 30), ("b", 90)]));
+        assert_eq!(found.groups[0].demands.iter().map(|d| d.known).sum::<f64>(), 2.0);
+        // A function that never starts may still be like one that will come.
+        let found = expected(&problem(&[(8.0, &["b"]), (4.0, NONE)], &[(1.0, "ab"), (0.0, "b")]));
+        assert_eq!(weights(&found), expect(&[("ab", 30), ("b", 30)]));
+    }
+
+    #[test]
+    fn circles_and_alternatives_are_closed() {
+        // a and b require each other: one root, which leaves nothing; without either package neither remains.
+        let found = expected(&problem(&[(1.0, &["b"]), (1.0, &["a"]), (1.0, NONE)], &[(1.0, "ab"), (1.0, "abc")]));
+        let names: Vec<String> = weights(&found).into_keys().collect();
+        assert_eq!(names, ["ab", "abc", "c"]);
+        // a requires b or c: without b it still has c.
+        let found = expected(&problem(&[(4.0, &["b", "c"]), (2.0, NONE), (1.0, NONE)], &[(1.0, "abc")]));
+        let names: Vec<String> = weights(&found).into_keys().collect();
+        assert_eq!(names, ["ab", "abc", "ac", "bc", "c"]);
+    }
+
+    #[test]
+    fn what_is_cut_off_goes_to_what_is_kept() {
+        let packages: Vec<(f64, &[&str])> = (0..6).map(|i| (f64::from(1 << i), NONE)).collect();
+        let settings = Settings { closures: 2, ..Settings::default() };
+        let found = expected_with(&problem(&packages, &[(1.0, "abcdef")]), &settings);
+        let demands = &found.groups[0].demands;
+        assert_eq!(demands.len(), 3);
+        assert!((demands.iter().map(|d| d.weight).sum::<f64>() - 1.0).abs() < 1e-12);
+        // Two thirds of what moves goes to the six closures of five, equally; those without a and b are the heaviest.
+        assert_eq!(weights(&found), expect(&[("abcdef", 30), ("bcdef", 15), ("acdef", 15)]));
+    }
+
+    #[test]
+    fn floors_stay_with_their_closures() {
+        let mut problem = problem(&[(8.0, &["b"]), (4.0, NONE), (2.0, NONE)], &[(1.0, "abc"), (1.0, "ac")]);
+        for demand in 0..2 {
+            problem.groups[0].floors.push(Floor { demand, least_ms: 1.0, wish: 0 });
+        }
+        let found = expected(&problem);
+        for (old, new) in problem.groups[0].floors.iter().zip(&found.groups[0].floors) {
+            assert_eq!(problem.groups[0].demands[old.demand].core, found.groups[0].demands[new.demand].core);
+        }
+    }
+}

@@ -117,9 +117,7 @@ pub fn to_plan(
         total_ms: round(total_ms, DIGITS),
         saved_share,
         known: Some(plan::Known { objective: round(solution.known_objective, DIGITS), saved_share }),
-        expected: solution
-            .expected
-            .map(|e| plan::Expected { weight_share: round(e.weight_share, DIGITS), ..e }),
+        expected: solution.expected.map(|e| plan::Expected { weight_share: round(e.weight_share, DIGITS), ..e }),
         weights: weights.to_string(),
         value_by_source: value_by_source(classes, problem, solution, &services),
         size: solution.size,
