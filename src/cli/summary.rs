@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::model::inventory::{State, Target};
-use crate::model::plan::{Aim, Changes, Expected, Status, WhyUnserved};
+use crate::model::plan::{Aim, Assignment, Changes, Expected, Share, Status, WhyUnserved};
 use crate::model::{Diagnostic, Image, Inventory, Plan, Severity};
 use crate::solve::Progress;
 
@@ -39,6 +39,9 @@ pub fn plan(inventory: &Inventory, plan: &Plan, diagnostics: &[Diagnostic], out:
     line("saved", &format!("{saved} of all load time: {:.1} of {:.1} ms ({weights})", plan.known_ms(), plan.total_ms));
     if let Some(expected) = &plan.expected {
         line("aim", &aim(expected));
+    }
+    if plan.share == Share::Superset {
+        line("sharing", &sharing(plan));
     }
     let proof = match plan.status {
         Status::Optimal => "optimal".to_string(),
@@ -93,6 +96,20 @@ fn aim(expected: &Expected) -> String {
          --aim known plans for the functions that there are only",
         expected.weight_share * 100.0,
         if expected.closures == 1 { "1 closure".to_string() } else { format!("{} closures", expected.closures) },
+    )
+}
+
+/// What the superset rule comes to.
+fn sharing(plan: &Plan) -> String {
+    let wide: Vec<&Assignment> = plan.assignments.iter().filter(|a| a.unneeded > 0).collect();
+    let weight: f64 = wide.iter().map(|a| a.weight).sum();
+    let mb: f64 = wide.iter().map(|a| a.weight * a.unneeded_mb).sum();
+    let each = if weight > 0.0 { mb / weight } else { 0.0 };
+    format!(
+        "superset: {} of {} served functions are on images that hold more than they load, {each:.1} MB on average; they see \
+         packages that they did not ask for",
+        wide.len(),
+        plan.assignments.len()
     )
 }
 

@@ -16,6 +16,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::problem::{Demand, Floor, Group, Problem, Set};
+use super::superset;
 use crate::model::plan;
 
 /// How the expectation is made. The defaults were chosen by cross-validation; all of them lie on flat stretches.
@@ -40,7 +41,7 @@ impl Default for Settings {
 /// Parts that are made in one group, about: with many closures each has fewer, so that time and memory stay bounded.
 const PARTS: usize = 100_000;
 
-/// The problem with the closures of functions that may come. The weights of each group add up to what they were.
+/// The problem with the closures of functions that may come; under the superset rule it stays as it is. The weights of each group add up to what they were.
 pub fn expected(problem: &Problem) -> Problem {
     expected_with(problem, &Settings::default())
 }
@@ -73,6 +74,9 @@ pub fn is_expected(demand: &Demand) -> bool {
 }
 
 fn with_expected(group: &Group, typical: f64, settings: &Settings) -> Group {
+    if superset::is_wide(group) {
+        return group.clone();
+    }
     let known = group.demands.iter().filter(|d| d.weight > 0.0).count();
     let each_kind = settings.each_kind.min((PARTS / (3 * known.max(1))).max(1));
     let parts = Parts::new(group);
@@ -114,7 +118,8 @@ fn with_expected(group: &Group, typical: f64, settings: &Settings) -> Group {
         demands.insert(demand.core.clone(), Demand { weight, ..demand.clone() });
     }
     for (_, core, weight) in ranked {
-        demands.insert(core.clone(), Demand { classes: Vec::new(), core, weight: weight * scale, known: 0.0 });
+        demands
+            .insert(core.clone(), Demand { classes: Vec::new(), core, weight: weight * scale, known: 0.0, wide: None });
     }
     let demands: Vec<Demand> = demands.into_values().collect();
     let place = |old: usize| demands.binary_search_by(|d| d.core.cmp(&group.demands[old].core)).unwrap_or(old);
@@ -265,7 +270,7 @@ mod tests {
             .iter()
             .enumerate()
             .map(|(k, &(weight, names))| {
-                (set(names), Demand { classes: vec![k], core: set(names), weight, known: weight })
+                (set(names), Demand { classes: vec![k], core: set(names), weight, known: weight, wide: None })
             })
             .collect();
         let group = Group {
@@ -275,6 +280,7 @@ mod tests {
                 image_overhead_mb: 1.0,
                 swap_base_ms: 0.0,
                 swap_ms_per_mb: 0.0,
+                waste_ms_per_mb: None,
                 load_ms_per_disk_mb: None,
                 resident_mb_per_disk_mb: None,
             },
