@@ -311,6 +311,15 @@ pub struct PlanCommand {
     /// How images are chosen.
     #[command(flatten)]
     pub solve: SolveOptions,
+    /// The plan in use, plan.json or its folder: its images stay unless others save much more.
+    #[arg(long, value_name = "PLAN", help_heading = "Stable plans")]
+    pub from: Option<PathBuf>,
+    /// Most images to build, or to build on another parent; those that leave do not count.
+    #[arg(long, value_name = "N", requires = "from", help_heading = "Stable plans")]
+    pub churn: Option<usize>,
+    /// Share of what the best plan saves that may be given up to build fewer images: 1%, 0.01.
+    #[arg(long, value_name = "SHARE", requires = "from", default_value = "1%", value_parser = percent, help_heading = "Stable plans")]
+    pub loss: f64,
     /// What is printed.
     #[arg(long, value_enum, default_value_t = TextFormat::Text)]
     pub format: TextFormat,
@@ -337,6 +346,9 @@ pub struct SolveOptions {
     /// Most images to keep.
     #[arg(long, value_name = "N", value_parser = positive)]
     pub max_images: Option<usize>,
+    /// For which functions to plan: expected unless stated, and known under the superset rule.
+    #[arg(long, value_enum)]
+    pub aim: Option<AimChoice>,
     /// Which functions an image may serve. Under superset they see packages that they did not ask for: use it only where
     /// all functions of a trust domain have one owner.
     #[arg(long, value_enum, default_value_t = ShareChoice::Subset)]
@@ -486,6 +498,15 @@ pub enum CheckFormat {
     Github,
 }
 
+/// For which functions a plan is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AimChoice {
+    /// Those that will come: the known ones, and parts of what they load that a new one may load.
+    Expected,
+    /// Those that there are.
+    Known,
+}
+
 /// Whether the mixed-integer model is solved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ExactChoice {
@@ -582,6 +603,17 @@ fn share(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(v) if (0.0..=1.0).contains(&v) => Ok(v),
         _ => Err(format!("`{text}` is not a share between 0 and 1")),
+    }
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let (number, unit) = match text.trim().strip_suffix('%') {
+        Some(number) => (number.trim(), 100.0),
+        None => (text.trim(), 1.0),
+    };
+    match number.parse::<f64>() {
+        Ok(v) if (0.0..=unit).contains(&v) => Ok(v / unit),
+        _ => Err(format!("`{text}` is not a share: expected 1% or 0.01")),
     }
 }
 

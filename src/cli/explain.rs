@@ -198,7 +198,9 @@ impl Choice<'_> {
                 ));
                 if let (n @ 1.., mb) = self.unneeded {
                     let s = if n == 1 { "" } else { "s" };
-                    text.push_str(&format!("  the image also holds {n} package{s} that it does not load, {mb:.1} MB\n"));
+                    text.push_str(&format!(
+                        "  the image also holds {n} package{s} that it does not load, {mb:.1} MB\n"
+                    ));
                 }
             }
             (None, Some(why)) => text.push_str(&format!("starts cold: {}\n", reason(why))),

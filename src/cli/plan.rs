@@ -9,10 +9,11 @@ use crate::graph::classes::{Class, classes};
 use crate::model::plan::Share;
 use crate::model::{Costs, Diagnostic, Ecosystem, Inventory, PackageId, Plan};
 use crate::resolve::names;
-use crate::solve::{self, Exact, Options, Problem, Solution, superset, verify};
+use crate::solve::stable::{self, Gone};
+use crate::solve::{self, Aim, Exact, Options, Problem, Solution, Stable, superset, verify};
 
 use super::Outcome;
-use super::args::{ExactChoice, PlanCommand, ShareChoice, SolveOptions, TextFormat};
+use super::args::{AimChoice, ExactChoice, PlanCommand, ShareChoice, SolveOptions, TextFormat};
 use super::load::{self, Failure};
 use super::summary;
 use super::sweep;
@@ -25,8 +26,10 @@ pub fn run(command: &PlanCommand, talk: Talk) -> Result<Outcome, Failure> {
         return sweep::run(command, budgets, talk);
     }
     let mut inventory = load::inventory(&command.input, &command.options, talk)?;
+    let before = command.from.as_deref().map(load::plan).transpose()?.map(|(plan, _)| plan);
+    let stable = before.as_ref().map(|plan| (plan, Stable { max_changes: command.churn, loss: command.loss }));
     let budget = command.budget.ok_or_else(|| Failure::Message("--budget is missing".into()))?;
-    let made = make(&mut inventory, budget, &command.solve, talk)?;
+    let made = make(&mut inventory, budget, &command.solve, stable, talk)?;
     let mut diagnostics = inventory.diagnostics.clone();
     diagnostics.extend(made.plan.diagnostics.iter().cloned());
 
@@ -58,7 +61,7 @@ pub struct Made {
 }
 
 /// A fleet with its weights and prices, ready to be solved.
-pub struct Prepared {
+pub struct Prepared<'a> {
     /// Where the weights come from.
     pub weights: String,
     /// One price for each package and platform.
@@ -73,10 +76,23 @@ pub struct Prepared {
     pub diagnostics: Vec<Diagnostic>,
     /// How it is solved.
     pub options: Options,
+    /// The plan in use, and its images that cannot stay.
+    pub before: Option<(&'a Plan, Vec<Gone>)>,
 }
 
 /// Weighs and prices.
-pub fn prepare(inventory: &mut Inventory, budget_mb: f64, options: &SolveOptions) -> Result<Prepared, Failure> {
+pub fn prepare<'a>(
+    inventory: &mut Inventory,
+    budget_mb: f64,
+    options: &SolveOptions,
+    before: Option<(&'a Plan, Stable)>,
+) -> Result<Prepared<'a>, Failure> {
+    if options.share == ShareChoice::Superset && options.aim == Some(AimChoice::Expected) {
+        return Err(Failure::Message(
+            "--aim expected is for --share subset: what would disturb functions that nobody has seen is not known"
+                .into(),
+        ));
+    }
     let mut diagnostics: Vec<Diagnostic> = Vec::new();
     let mut weights = "uniform".to_string();
     if let Some(path) = &options.trace {
@@ -112,24 +128,49 @@ pub fn prepare(inventory: &mut Inventory, budget_mb: f64, options: &SolveOptions
             ExactChoice::Never => Exact::Never,
             ExactChoice::Always => Exact::Always,
         },
+        aim: match options.aim {
+            Some(AimChoice::Known) => Aim::Known,
+            Some(AimChoice::Expected) | None => Aim::Expected,
+        },
+        stable: before.map(|(_, stable)| stable),
         time_limit: options.time_limit.map(Duration::from_secs_f64),
         ..Options::default()
     };
     if options.share == Share::Superset {
         superset::widen(&mut problem, inventory, &classes);
     }
-    Ok(Prepared { weights, costs, prices, classes, problem, diagnostics, options })
+    let before = before.map(|(plan, _)| (plan, stable::note(&mut problem, plan)));
+    Ok(Prepared { weights, costs, prices, classes, problem, diagnostics, options, before })
 }
 
-impl Prepared {
+impl Prepared<'_> {
     /// The plan that a solution comes to, verified.
     pub fn plan(&self, inventory: &Inventory, solution: &Solution, options: &Options) -> Result<Plan, Failure> {
         let modules = |id: &_| modules(&self.prices, id);
-        let context =
-            solve::Context { modules: &modules, weights: &self.weights, diagnostics: self.diagnostics.clone() };
+        let context = solve::Context {
+            modules: &modules,
+            weights: &self.weights,
+            diagnostics: self.diagnostics.clone(),
+            before: self.before.clone(),
+        };
         let plan = solve::to_plan(inventory, &self.classes, &self.problem, solution, options, context);
+        if let Some((changes, most)) = plan.changes.as_ref().and_then(|c| c.max_changes.map(|most| (c, most))) {
+            let needed = changes.built.len() + changes.reparented.len();
+            if needed > most {
+                return Err(Failure::Message(format!(
+                    "what is demanded takes {needed} images to be built; --churn {most} allows fewer: allow more, or \
+                     demand less"
+                )));
+            }
+        }
         let price = |id: &_, platform: &_| self.prices.get(id, platform).map(Into::into);
-        let broken = verify::verify(&plan, inventory, &price, &|language| self.prices.language(language));
+        let language = |language| self.prices.language(language);
+        let mut broken = verify::verify(&plan, inventory, &price, &language);
+        if plan.aim == Aim::Expected {
+            let aimed = solve::aimed(&self.problem, options);
+            broken.extend(verify::verify_expected(&plan, inventory, &aimed, &price, &language));
+        }
+        broken.extend(self.before.iter().flat_map(|(before, _)| verify::verify_changes(&plan, before)));
         if !broken.is_empty() {
             return Err(Failure::Message(format!(
                 "the plan does not pass its verification and was not written; this is a bug in warmset:\n  {}",
@@ -141,11 +182,16 @@ impl Prepared {
 }
 
 /// Weighs, prices, solves and verifies.
-fn make(inventory: &mut Inventory, budget_mb: f64, options: &SolveOptions, talk: Talk) -> Result<Made, Failure> {
-    let ready = prepare(inventory, budget_mb, options)?;
+fn make(
+    inventory: &mut Inventory,
+    budget_mb: f64,
+    options: &SolveOptions,
+    before: Option<(&Plan, Stable)>,
+    talk: Talk,
+) -> Result<Made, Failure> {
+    let ready = prepare(inventory, budget_mb, options, before)?;
     let bar = talk.bar("solving");
-    let solution =
-        solve::plan(&ready.problem, &ready.options, &|progress| bar.message(&summary::progress(progress)));
+    let solution = solve::plan(&ready.problem, &ready.options, &|progress| bar.message(&summary::progress(progress)));
     drop(bar);
     let plan = ready.plan(inventory, &solution, &ready.options)?;
     Ok(Made { plan, costs: ready.costs })

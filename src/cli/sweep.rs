@@ -9,8 +9,8 @@ use crate::model::curve::{Curve, Knee, Point, SCHEMA};
 use crate::model::plan::Status;
 use crate::model::units::round;
 use crate::model::{Diagnostic, GENERATOR};
-use crate::solve::sweep::{self, Budgets, KNEE, Step};
 use crate::solve::Options;
+use crate::solve::sweep::{self, Budgets, KNEE, Step};
 
 use super::Outcome;
 use super::args::{PlanCommand, TextFormat};
@@ -26,7 +26,7 @@ const BAR: usize = 40;
 /// Plans every budget, verifies every plan, and shows the curve.
 pub fn run(command: &PlanCommand, budgets: &Budgets, talk: Talk) -> Result<Outcome, Failure> {
     let mut inventory = load::inventory(&command.input, &command.options, talk)?;
-    let ready = plan::prepare(&mut inventory, command.budget.unwrap_or(1.0), &command.solve)?;
+    let ready = plan::prepare(&mut inventory, command.budget.unwrap_or(1.0), &command.solve, None)?;
     let bar = talk.bar("sweeping");
     let told = |done, all| bar.set(done, all);
     let steps = sweep::sweep(&ready.problem, &ready.options, budgets, command.budget, &told);
@@ -94,8 +94,16 @@ pub fn run(command: &PlanCommand, budgets: &Budgets, talk: Talk) -> Result<Outco
 fn text(curve: &Curve, out: Option<&Path>) -> String {
     let knee = curve.knee_point();
     let most = curve.points.iter().map(|p| p.bound).fold(0.0, f64::max);
-    let mut table =
-        Table::new(&[">budget MB", ">memory MB", ">images", ">served", ">saved", ">gap", ">ms per MB", "saved ▕ not excluded"]);
+    let mut table = Table::new(&[
+        ">budget MB",
+        ">memory MB",
+        ">images",
+        ">served",
+        ">saved",
+        ">gap",
+        ">ms per MB",
+        "saved ▕ not excluded",
+    ]);
     for (k, p) in curve.points.iter().enumerate() {
         let here = Some(k) == knee;
         let asked = curve.marked_mb == Some(p.budget_mb);
@@ -134,7 +142,10 @@ fn text(curve: &Curve, out: Option<&Path>) -> String {
     let rule = if curve.share.is_subset() { String::new() } else { format!(", {} rule", curve.share) };
     text.push_str(&line("proof", format!("each gap is relative to {}{rule}", curve.bound_covers)));
     if let Some(out) = out {
-        text.push_str(&line("written", paint(CYAN, out.join("sweep.json").display()) + " " + &paint(CYAN, "sweep.svg")));
+        text.push_str(&line(
+            "written",
+            paint(CYAN, out.join("sweep.json").display()) + " " + &paint(CYAN, "sweep.svg"),
+        ));
     }
     text
 }

@@ -74,7 +74,10 @@ pub fn read(file: &str, text: &str) -> Result<Costs, Diagnostic> {
         }
     }
     for (language, c) in &costs.languages {
-        if ![c.image_overhead_mb, c.swap_base_ms, c.swap_ms_per_mb, c.waste_ms(1.0)].iter().all(|v| v.is_finite() && *v >= 0.0) {
+        if ![c.image_overhead_mb, c.swap_base_ms, c.swap_ms_per_mb, c.waste_ms(1.0)]
+            .iter()
+            .all(|v| v.is_finite() && *v >= 0.0)
+        {
             return Err(invalid(0, format!("the costs of {language} are negative or not numbers")));
         }
     }

@@ -120,7 +120,14 @@ pub fn svg(curve: &Curve) -> String {
         );
     }
     if let Some(p) = knee.map(|k| &curve.points[k]) {
-        upright(&mut out, &scale, p, "knee", &format!("knee: {} for {}", percent(p.saved_share), size(p.budget_mb)), 24.0);
+        upright(
+            &mut out,
+            &scale,
+            p,
+            "knee",
+            &format!("knee: {} for {}", percent(p.saved_share), size(p.budget_mb)),
+            24.0,
+        );
     }
     let marked = curve.marked_mb.and_then(|mb| curve.points.iter().find(|p| p.budget_mb == mb));
     if let Some(p) = marked {
@@ -134,7 +141,8 @@ pub fn svg(curve: &Curve) -> String {
 /// A line from a point down to the axis, with what it is.
 fn upright(out: &mut String, scale: &Scale, p: &Point, class: &str, said: &str, above: f64) {
     let (x, y, bottom) = (scale.x(p.budget_mb), scale.y(p.saved_share), scale.y(0.0));
-    let _ = writeln!(out, "<line class=\"{class}\" x1=\"{x:.1}\" y1=\"{:.1}\" x2=\"{x:.1}\" y2=\"{bottom:.1}\"/>", y + 6.0);
+    let _ =
+        writeln!(out, "<line class=\"{class}\" x1=\"{x:.1}\" y1=\"{:.1}\" x2=\"{x:.1}\" y2=\"{bottom:.1}\"/>", y + 6.0);
     // Above the axis, on the side where there is room.
     let (at, anchor) = if x > WIDTH / 2.0 { (x - 8.0, "end") } else { (x + 8.0, "start") };
     text(out, &format!("{class}text"), at, bottom - above + 12.0, anchor, said);
@@ -146,7 +154,11 @@ fn axes(out: &mut String, scale: &Scale, step: f64) {
         let share = row as f64 * step;
         let y = scale.y(share);
         let class = if row == 0 { "axis" } else { "grid" };
-        let _ = writeln!(out, "<line class=\"{class}\" x1=\"{LEFT}\" y1=\"{y:.1}\" x2=\"{:.1}\" y2=\"{y:.1}\"/>", WIDTH - RIGHT);
+        let _ = writeln!(
+            out,
+            "<line class=\"{class}\" x1=\"{LEFT}\" y1=\"{y:.1}\" x2=\"{:.1}\" y2=\"{y:.1}\"/>",
+            WIDTH - RIGHT
+        );
         text(out, "note", LEFT - 8.0, y + 4.0, "end", &format!("{:.0} %", share * 100.0));
     }
     let bottom = scale.y(0.0);
@@ -157,10 +169,21 @@ fn axes(out: &mut String, scale: &Scale, step: f64) {
             continue;
         }
         last = x;
-        let _ = writeln!(out, "<line class=\"axis\" x1=\"{x:.1}\" y1=\"{bottom:.1}\" x2=\"{x:.1}\" y2=\"{:.1}\"/>", bottom + 5.0);
+        let _ = writeln!(
+            out,
+            "<line class=\"axis\" x1=\"{x:.1}\" y1=\"{bottom:.1}\" x2=\"{x:.1}\" y2=\"{:.1}\"/>",
+            bottom + 5.0
+        );
         text(out, "note", x, bottom + 20.0, "middle", &size(mb));
     }
-    text(out, "note", (LEFT + WIDTH - RIGHT) / 2.0, HEIGHT - 16.0, "middle", "memory for all images together (logarithmic)");
+    text(
+        out,
+        "note",
+        (LEFT + WIDTH - RIGHT) / 2.0,
+        HEIGHT - 16.0,
+        "middle",
+        "memory for all images together (logarithmic)",
+    );
 }
 
 /// 1, 2 and 5 times the powers of ten between two amounts; the two themselves where there are fewer than two.
@@ -197,9 +220,10 @@ fn described(curve: &Curve) -> String {
         ),
         _ => String::new(),
     };
-    let knee = curve.knee.as_ref().map_or(String::new(), |k| {
-        format!(" The knee is at {}: {}.", size(k.budget_mb), percent(k.saved_share))
-    });
+    let knee = curve
+        .knee
+        .as_ref()
+        .map_or(String::new(), |k| format!(" The knee is at {}: {}.", size(k.budget_mb), percent(k.saved_share)));
     ends + &knee
 }
 

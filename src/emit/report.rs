@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::view::View;
 use super::xml::escape;
-use crate::model::plan::{Share, Status, WhyUnserved};
+use crate::model::plan::{Aim, Share, Status, WhyUnserved};
 use crate::model::{Diagnostic, Inventory, PackageId, Plan, State};
 
 const STYLE: &str = include_str!("report.css");
@@ -113,14 +113,14 @@ fn figures(out: &mut String, plan: &Plan, inventory: &Inventory) {
         Status::Feasible => format!("gap {}", percent(plan.gap)),
         Status::Empty => "nothing to share".to_string(),
     };
-    let rows = [
+    let mut rows = vec![
         ("Functions", functions.len().to_string(), format!("{states}; {platforms}")),
         (
             "Load time saved",
             percent(plan.saved_share),
             format!(
                 "{} of {} ms in the planning period; weights: {}",
-                number(plan.objective),
+                number(plan.known_ms()),
                 number(plan.total_ms),
                 plan.weights
             ),
@@ -139,7 +139,8 @@ fn figures(out: &mut String, plan: &Plan, inventory: &Inventory) {
             "Proof",
             proof,
             format!(
-                "saves {} ms; nothing saves more than {} ms. Plan by {}, bound by {}",
+                "saves {}{} ms; nothing saves more than {} ms. Plan by {}, bound by {}",
+                if plan.aim == Aim::Expected { "expected functions " } else { "" },
                 number(plan.objective),
                 number(plan.bound),
                 plan.method.plan,
@@ -147,6 +148,30 @@ fn figures(out: &mut String, plan: &Plan, inventory: &Inventory) {
             ),
         ),
     ];
+    if let Some(expected) = &plan.expected {
+        rows.push((
+            "Planned for",
+            "functions that will come".to_string(),
+            format!(
+                "{} of the weight lies on {} closures that no function has yet, parts of known ones; what is saved above \
+                 is of the functions that there are",
+                percent(expected.weight_share),
+                expected.closures
+            ),
+        ));
+    }
+    if let Some(changes) = &plan.changes {
+        rows.push((
+            "Images to build",
+            (changes.built.len() + changes.reparented.len()).to_string(),
+            format!(
+                "{} of the plan before stay as they were, {} leave; saves {} less than the best plan found",
+                changes.kept,
+                changes.removed.len(),
+                percent(changes.loss)
+            ),
+        ));
+    }
     out.push_str(
         "<section aria-labelledby=\"h-figures\">\n<h2 id=\"h-figures\">In figures</h2>\n<dl class=\"cards\">\n",
     );
@@ -281,8 +306,13 @@ fn functions(out: &mut String, plan: &Plan, inventory: &Inventory) {
                     });
                     let more = match a.unneeded {
                         0 => String::new(),
-                        1 => format!("<br><small>1 package that it does not load, {} MB</small>", number(a.unneeded_mb)),
-                        n => format!("<br><small>{n} packages that it does not load, {} MB</small>", number(a.unneeded_mb)),
+                        1 => {
+                            format!("<br><small>1 package that it does not load, {} MB</small>", number(a.unneeded_mb))
+                        }
+                        n => format!(
+                            "<br><small>{n} packages that it does not load, {} MB</small>",
+                            number(a.unneeded_mb)
+                        ),
                     };
                     let link = format!("<a href=\"#{0}\">{0}</a>{more}{next}", escape(&a.image));
                     (link, number(a.weight), number(a.saved_ms), number(a.remaining_ms))

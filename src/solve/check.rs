@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::usable::Usable;
 use crate::graph::classes::class_digest;
 use crate::model::codes;
-use crate::model::units::round;
 use crate::model::plan::Share;
+use crate::model::units::round;
 use crate::model::{Diagnostic, Function, Image, Inventory, PackageId, Place, Plan, Platform};
 
 /// The answer.
@@ -81,7 +81,8 @@ pub fn check(
             used.insert(&image.id);
         }
         if let Some(platform) = &function.platform {
-            total += weight * function.closure.iter().filter_map(|id| cost(id, platform)).map(|c| c.load_ms).sum::<f64>();
+            total +=
+                weight * function.closure.iter().filter_map(|id| cost(id, platform)).map(|c| c.load_ms).sum::<f64>();
         }
 
         let Some(entry) = planned.functions.get(function.id.as_str()) else {
@@ -123,7 +124,9 @@ pub fn check(
     }
     // A parent keeps memory for its children even when it serves nobody itself.
     let parents: BTreeSet<&str> = plan.images.iter().filter_map(|i| i.parent.as_deref()).collect();
-    for image in plan.images.iter().filter(|i| !used.contains(i.id.as_str()) && !parents.contains(i.id.as_str())) {
+    // Nor was an image unused that served nobody from the beginning: it is for functions that may come.
+    let idle = |i: &&Image| i.serves > 0 && !used.contains(i.id.as_str()) && !parents.contains(i.id.as_str());
+    for image in plan.images.iter().filter(idle) {
         findings.push(whole(codes::IMAGE_UNUSED, format!("{} serves no function any more", image.id)));
     }
     let saved_share = if total > 0.0 { round(saved / total, 6) } else { 0.0 };

@@ -91,7 +91,7 @@ impl Instance {
             let (wide, values) = (superset::is_wide(group), Values::new(group));
             let mut sets: Vec<&Set> = family.sets.iter().collect();
             sets.extend(group.pins.iter().map(|pin| &pin.set));
-            sets.extend(&group.old);
+            sets.extend(group.old.iter().map(|old| &old.set));
             sets.sort();
             sets.dedup();
             for set in sets {
@@ -116,7 +116,7 @@ impl Instance {
                     resident,
                     overhead,
                     disk: group.disk_mb(set),
-                    is_new: group.old.binary_search(set).is_err(),
+                    is_new: group.old.binary_search_by(|old| old.set.cmp(set)).is_err(),
                     services,
                     meets: Vec::new(),
                     parents: Vec::new(),

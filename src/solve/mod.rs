@@ -1,6 +1,7 @@
 //! Chooses the images: candidates, greedy, local search, an exact model where it is small enough, a bound always.
 //!
-//! The way through: [`problem()`] → [`plan()`] → [`to_plan()`] → [`verify::verify`]. All of it is a pure function of its
+//! The way through: [`problem()`] → [`plan()`] (which may add what is expected, [`prior`]) → [`to_plan()`] →
+//! [`verify::verify`]. All of it is a pure function of its
 //! input: no clock, no thread and no hash order decides how a plan turns out (but a time limit that the caller asks for).
 
 pub mod backend;
@@ -11,7 +12,9 @@ pub mod greedy;
 pub mod instance;
 pub mod local_search;
 pub mod model;
+pub mod prior;
 pub mod problem;
+pub mod stable;
 pub mod state;
 pub mod superset;
 pub mod sweep;
@@ -20,17 +23,20 @@ pub mod tree;
 pub mod usable;
 pub mod verify;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::model::plan::{Method, Share, Size, Status};
+use crate::model::plan::{Expected, Method, Share, Size, Status};
 use state::State;
 
+pub use crate::model::plan::Aim;
 use backend::Effort;
 pub use greedy::Limits;
 pub use instance::Instance;
 pub use to_plan::{Context, to_plan};
 
-pub use problem::{Demand, Group, Item, Price, Problem, Set, problem};
+pub use problem::{Demand, Group, Item, Old, Price, Problem, Set, problem};
+pub use stable::Stable;
 
 /// When the exact model is solved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -62,6 +68,10 @@ pub struct Options {
     /// How much is done to tighten the bound: terms of the relaxation that branch and bound may add up, in millions. The
     /// result is the same on every machine. 0: the plain Lagrangian bound.
     pub effort: u32,
+    /// For which functions to plan; but see [`Options::aim`].
+    pub aim: Aim,
+    /// Keeps the images that there are (see [`stable::note`]) as far as that is worth it.
+    pub stable: Option<Stable>,
 }
 
 impl Default for Options {
@@ -74,13 +84,25 @@ impl Default for Options {
             time_limit: None,
             max_candidates: 5_000,
             effort: EFFORT,
+            aim: Aim::Expected,
+            stable: None,
         }
     }
 }
 
 impl Options {
+    /// For which functions a plan is made. Under the superset rule those that there are: what would disturb a function
+    /// that nobody has seen is not known.
+    pub fn aim(&self) -> Aim {
+        if self.share == Share::Superset { Aim::Known } else { self.aim }
+    }
+
     fn limits(&self) -> Limits {
-        Limits { max_images: self.max_images.unwrap_or(usize::MAX), ..Limits::memory(self.budget_mb) }
+        Limits {
+            max_images: self.max_images.unwrap_or(usize::MAX),
+            max_new: self.stable.and_then(|s| s.max_changes).unwrap_or(usize::MAX),
+            ..Limits::memory(self.budget_mb)
+        }
     }
 }
 
@@ -140,8 +162,12 @@ pub struct Chosen {
 pub struct Solution {
     /// Sorted by group and set.
     pub chosen: Vec<Chosen>,
-    /// Σ weight × (load − swap), ms.
+    /// Σ weight × (load − swap), ms, over the functions that are aimed at.
     pub objective: f64,
+    /// Σ weight × (load − swap), ms, over the functions that there are.
+    pub known_objective: f64,
+    /// What was planned for besides the functions that there are.
+    pub expected: Option<Expected>,
     /// No plan made of the candidates saves more, ms.
     pub bound: f64,
     /// MB that the images take.
@@ -156,6 +182,8 @@ pub struct Solution {
     pub smallest_mb: Vec<Option<f64>>,
     /// Numbers of the problem.
     pub size: Size,
+    /// What the best plan found without regard to the images that there are saves, ms; none when nothing was to be kept.
+    pub unsettled: Option<f64>,
 }
 
 impl Solution {
@@ -165,14 +193,24 @@ impl Solution {
     }
 }
 
+/// The problem that [`plan`] solves: with what is expected, if that is aimed at.
+pub fn aimed<'a>(problem: &'a Problem, options: &Options) -> Cow<'a, Problem> {
+    match options.aim() {
+        Aim::Known => Cow::Borrowed(problem),
+        Aim::Expected => Cow::Owned(prior::expected(problem)),
+    }
+}
+
 /// Chooses images: greedy, local search, a Lagrangian bound, and the exact model where the options say so.
 pub fn plan(problem: &Problem, options: &Options, progress: &dyn Fn(Progress)) -> Solution {
+    let problem = aimed(problem, options);
+    let problem = problem.as_ref();
     let instance = instance(problem, options.max_candidates);
     progress(Progress::Candidates { candidates: instance.candidates.len(), parent_pairs: instance.parent_pairs() });
     plan_instance(problem, &instance, options, progress)
 }
 
-/// [`plan`] for an instance that is there already; it must be that of the problem.
+/// [`plan`] for an instance that is there already; it must be that of the problem, and that what [`aimed`] gives.
 pub fn plan_instance(
     problem: &Problem,
     instance: &Instance,
@@ -180,17 +218,24 @@ pub fn plan_instance(
     progress: &dyn Fn(Progress),
 ) -> Solution {
     let limits = options.limits();
-    let mut search = greedy::greedy(instance, &limits);
+    // With images that there are: the best plan without regard to them first, then one near them.
+    let free = Limits { max_new: usize::MAX, ..limits };
+    let mut search = greedy::greedy(instance, &free);
     progress(Progress::Incumbent(search.state.objective()));
-    local_search::local_search(&mut search, &limits);
+    local_search::local_search(&mut search, &free);
     let mut best = search.state;
     if options.share == Share::Superset {
         // A plan under the subset rule is one under this rule too, and what is worth more by it may be out of reach for
         // single exchanges.
         let narrow = instance.narrow(problem);
-        let mut search = greedy::greedy(&narrow, &limits);
-        local_search::local_search(&mut search, &limits);
-        best = better(best, improved(instance, &limits, search.state.members()));
+        let mut search = greedy::greedy(&narrow, &free);
+        local_search::local_search(&mut search, &free);
+        best = better(best, improved(instance, &free, search.state.members()));
+    }
+    let settled =
+        options.stable.map(|stable| stable::settle(&free, &best, &stable::old_parents(problem, instance), stable));
+    if let Some(settled) = &settled {
+        best = settled.state.clone();
     }
     progress(Progress::Incumbent(best.objective()));
 
@@ -206,7 +251,7 @@ pub fn plan_instance(
             progress(Progress::Incumbent(known));
             progress(Progress::Bound(bound));
         });
-        if let Some(better) = found.better {
+        if let Some(better) = found.better.filter(|_| settled.is_none()) {
             best = State::with(instance, better);
             method.plan = "greedy+local-search+branch-and-bound".into();
             progress(Progress::Incumbent(best.objective()));
@@ -219,7 +264,7 @@ pub fn plan_instance(
         open = found.open;
     }
 
-    if is_open(best.objective(), bound) && options.exact != Exact::Never {
+    if is_open(best.objective(), bound) && options.exact != Exact::Never && settled.is_none() {
         // What the bound excludes cannot be part of a better plan.
         let (small, old) = instance.restrict(&open);
         let columns = model::columns(&small);
@@ -237,7 +282,25 @@ pub fn plan_instance(
             progress(Progress::Bound(bound));
         }
     }
-    solution(problem, instance, &best, bound, method, options)
+    let mut solution = solution(problem, instance, &best, bound, method, options);
+    if let Some(settled) = settled {
+        solution.keep(instance, &settled);
+    }
+    solution
+}
+
+impl Solution {
+    /// Leaves old images on their old parents.
+    fn keep(&mut self, instance: &Instance, settled: &stable::Settled) {
+        let members: Vec<usize> = settled.state.members().collect();
+        for (&i, &parent) in &settled.parents {
+            let place = |i: usize| members.binary_search(&i).ok();
+            let Some(k) = place(i) else { continue };
+            self.memory_mb += instance.added_mb(i, parent) - instance.added_mb(i, settled.state.parent(i));
+            self.chosen[k].parent = parent.and_then(place);
+        }
+        self.unsettled = Some(settled.best);
+    }
 }
 
 /// What local search makes of a choice; nothing chosen where it does not keep to the limits.
@@ -320,6 +383,9 @@ fn solution(
         })
         .collect();
     let objective = best.objective();
+    let demands = problem.groups.iter().flat_map(|g| &g.demands);
+    let known_objective = demands.zip(&best.best).map(|(demand, best)| demand.known * best).sum();
+    let expected = (options.aim() == Aim::Expected).then(|| prior::extent(problem));
     let count = instance.candidates.len();
     let status = if count == 0 {
         Status::Empty
@@ -328,9 +394,13 @@ fn solution(
     } else {
         Status::Optimal
     };
-    let mut family = "closures, their intersections and what single packages need, each cut to its dependency-closed core \
+    let mut family =
+        "closures, their intersections and what single packages need, each cut to its dependency-closed core \
                       and trimmed of what saves nothing"
-        .to_string();
+            .to_string();
+    if options.aim() == Aim::Expected {
+        family.push_str(", and closures that are expected");
+    }
     if options.share == Share::Superset {
         family.push_str(", and unions of closures as clustering joins them, which are not all unions");
     }
@@ -343,6 +413,8 @@ fn solution(
     Solution {
         chosen,
         objective,
+        known_objective,
+        expected,
         bound: bound.max(objective),
         memory_mb: best.memory(),
         status,
@@ -355,6 +427,7 @@ fn solution(
             candidates: count,
             parent_pairs: instance.parent_pairs(),
         },
+        unsettled: None,
     }
 }
 

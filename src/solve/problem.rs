@@ -75,6 +75,15 @@ pub struct Pin {
     pub wish: usize,
 }
 
+/// An image that is there already.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Old {
+    /// Its packages; dependency-closed.
+    pub set: Set,
+    /// Those of the image that it is forked from.
+    pub parent: Option<Set>,
+}
+
 /// A class that must be served well.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Floor {
@@ -103,8 +112,8 @@ pub struct Group {
     pub pins: Vec<Pin>,
     /// Classes that must be served well.
     pub floors: Vec<Floor>,
-    /// Images that are there already and need not be built; sorted.
-    pub old: Vec<Set>,
+    /// Images that are there already and need not be built; sorted by set.
+    pub old: Vec<Old>,
 }
 
 /// Everything that a plan is made for.

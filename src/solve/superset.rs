@@ -40,7 +40,8 @@ const LEAST: usize = 200;
 pub fn widen(problem: &mut Problem, inventory: &Inventory, classes: &[Class]) {
     let modules = Modules::new(inventory, []);
     for group in &mut problem.groups {
-        let index: BTreeMap<&PackageId, usize> = group.items.iter().enumerate().map(|(i, item)| (&item.id, i)).collect();
+        let index: BTreeMap<&PackageId, usize> =
+            group.items.iter().enumerate().map(|(i, item)| (&item.id, i)).collect();
         let mut by_name: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         group.items.iter().enumerate().for_each(|(i, item)| by_name.entry(&item.id.name).or_default().push(i));
         let blank = || Set::with_capacity(group.items.len());

@@ -78,7 +78,8 @@ impl<'a> Modules<'a> {
             };
         }
         // Relative imports have no first part.
-        let inside = |path: &str, module: &str| path.strip_prefix(module).is_some_and(|r| r.is_empty() || r.starts_with('.'));
+        let inside =
+            |path: &str, module: &str| path.strip_prefix(module).is_some_and(|r| r.is_empty() || r.starts_with('.'));
         at(root(ecosystem, &import.module))
             .filter(|(module, _)| {
                 import.target == Target::Local

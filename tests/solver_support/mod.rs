@@ -93,7 +93,7 @@ impl Fleet {
         let problem = self.problem_under(options.share);
         let diagnostics = solve::problem(&self.inventory, &classes, &|id, _| self.price(id), &|_| self.language).1;
         let solution = solve::plan(&problem, options, &|_| ());
-        let context = Context { modules: &|id| vec![id.name.clone()], weights: "uniform", diagnostics };
+        let context = Context { modules: &|id| vec![id.name.clone()], weights: "uniform", diagnostics, before: None };
         let plan = solve::to_plan(&self.inventory, &classes, &problem, &solution, options, context);
         (solution, plan)
     }
