@@ -33,18 +33,19 @@ fn fleet(folder: &Path) -> String {
         std::fs::create_dir_all(&dir).unwrap();
         let imports: String = packages.iter().map(|p| format!("import {}\n", p.replace("attrs", "attr"))).collect();
         let lock: String = packages.iter().map(|p| format!("{p}==1.0 --hash=sha256:{hash}\n")).collect();
-        std::fs::write(dir.join("app.py"), format!("{imports}\n\ndef handler(event, context):\n    return 1\n")).unwrap();
+        std::fs::write(dir.join("app.py"), format!("{imports}\n\ndef handler(event, context):\n    return 1\n"))
+            .unwrap();
         std::fs::write(dir.join("requirements.txt"), lock).unwrap();
         std::fs::write(dir.join(".python-version"), "3.11\n").unwrap();
     }
     let costs = folder.join("costs.json");
-    let entry = |name: &str| format!(r#"{{"package": "pypi:{name}==1.0", "load_ms": 100.0, "resident_mb": 10.0, "source": "measured"}}"#);
+    let entry = |name: &str| {
+        format!(r#"{{"package": "pypi:{name}==1.0", "load_ms": 100.0, "resident_mb": 10.0, "source": "measured"}}"#)
+    };
     let entries: Vec<String> = ["idna", "attrs", "toml", "flask"].map(entry).to_vec();
     let language = r#""python": {"image_overhead_mb": 5.0, "swap_base_ms": 2.0, "swap_ms_per_mb": 0.1}"#;
-    let text = format!(
-        r#"{{"schema": "warmset.costs/1", "languages": {{{language}}}, "entries": [{}]}}"#,
-        entries.join(", ")
-    );
+    let text =
+        format!(r#"{{"schema": "warmset.costs/1", "languages": {{{language}}}, "entries": [{}]}}"#, entries.join(", "));
     std::fs::write(&costs, text).unwrap();
     folder.join("fleet").to_str().unwrap().to_string()
 }
@@ -159,9 +160,7 @@ fn a_superset_plan_says_what_functions_see_that_they_did_not_ask_for() {
     assert!(codes.contains(&"image-lost"), "{hidden}");
 
     // Dearer than it is worth: 20 ms for each of 10 MB.
-    let dear = plan(
-        dir.path(),
-        &["--budget", "35MB", "--share", "superset", "--waste-ms-per-mb", "20", "--format", "json"],
-    );
+    let dear =
+        plan(dir.path(), &["--budget", "35MB", "--share", "superset", "--waste-ms-per-mb", "20", "--format", "json"]);
     assert_eq!(parsed(&dear)["objective"], 293.0);
 }

@@ -4,12 +4,12 @@ mod solver_support;
 
 use proptest::prelude::*;
 use solver_support::{Fleet, drifting_fleets, fleets, language};
-use warmset::model::plan::{Share, Status};
+use warmset::model::plan::{Aim, Share, Status};
 use warmset::solve::sweep::{Budgets, STEPS, Step, sweep};
 use warmset::solve::{self, Exact, Options};
 
 fn options(share: Share, exact: Exact) -> Options {
-    Options { share, exact, ..Options::default() }
+    Options { share, exact, aim: Aim::Known, ..Options::default() }
 }
 
 fn curve(fleet: &Fleet, options: &Options, budgets: &Budgets, also: Option<f64>) -> Vec<Step> {
@@ -21,8 +21,8 @@ proptest! {
 
     #[test]
     fn saving_and_bound_never_fall_and_plans_fit(fleet in drifting_fleets(), most in 0usize..6) {
-        for share in [Share::Subset, Share::Superset] {
-            let wanted = Options { max_images: (most > 0).then_some(most), effort: 0, ..options(share, Exact::Never) };
+        for (share, aim) in [(Share::Subset, Aim::Known), (Share::Subset, Aim::Expected), (Share::Superset, Aim::Known)] {
+            let wanted = Options { aim, max_images: (most > 0).then_some(most), effort: 0, ..options(share, Exact::Never) };
             let steps = curve(&fleet, &wanted, &Budgets::Auto, Some(17.0));
             prop_assert!(steps.iter().any(|s| s.budget_mb == 17.0));
             for pair in steps.windows(2) {
@@ -37,7 +37,7 @@ proptest! {
                 // What a plan says of itself is what it holds.
                 let classes = warmset::graph::classes::classes(&fleet.inventory);
                 let options = Options { budget_mb: step.budget_mb, ..wanted.clone() };
-                let context = solve::Context { modules: &|_| Vec::new(), weights: "uniform", diagnostics: Vec::new() };
+                let context = solve::Context { modules: &|_| Vec::new(), weights: "uniform", diagnostics: Vec::new(), before: None };
                 let problem = fleet.problem_under(share);
                 let plan = solve::to_plan(&fleet.inventory, &classes, &problem, &step.solution, &options, context);
                 prop_assert_eq!(fleet.verify(&plan), Vec::<String>::new());

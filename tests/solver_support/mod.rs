@@ -173,9 +173,8 @@ impl Fleet {
         let named = |id: &PackageId| f.closure.iter().filter(|other| other.name == id.name).count();
         // Functions of equal closures are one class: what is not known of one is not known of any.
         let sorted = |f: &Function| f.closure.iter().cloned().collect::<BTreeSet<_>>();
-        let alike = |g: &&Function| {
-            (&g.platform, &g.trust_domain, sorted(g)) == (&f.platform, &f.trust_domain, sorted(f))
-        };
+        let alike =
+            |g: &&Function| (&g.platform, &g.trust_domain, sorted(g)) == (&f.platform, &f.trust_domain, sorted(f));
         let locked = self.inventory.functions.iter().filter(alike).all(|g| g.state == State::Locked);
         let mut load = 0.0;
         let mut wasted = 0.0;
