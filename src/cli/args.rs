@@ -9,6 +9,8 @@ use crate::model::units::parse_megabytes;
 use crate::resolve::Shard;
 use crate::resolve::relock::Tool;
 
+use super::demands::DemandOptions;
+
 const LONG_ABOUT: &str = "warmset reads a fleet of serverless function packages, finds what they load in common, and \
 chooses the shared warm images that save the most cold-start time within a memory budget. It says how far that choice \
 can be from the best possible, and writes the Dockerfiles, locks and swap manifest that a builder and a runtime need.";
@@ -69,7 +71,8 @@ pub enum Command {
     /// Choose the images to keep warm within a memory budget, and write the plan folder
     #[command(after_help = "Examples:\n  warmset plan fixtures/fleet --budget 256MiB --out target/plan\n  \
         warmset plan inventory.json --costs costs.json --budget 2GiB --format json > plan.json\n  \
-        warmset plan . --budget 1GiB --trace invocations.csv --max-images 20 --out plan")]
+        warmset plan . --budget 1GiB --trace invocations.csv --max-images 20 --out plan\n  \
+        warmset plan . --budget 1GiB --floor 'payments-*=80%' --exclude torch --out plan")]
     Plan(PlanCommand),
 
     /// Write the plan folder again from a plan and its inventory
@@ -289,9 +292,10 @@ pub struct GraphCommand {
 pub struct PlanCommand {
     /// Folder that holds the fleet, or an inventory.json.
     pub input: PathBuf,
-    /// Memory that all images may take together: 256MiB, 1.5GB (MB is 10^6 bytes).
+    /// Memory that all images may take together on one host: 256MiB, 1.5GB (MB is 10^6 bytes). Without it that of [plan]
+    /// in warmset.toml.
     #[arg(long, value_name = "SIZE", value_parser = budget)]
-    pub budget: f64,
+    pub budget: Option<f64>,
     /// Write the plan folder here.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -304,6 +308,9 @@ pub struct PlanCommand {
     /// How images are chosen.
     #[command(flatten)]
     pub solve: SolveOptions,
+    /// What is asked of the plan.
+    #[command(flatten)]
+    pub demands: DemandOptions,
     /// What is printed.
     #[arg(long, value_enum, default_value_t = TextFormat::Text)]
     pub format: TextFormat,

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use crate::cost::{self, Prices, trace};
 use crate::emit::json;
-use crate::graph::classes::classes;
+use crate::model::wishes::{Wish, Wished, Wishes};
 use crate::model::{Costs, Diagnostic, Ecosystem, Inventory, PackageId, Plan};
 use crate::resolve::names;
+use crate::solve::wishes::Asked;
 use crate::solve::{self, Exact, Options, verify};
 
 use super::Outcome;
@@ -15,12 +16,13 @@ use super::args::{ExactChoice, PlanCommand, SolveOptions, TextFormat};
 use super::load::{self, Failure};
 use super::summary;
 use super::talk::Talk;
-use super::{emit, write};
+use super::{demands, emit, write};
 
 /// Chooses images and writes the plan folder.
 pub fn run(command: &PlanCommand, talk: Talk) -> Result<Outcome, Failure> {
+    let wishes = demands::wishes(&command.input, command.budget, command.solve.max_images, &command.demands)?;
     let mut inventory = load::inventory(&command.input, &command.options, talk)?;
-    let made = make(&mut inventory, command.budget, &command.solve, talk)?;
+    let made = make(&mut inventory, &wishes, &command.solve, talk)?;
     let mut diagnostics = inventory.diagnostics.clone();
     diagnostics.extend(made.plan.diagnostics.iter().cloned());
 
@@ -51,8 +53,8 @@ pub struct Made {
     pub costs: Costs,
 }
 
-/// Weighs, prices, solves and verifies.
-fn make(inventory: &mut Inventory, budget_mb: f64, options: &SolveOptions, talk: Talk) -> Result<Made, Failure> {
+/// Weighs, prices, solves and verifies. The inventory gets the weights and trust domains that it was planned with.
+fn make(inventory: &mut Inventory, wishes: &Wishes, options: &SolveOptions, talk: Talk) -> Result<Made, Failure> {
     let mut diagnostics: Vec<Diagnostic> = Vec::new();
     let mut weights = "uniform".to_string();
     if let Some(path) = &options.trace {
@@ -69,14 +71,15 @@ fn make(inventory: &mut Inventory, budget_mb: f64, options: &SolveOptions, talk:
     diagnostics.extend(unpriced);
     let prices = Prices::new(&costs);
 
-    let classes = classes(inventory);
     let price = |id: &_, platform: &_| prices.get(id, platform).map(Into::into);
     let language = |language| prices.language(language);
-    let (problem, left_out) = solve::problem(inventory, &classes, &price, &language);
-    diagnostics.extend(left_out);
+    let pools = solve::wishes::pools(wishes).map_err(Failure::Diagnostics)?;
+    let asked = solve::wishes::asked(inventory, wishes, &pools, &|_| true, &price, &language);
+    let budget_mb = budget(wishes, &asked)?;
+    diagnostics.extend(asked.diagnostics.clone());
     let options = Options {
         budget_mb,
-        max_images: options.max_images,
+        max_images: images(wishes),
         exact: match options.exact {
             ExactChoice::Auto => Exact::Auto,
             ExactChoice::Never => Exact::Never,
@@ -85,12 +88,26 @@ fn make(inventory: &mut Inventory, budget_mb: f64, options: &SolveOptions, talk:
         time_limit: options.time_limit.map(Duration::from_secs_f64),
         ..Options::default()
     };
+    let contradictions = || {
+        let why = solve::contradictions::contradictions(inventory, wishes, &pools, &options, &price, &language);
+        Failure::Diagnostics(if why.is_empty() { vec![solve::contradictions::not_found(wishes)] } else { why })
+    };
+    if !asked.impossible.is_empty() {
+        return Err(contradictions());
+    }
     let bar = talk.bar("solving");
-    let solution = solve::plan(&problem, &options, &|progress| bar.message(&summary::progress(progress)));
+    let (solution, parts) =
+        solve::pools::plan_asked(&asked, &options, &|progress| bar.message(&summary::progress(progress)));
     drop(bar);
+    if !solution.met {
+        return Err(contradictions());
+    }
+    let Asked { classes, problem, .. } = &asked;
     let modules = |id: &_| modules(&prices, id);
     let context = solve::Context { modules: &modules, weights: &weights, diagnostics };
-    let plan = solve::to_plan(inventory, &classes, &problem, &solution, &options, context);
+    inventory.functions.clone_from(&asked.inventory.functions);
+    let mut plan = solve::to_plan(inventory, classes, problem, &solution, &options, context);
+    solve::pools::annotate(&mut plan, &asked, wishes, &parts, &price);
     let broken = verify::verify(&plan, inventory, &price, &language);
     if !broken.is_empty() {
         return Err(Failure::Message(format!(
@@ -99,6 +116,43 @@ fn make(inventory: &mut Inventory, budget_mb: f64, options: &SolveOptions, talk:
         )));
     }
     Ok(Made { plan, costs })
+}
+
+/// The memory of the whole host: as it was said, or what the pools have together.
+fn budget(wishes: &Wishes, asked: &Asked) -> Result<f64, Failure> {
+    if let Some((_, Wished { wish: Wish::Memory { mb }, .. })) =
+        wishes.limit(None, |w| matches!(w, Wish::Memory { .. }))
+    {
+        return Ok(*mb);
+    }
+    let rest = asked.pools.len() - 1;
+    let left: Vec<&str> = asked
+        .classes
+        .iter()
+        .zip(&asked.problem.class_pool)
+        .filter(|(_, pool)| **pool == Some(rest))
+        .flat_map(|(class, _)| &class.functions)
+        .map(|&f| asked.inventory.functions[f].id.as_str())
+        .collect();
+    match left.first() {
+        _ if rest == 0 => Err(Failure::Message(
+            "how much memory may images take? give --budget, or `memory` in [plan] of warmset.toml".into(),
+        )),
+        Some(first) => Err(Failure::Message(format!(
+            "{} functions are in no pool ({first} …), and nothing says how much memory their images may take: give --budget \
+             for the whole host, or a pool that takes them",
+            left.len()
+        ))),
+        None => Ok(asked.pools.iter().map(|p| p.memory_mb).sum()),
+    }
+}
+
+/// Most images of the whole host.
+fn images(wishes: &Wishes) -> Option<usize> {
+    match wishes.limit(None, |w| matches!(w, Wish::Images { .. })) {
+        Some((_, Wished { wish: Wish::Images { most }, .. })) => Some(*most),
+        _ => None,
+    }
 }
 
 /// The modules that load a package which no function imports by itself: those that were measured, else the table of

@@ -320,6 +320,8 @@ fn why(why: WhyUnserved) -> &'static str {
         WhyUnserved::NotWorthIt => "not worth its memory",
         WhyUnserved::TooLarge => "too large for the budget",
         WhyUnserved::UnknownCost => "no cost is known",
+        WhyUnserved::Asked => "asked to start cold",
+        WhyUnserved::Excluded => "its packages are excluded",
     }
 }
 

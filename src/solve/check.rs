@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::graph::classes::class_digest;
 use crate::model::codes;
 use crate::model::units::round;
+use crate::model::wishes::Wish;
 use crate::model::{Diagnostic, Function, Image, Inventory, PackageId, Place, Plan, Platform};
 
 /// The answer.
@@ -49,9 +50,7 @@ pub fn check(
         let finding = |code, reason: String| Diagnostic::new(code, place.clone(), reason).for_function(&function.id);
         let weight = planned.weight(&function.id);
         let usable = |image: &Image, set: &BTreeSet<PackageId>| {
-            function.platform.as_ref() == Some(&image.platform)
-                && function.trust_domain == image.trust_domain
-                && set.iter().all(|id| function.closure.binary_search(id).is_ok())
+            plan.admits(image, function) && set.iter().all(|id| function.closure.binary_search(id).is_ok())
         };
         let best = images
             .iter()
@@ -106,7 +105,15 @@ pub fn check(
     }
     // A parent keeps memory for its children even when it serves nobody itself.
     let parents: BTreeSet<&str> = plan.images.iter().filter_map(|i| i.parent.as_deref()).collect();
-    for image in plan.images.iter().filter(|i| !used.contains(i.id.as_str()) && !parents.contains(i.id.as_str())) {
+    // A pinned image is there whatever it saves.
+    let pinned: BTreeSet<&str> = plan
+        .demands
+        .iter()
+        .filter(|d| matches!(d.wished.wish, Wish::Pin { .. }))
+        .filter_map(|d| d.of.as_deref())
+        .collect();
+    let kept = |i: &&Image| [&used, &parents, &pinned].iter().any(|set| set.contains(i.id.as_str()));
+    for image in plan.images.iter().filter(|i| !kept(i)) {
         findings.push(whole(codes::IMAGE_UNUSED, format!("{} serves no function any more", image.id)));
     }
     let saved_share = if total > 0.0 { round(saved / total, 6) } else { 0.0 };

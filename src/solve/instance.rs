@@ -92,6 +92,7 @@ impl Instance {
             sets.extend(&group.old);
             sets.sort();
             sets.dedup();
+            sets.retain(|set| group.allows(set));
             for set in sets {
                 let value = group.value_ms(set);
                 let users: Vec<usize> = holders.supersets(set, |d| &group.demands[d].core);
@@ -177,6 +178,12 @@ impl Instance {
             any_of.sort_unstable();
             self.required.push(Required { wish: floor.wish, any_of });
         }
+        self.note_required();
+    }
+
+    /// Drops the requirements that are not to be kept.
+    pub fn keep_required(&mut self, kept: impl Fn(&Required) -> bool) {
+        self.required.retain(kept);
         self.note_required();
     }
 

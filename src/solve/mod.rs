@@ -7,15 +7,19 @@ pub mod backend;
 pub mod bound;
 pub mod candidates;
 pub mod check;
+pub mod contradictions;
+pub mod feasible;
 pub mod greedy;
 pub mod instance;
 pub mod local_search;
 pub mod model;
+pub mod pools;
 pub mod problem;
 pub mod state;
 mod to_plan;
 pub mod tree;
 pub mod verify;
+pub mod wishes;
 
 use std::time::Duration;
 
@@ -48,6 +52,8 @@ pub struct Options {
     pub budget_mb: f64,
     /// Most images.
     pub max_images: Option<usize>,
+    /// Disk for the packages of all images together, MB.
+    pub disk_mb: Option<f64>,
     /// When the exact model is solved.
     pub exact: Exact,
     /// For the exact model only. Without one the result is the same on every machine.
@@ -64,6 +70,7 @@ impl Default for Options {
         Self {
             budget_mb: 1024.0,
             max_images: None,
+            disk_mb: None,
             exact: Exact::Auto,
             time_limit: None,
             max_candidates: 5_000,
@@ -74,7 +81,11 @@ impl Default for Options {
 
 impl Options {
     fn limits(&self) -> Limits {
-        Limits { max_images: self.max_images.unwrap_or(usize::MAX), ..Limits::memory(self.budget_mb) }
+        Limits {
+            max_images: self.max_images.unwrap_or(usize::MAX),
+            disk_mb: self.disk_mb.unwrap_or(f64::INFINITY),
+            ..Limits::memory(self.budget_mb)
+        }
     }
 }
 
@@ -140,12 +151,17 @@ pub struct Solution {
     pub bound: f64,
     /// MB that the images take.
     pub memory_mb: f64,
+    /// Whether the plan does all that is required of it within its limits. One that does not is the best attempt, and is
+    /// not to be used.
+    pub met: bool,
     /// How far the search got.
     pub status: Status,
     /// How plan and bound were found.
     pub method: Method,
     /// What the bound is relative to.
     pub bound_covers: String,
+    /// The budget of each pool, MB; empty when there is only one.
+    pub budgets_mb: Vec<f64>,
     /// For each class, the MB of the smallest image that could save its functions anything.
     pub smallest_mb: Vec<Option<f64>>,
     /// Numbers of the problem.
@@ -166,6 +182,13 @@ pub fn plan(problem: &Problem, options: &Options, progress: &dyn Fn(Progress)) -
     progress(Progress::Candidates { candidates: instance.candidates.len(), parent_pairs: instance.parent_pairs() });
 
     let mut search = greedy::greedy(&instance, &limits);
+    if !is_met(&search.state, &limits) {
+        let feasible::Verdict::Possible(start) = feasible::possible(&instance, &limits) else {
+            return solution(problem, &instance, &search.state, f64::INFINITY, Method::default(), options);
+        };
+        search = greedy::Search::new(&instance);
+        start.into_iter().for_each(|i| search.add(i));
+    }
     progress(Progress::Incumbent(search.state.objective()));
     local_search::local_search(&mut search, &limits);
     let mut best = search.state;
@@ -217,6 +240,11 @@ pub fn plan(problem: &Problem, options: &Options, progress: &dyn Fn(Progress)) -
     solution(problem, &instance, &best, bound, method, options)
 }
 
+/// Whether a choice is a plan.
+fn is_met(state: &State, limits: &Limits) -> bool {
+    state.missing == 0 && limits.keeps(state)
+}
+
 /// Whether more can be hoped for.
 fn is_open(objective: f64, bound: f64) -> bool {
     bound - objective > OPTIMAL * bound
@@ -243,11 +271,10 @@ fn take_exact<'a>(
     if let Some(values) = &answer.values {
         let mut search = greedy::Search::new(instance);
         (0..old.len()).filter(|&k| values[k] > 0.5).for_each(|k| search.add(old[k]));
-        let within = |s: &State| s.missing == 0 && limits.keeps(s);
-        if within(&search.state) {
+        if is_met(&search.state, limits) {
             local_search::tidy(&mut search);
             reached = search.state.objective();
-            if reached > known * (1.0 + 1e-12) && within(&search.state) {
+            if reached > known * (1.0 + 1e-12) && is_met(&search.state, limits) {
                 *best = search.state;
                 method.plan.clone_from(&name);
             }
@@ -300,11 +327,13 @@ fn solution(
     Solution {
         chosen,
         objective,
-        bound: bound.max(objective),
+        bound: if bound.is_finite() { bound.max(objective) } else { objective },
         memory_mb: best.memory(),
+        met: is_met(best, &options.limits()),
         status,
         method,
         bound_covers,
+        budgets_mb: Vec::new(),
         smallest_mb: smallest_mb(problem, instance),
         size: Size {
             functions: problem.functions,

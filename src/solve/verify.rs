@@ -2,6 +2,8 @@
 //!
 //! Everything is worked out again from names: who may use what, who is forked from whom, what it takes and what it saves.
 
+mod demands;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::problem::Price;
@@ -43,6 +45,7 @@ pub fn verify(
     check_service(plan, inventory, price, &held, &mut broken);
     check_totals(plan, &mut broken);
     check_open(plan, inventory, &mut broken);
+    demands::check(plan, inventory, price, &held, &mut broken);
     broken
 }
 
@@ -161,9 +164,12 @@ fn check_parents(plan: &Plan, held: &[Held], language: &dyn Fn(Language) -> Lang
                 // Parents come first, so nothing can be its own ancestor.
                 Some(&p) if p < i => {
                     let other = &plan.images[p];
-                    if other.platform != image.platform || other.trust_domain != image.trust_domain {
-                        broken
-                            .push(format!("{}: its parent {parent} is of another platform or trust domain", image.id));
+                    if other.platform != image.platform
+                        || other.trust_domain != image.trust_domain
+                        || other.pool != image.pool
+                    {
+                        let reason = "is of another platform, trust domain or pool";
+                        broken.push(format!("{}: its parent {parent} {reason}", image.id));
                     }
                     if !held[p].ids.is_subset(&held[i].ids) {
                         broken.push(format!("{}: does not hold all of its parent {parent}", image.id));
@@ -219,7 +225,8 @@ fn check_service(
     }
     let (mut objective, mut total) = (0.0, 0.0);
     let mut serves = vec![(0usize, 0.0f64); held.len()];
-    for function in &inventory.functions {
+    let places = demands::places(plan, inventory);
+    for (function, (pool, is_cold)) in inventory.functions.iter().zip(places) {
         let id = &function.id;
         let closure: Ids = function.closure.iter().collect();
         let mut names: BTreeMap<&str, usize> = BTreeMap::new();
@@ -229,8 +236,11 @@ fn check_service(
             None => 0.0,
         };
         total += function.weight * load;
-        let usable =
-            |i: &usize| held[*i].value_ms > 0.0 && may_serve(&plan.images[*i], &held[*i], function, &closure, &names);
+        let may_serve = |i: usize| {
+            let image = &plan.images[i];
+            !is_cold && image.pool.as_deref() == pool && may_serve(image, &held[i], function, &closure, &names)
+        };
+        let usable = |i: &usize| held[*i].value_ms > 0.0 && may_serve(*i);
         let best = (0..held.len()).filter(usable).map(|i| held[i].value_ms).fold(0.0, f64::max);
         objective += function.weight * best;
         let Some(assignment) = assigned.get(id.as_str()) else {
@@ -251,7 +261,7 @@ fn check_service(
         };
         serves[i].0 += 1;
         serves[i].1 += function.weight * held[i].value_ms;
-        if !may_serve(&plan.images[i], &held[i], function, &closure, &names) {
+        if !may_serve(i) {
             broken.push(format!("{id}: may not use {}", assignment.image));
         } else if differs(held[i].value_ms, best) {
             broken.push(format!("{id}: {} saves {} ms, but another image {best}", assignment.image, held[i].value_ms));
