@@ -96,7 +96,7 @@ fn demanded(demand: &Demanded) -> String {
             format!("{}{of}, {} to spare", amount(has), amount(slack.max(0.0)))
         }
         (Some(has), None) => format!("{}{of}", amount(has)),
-        (None, _) => "nothing to say it of".to_string(),
+        (None, _) => "no such function or image".to_string(),
     };
     format!("{}: {said}{}", demand.wished, if demand.met { "" } else { ", not met" })
 }

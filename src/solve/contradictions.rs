@@ -30,33 +30,20 @@ pub fn contradictions(
 ) -> Vec<Diagnostic> {
     let light = light(inventory);
     let court = Court { inventory: &light, list, pools, options, price, language };
-    let mut found: Vec<Vec<usize>> = Vec::new();
-    let all: Vec<usize> = (0..list.list.len()).collect();
-    let wants = |i: &usize| matches!(list.list[*i].wish, Wish::Floor { .. } | Wish::Pin { .. });
-    let (wanted, around): (Vec<usize>, Vec<usize>) = all.iter().copied().partition(wants);
+    court.sets().iter().map(|set| court.say(set)).collect()
+}
 
-    // What cannot be met by itself; a quick look spares the long way for what fits easily.
-    let whole = court.ask(&all);
-    for &wish in &wanted {
-        let alone: Vec<usize> = [wish].iter().chain(&around).copied().collect();
-        if court.may_fail(&whole, wish) && court.is_impossible(&alone) {
-            let mut set = vec![wish];
-            set.extend(court.explain(&[wish], false, &around));
-            found.push(set);
-        }
-    }
-    if found.is_empty() && court.is_impossible(&all) {
-        // What was asked for last is dropped last, so that the limits that people set first are named.
-        let order: Vec<usize> = around.iter().chain(&wanted).copied().collect();
-        found.push(court.explain(&[], false, &order));
-    }
-    found
-        .into_iter()
-        .map(|mut set| {
-            set.sort_unstable();
-            court.say(&set)
-        })
-        .collect()
+/// The sets of wishes behind [`contradictions`], by index; ascending.
+pub fn sets(
+    inventory: &Inventory,
+    list: &Wishes,
+    pools: &[Pool],
+    options: &Options,
+    price: PriceOf,
+    language: LanguageOf,
+) -> Vec<Vec<usize>> {
+    let light = light(inventory);
+    Court { inventory: &light, list, pools, options, price, language }.sets()
 }
 
 /// What the plan that was found does not do, where no contradiction is proven.
@@ -104,6 +91,32 @@ struct Court<'a> {
 }
 
 impl Court<'_> {
+    /// The smallest sets that are found to be impossible.
+    fn sets(&self) -> Vec<Vec<usize>> {
+        let mut found: Vec<Vec<usize>> = Vec::new();
+        let all: Vec<usize> = (0..self.list.list.len()).collect();
+        let wants = |i: &usize| matches!(self.list.list[*i].wish, Wish::Floor { .. } | Wish::Pin { .. });
+        let (wanted, around): (Vec<usize>, Vec<usize>) = all.iter().copied().partition(wants);
+        // What cannot be met by itself; a quick look spares the long way for what fits easily.
+        let whole = self.ask(&all);
+        for &wish in &wanted {
+            let with: Vec<usize> = [wish].iter().chain(&around).copied().collect();
+            if self.may_fail(&whole, wish) && self.is_impossible(&with) {
+                let mut set = vec![wish];
+                set.extend(self.explain(&[wish], false, &around));
+                // What excludes packages changes which images are looked at, so that more demands may show more ways.
+                found.push(if self.is_impossible(&set) { set } else { with });
+            }
+        }
+        if found.is_empty() && self.is_impossible(&all) {
+            let order: Vec<usize> = around.iter().chain(&wanted).copied().collect();
+            let set = self.explain(&[], false, &order);
+            found.push(if self.is_impossible(&set) { set } else { all });
+        }
+        found.iter_mut().for_each(|set| set.sort_unstable());
+        found
+    }
+
     fn ask(&self, set: &[usize]) -> Asked {
         asked(self.inventory, self.list, self.pools, &|i| set.contains(&i), self.price, self.language)
     }
@@ -199,7 +212,9 @@ impl Court<'_> {
                 .filter(|i| *i != impossible.wish && !reason.contains(&wished(*i).to_string()))
                 .collect();
             let with = if also.is_empty() { String::new() } else { format!(" with {}", names(&also)) };
-            return diagnostic(format!("{} cannot be met{with}: {reason}", wished(impossible.wish)));
+            let more = asked.impossible.iter().filter(|i| i.wish == impossible.wish).count() - 1;
+            let more = if more > 0 { format!("; {more} more of its functions cannot be saved so much") } else { String::new() };
+            return diagnostic(format!("{} cannot be met{with}: {reason}{more}", wished(impossible.wish)));
         }
         let mut subject = names(&floors);
         if floors.len() > 1 {
@@ -227,7 +242,7 @@ impl Court<'_> {
                         .fold(0.0, f64::max);
                     let whose = self.whose(&asked, most, &instance);
                     return diagnostic(format!(
-                        "{subject} {verb} an image of at least {least:.1} MB{whose}; {} allows {most:.1} MB",
+                        "{subject} {verb} an image of at least {least:.1} MB{whose}; the limit is {}",
                         wished(i)
                     ));
                 }
