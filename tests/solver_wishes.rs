@@ -73,7 +73,8 @@ fn wishes(fleet: &Fleet, budget: u32, asks: &[Ask]) -> Wishes {
             Ask::Disk(mb) => Wish::Disk { mb: f64::from(*mb) / 2.0 },
             Ask::MaxImage(mb) => Wish::MaxImage { mb: f64::from(*mb) / 2.0 },
         };
-        if !wish.is_limit() || list.limit(None, |w| std::mem::discriminant(w) == std::mem::discriminant(&wish)).is_none()
+        if !wish.is_limit()
+            || list.limit(None, |w| std::mem::discriminant(w) == std::mem::discriminant(&wish)).is_none()
         {
             list.add(wish, Place::at("asks", line as u32 + 1));
         }

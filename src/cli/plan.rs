@@ -126,7 +126,7 @@ fn budget(wishes: &Wishes, asked: &Asked) -> Result<f64, Failure> {
         return Ok(*mb);
     }
     let rest = asked.pools.len() - 1;
-    let left: Vec<&str> = asked
+    let mut left: Vec<&str> = asked
         .classes
         .iter()
         .zip(&asked.problem.class_pool)
@@ -134,6 +134,7 @@ fn budget(wishes: &Wishes, asked: &Asked) -> Result<f64, Failure> {
         .flat_map(|(class, _)| &class.functions)
         .map(|&f| asked.inventory.functions[f].id.as_str())
         .collect();
+    left.sort_unstable();
     match left.first() {
         _ if rest == 0 => Err(Failure::Message(
             "how much memory may images take? give --budget, or `memory` in [plan] of warmset.toml".into(),

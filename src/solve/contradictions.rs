@@ -213,7 +213,11 @@ impl Court<'_> {
                 .collect();
             let with = if also.is_empty() { String::new() } else { format!(" with {}", names(&also)) };
             let more = asked.impossible.iter().filter(|i| i.wish == impossible.wish).count() - 1;
-            let more = if more > 0 { format!("; {more} more of its functions cannot be saved so much") } else { String::new() };
+            let more = if more > 0 {
+                format!("; {more} more of its functions cannot be saved so much")
+            } else {
+                String::new()
+            };
             return diagnostic(format!("{} cannot be met{with}: {reason}{more}", wished(impossible.wish)));
         }
         let mut subject = names(&floors);

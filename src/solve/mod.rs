@@ -15,6 +15,7 @@ pub mod local_search;
 pub mod model;
 pub mod pools;
 pub mod problem;
+pub mod required;
 pub mod state;
 mod to_plan;
 pub mod tree;
@@ -191,6 +192,7 @@ pub fn plan(problem: &Problem, options: &Options, progress: &dyn Fn(Progress)) -
     }
     progress(Progress::Incumbent(search.state.objective()));
     local_search::local_search(&mut search, &limits);
+    required::improve(&mut search, &limits);
     let mut best = search.state;
     progress(Progress::Incumbent(best.objective()));
 
