@@ -63,7 +63,8 @@ fn plan(folder: &Path, args: &[&str]) -> Output {
 fn made(folder: &Path, args: &[&str]) -> Value {
     let output = plan(folder, args);
     let findings = stderr(&output);
-    let hashes = |line: &str| line.starts_with("warning[hashes-missing]") || !line.contains("]: ") || line.starts_with("note[");
+    let hashes =
+        |line: &str| line.starts_with("warning[hashes-missing]") || !line.contains("]: ") || line.starts_with("note[");
     assert!(output.status.code() != Some(2) && findings.lines().all(hashes), "{args:?}\n{findings}");
     serde_json::from_slice(&output.stdout).unwrap()
 }
@@ -369,4 +370,75 @@ fn a_demand_that_is_not_understood_is_not_ignored() {
     assert!(
         stderr(&typo).contains("warning[demand-unmatched]: floor paiments = 80 %: no function is called `paiments`")
     );
+}
+
+/// What verification says of a plan that was changed by hand.
+#[test]
+fn a_plan_that_breaks_its_own_demands_is_found_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    fleet(folder);
+    let args = [
+        "--budget",
+        "200MB",
+        "--floor",
+        "api=90%",
+        "--exclude",
+        "d",
+        "--alone",
+        "hr",
+        "--pin",
+        "python3.11 c==1",
+        "--out",
+        "plan",
+    ];
+    let plan = made(folder, &args);
+    let check = |plan: &Value| {
+        std::fs::write(folder.join("plan/plan.json"), plan.to_string()).unwrap();
+        let output = warmset(folder, &["check", "inventory.json", "--plan", "plan"]);
+        (output.status.code(), stderr(&output))
+    };
+    assert_eq!(check(&plan), (Some(0), String::new()));
+    let at = |kind: &str| plan["demands"].as_array().unwrap().iter().position(|d| d["kind"] == kind).unwrap();
+    let cases: [(&str, &str, Value, &str); 6] = [
+        ("floor", "share", json!(0.999), "floor api = 99.9 %"),
+        ("floor", "has", json!(0.95), "states Some(0.95)"),
+        ("exclude", "package", json!("b"), "holds it"),
+        ("alone", "functions", json!(["pay/api"]), "its trust domain is not the one that is asked for"),
+        ("pin", "packages", json!(["pypi:b==1"]), "no image holds exactly that"),
+        ("floor", "met", json!(false), "not met"),
+    ];
+    for (kind, key, value, reason) in cases {
+        let mut broken = plan.clone();
+        let demand = &mut broken["demands"][at(kind)];
+        demand[key] = value;
+        // The words are checked too: they have to fit what was changed.
+        if key == "share" {
+            demand["text"] = json!("floor api = 99.9 %");
+        } else if key == "package" {
+            demand["text"] = json!("exclude b");
+        } else if key == "functions" {
+            demand["text"] = json!("alone pay/api");
+        } else if key == "packages" {
+            demand["text"] = json!("pin b==1");
+        }
+        let (status, text) = check(&broken);
+        assert!(status == Some(2) && text.contains("plan-broken") && text.contains(reason), "{kind} {key}: {text}");
+    }
+}
+
+#[test]
+fn a_curve_leaves_out_budgets_that_are_too_small_for_the_demands() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    fleet(folder);
+    let sweep = |args: &[&str]| plan(folder, &[&["--sweep", "60MB,70MB,140MB"], args].concat());
+    let output = sweep(&["--floor", "api=90%"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let curve: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let budgets: Vec<f64> =
+        curve["points"].as_array().unwrap().iter().map(|p| p["budget_mb"].as_f64().unwrap()).collect();
+    assert_eq!(budgets, [70.0, 140.0]);
+    assert!(stderr(&output).contains("demands-unmet"));
+    assert_eq!(refused(folder, &["--sweep", "60MB", "--floor", "api=90%", "--max-image", "60MB"]).len(), 1);
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use solver_support::{Fleet, fleets};
+use warmset::model::plan::Share;
 use warmset::model::wishes::{Wish, Wishes};
 use warmset::model::{PackageId, Place};
 use warmset::solve::wishes::{Asked, Pool, asked, pools};
@@ -82,8 +83,8 @@ fn wishes(fleet: &Fleet, budget: u32, asks: &[Ask]) -> Wishes {
     list
 }
 
-fn ask(fleet: &Fleet, list: &Wishes, pools: &[Pool], active: &dyn Fn(usize) -> bool) -> Asked {
-    asked(&fleet.inventory, list, pools, active, &|id, _| fleet.price(id), &|_| fleet.language)
+fn ask<'a>(fleet: &'a Fleet, list: &Wishes, pools: &[Pool], active: &dyn Fn(usize) -> bool) -> Asked<'a> {
+    asked(&fleet.inventory, list, pools, Share::Subset, active, &|id, _| fleet.price(id), &|_| fleet.language)
 }
 
 /// What the best plan that does all of `set` saves; None when none does. `Err` where there are too many images to try.
@@ -211,7 +212,7 @@ proptest! {
             let close = (solution.objective - best).abs() <= 1e-6 * best.max(1.0);
             prop_assert!(close, "{} of {best}", solution.objective);
             prop_assert!(solution.bound >= best - 1e-9);
-            let context = solve::Context { modules: &|id| vec![id.name.clone()], weights: "uniform", diagnostics: vec![] };
+            let context = solve::Context { modules: &|id| vec![id.name.clone()], weights: "uniform", diagnostics: vec![], before: None };
             let (classes, problem) = (&asked.classes, &asked.problem);
             let wanted = Options { budget_mb: f64::from(budget), ..options() };
             let mut plan = solve::to_plan(&asked.inventory, classes, problem, &solution, &wanted, context);
@@ -274,7 +275,7 @@ proptest! {
         let asked = ask(&fleet, &list, &pools, &|_| true);
         let (solution, parts) = solve::pools::plan_asked(&asked, &options(), &|_| ());
         let (price, language) = (|id: &PackageId, _: &_| fleet.price(id), |_| fleet.language);
-        let context = solve::Context { modules: &|id| vec![id.name.clone()], weights: "uniform", diagnostics: vec![] };
+        let context = solve::Context { modules: &|id| vec![id.name.clone()], weights: "uniform", diagnostics: vec![], before: None };
         let wanted = Options { budget_mb: f64::from(first + second), ..options() };
         let mut plan = solve::to_plan(&asked.inventory, &asked.classes, &asked.problem, &solution, &wanted, context);
         solve::pools::annotate(&mut plan, &asked, &list, &parts, &price);

@@ -28,7 +28,7 @@ pub struct Plan {
     /// Most images that may be kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_images: Option<usize>,
-    /// `subset`: an image serves only functions whose closure holds all of it.
+    /// Which functions an image may serve.
     pub share: Share,
     /// Memory that the chosen images take together, MB.
     pub memory_mb: f64,
@@ -70,17 +70,72 @@ pub struct Plan {
     /// Functions whose closure is not known as a whole, by state: what of the weight could not be placed, or in part.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub open: Vec<Open>,
+    /// What became of the images of the plan that this one was made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Changes>,
     /// What the planner had to leave out or assume.
     #[serde(default)]
     pub diagnostics: Vec<Diagnostic>,
 }
 
+/// How a plan differs from the one before it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Changes {
+    /// Most images that might be built, or built anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_changes: Option<usize>,
+    /// Share of `best_objective` that might be given up for fewer changes.
+    pub max_loss: f64,
+    /// What the best plan saves that was found without regard to the one before, ms.
+    pub best_objective: f64,
+    /// `1 − objective / best_objective`, at least 0: what keeping images costs.
+    pub loss: f64,
+    /// Images that stay as they are.
+    pub kept: usize,
+    /// Images that have to be built; sorted.
+    pub built: Vec<String>,
+    /// Images that stay but have to be built on another parent; sorted.
+    pub reparented: Vec<String>,
+    /// Images of the plan before that are not in this one; sorted.
+    pub removed: Vec<Removed>,
+}
+
+/// An image that left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Removed {
+    /// Its id in the plan before.
+    pub image: String,
+    /// Why it had to leave; none when others are worth more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
 /// Which functions an image may serve.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Share {
     /// Those whose closure holds every package of the image.
+    #[default]
     Subset,
+    /// Besides those, locked functions that what the image holds beyond their closure cannot disturb: no package of it
+    /// has the name or a module of one that they load, or a module that they look for themselves.
+    Superset,
+}
+
+impl std::fmt::Display for Share {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Share::Subset => "subset",
+            Share::Superset => "superset",
+        })
+    }
+}
+
+impl Share {
+    /// Whether it is the rule that holds where none is named.
+    pub fn is_subset(&self) -> bool {
+        *self == Share::Subset
+    }
 }
 
 /// A pool's part of the plan. All figures are those of one host.
@@ -238,9 +293,25 @@ pub struct Assignment {
     pub saved_ms: f64,
     /// Milliseconds that the function still loads itself per start.
     pub remaining_ms: f64,
+    /// Packages of the image that the function does not load: none under the subset rule.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unneeded: usize,
+    /// Their resident MB.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub unneeded_mb: f64,
     /// The image it would get without this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_best: Option<NextBest>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_nothing(mb: &f64) -> bool {
+    *mb == 0.0
 }
 
 /// The second choice for a function.

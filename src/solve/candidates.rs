@@ -4,11 +4,14 @@
 //! closure; each cut to its dependency-closed core and then trimmed of what saves nothing. Any other image could be enlarged
 //! to a member of the family without losing a function, but that may take more memory: a bound over the family is a bound
 //! over the plans made of it, and is stated as such.
+//!
+//! Under the superset rule unions of closures join it ([`superset::unions`]): of those it holds some, never all.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashSet};
 
 use super::problem::{Demand, Group, Set};
+use super::superset;
 
 /// The candidates of one group.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,7 +30,10 @@ const WORK_PER_CANDIDATE: usize = 2_000;
 /// Generates the family, at most `limit` sets of it: then those whose weight served times value is highest are extended
 /// first.
 pub fn candidates(group: &Group, limit: usize) -> Candidates {
-    let limit = limit.max(1);
+    let limit = superset::limit(group, limit).max(1);
+    // Half of the room at most goes to what only the superset rule makes worth having.
+    let unions = if superset::is_wide(group) { superset::unions(group, limit / 2) } else { BTreeSet::new() };
+    let limit = limit - unions.len();
     let mut complete = true;
     let mut seen: HashSet<Set> = HashSet::new();
     let mut family: BTreeSet<Set> = BTreeSet::new();
@@ -89,6 +95,11 @@ pub fn candidates(group: &Group, limit: usize) -> Candidates {
         }
         sets = ranked.into_keys().take(limit).map(|(_, set)| set).collect();
         sets.sort();
+    }
+    if !unions.is_empty() {
+        sets.extend(unions);
+        sets.sort();
+        sets.dedup();
     }
     Candidates { sets, complete }
 }
@@ -192,5 +203,27 @@ impl PartialOrd for Score {
 impl Ord for Score {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.0.total_cmp(&other.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::solve::required::tests::instance_group;
+
+    /// a (10 ms, 3 MB), b (4 ms, 2 MB), c (9 ms, 3 MB): in 6 MB a and c, which bring most for each MB; in 5 MB a and b,
+    /// as c does not fit beside a.
+    #[test]
+    fn what_is_too_large_is_cut_to_what_brings_most() {
+        let mut group = instance_group();
+        let mut all = Set::with_capacity(3);
+        all.insert_range(..);
+        for (most, held) in [(6.0, vec![0, 2]), (5.0, vec![0, 1]), (2.0, vec![1]), (1.0, vec![])] {
+            group.max_image_mb = most;
+            assert_eq!(fit(&group, &all).ones().collect::<Vec<_>>(), held, "{most} MB");
+        }
+        // Nothing larger than that is a candidate, and what is left of a closure is one: {a, c} is no part of another.
+        group.max_image_mb = 5.5;
+        assert!(candidates(&group, 100).sets.iter().all(|set| group.resident_mb(set) <= 5.5));
     }
 }

@@ -13,6 +13,7 @@ use super::pools::only;
 use super::wishes::{Asked, LanguageOf, Pool, PriceOf, asked};
 use super::{Options, candidates};
 use crate::model::inventory::{Function, Inventory};
+use crate::model::plan::Share;
 use crate::model::wishes::{Wish, Wishes};
 use crate::model::{Diagnostic, codes};
 
@@ -28,7 +29,7 @@ pub fn contradictions(
     price: PriceOf,
     language: LanguageOf,
 ) -> Vec<Diagnostic> {
-    let light = light(inventory);
+    let light = light(inventory, options.share);
     let court = Court { inventory: &light, list, pools, options, price, language };
     court.sets().iter().map(|set| court.say(set)).collect()
 }
@@ -42,7 +43,7 @@ pub fn sets(
     price: PriceOf,
     language: LanguageOf,
 ) -> Vec<Vec<usize>> {
-    let light = light(inventory);
+    let light = light(inventory, options.share);
     Court { inventory: &light, list, pools, options, price, language }.sets()
 }
 
@@ -64,7 +65,7 @@ pub fn not_found(list: &Wishes) -> Diagnostic {
 }
 
 /// A fleet with only what planning needs: it is planned again for many sets of demands.
-fn light(inventory: &Inventory) -> Inventory {
+fn light(inventory: &Inventory, share: Share) -> Inventory {
     let functions = inventory
         .functions
         .iter()
@@ -75,6 +76,8 @@ fn light(inventory: &Inventory) -> Inventory {
             state: f.state,
             closure: f.closure.clone(),
             unresolved: f.unresolved.clone(),
+            // Only the superset rule asks for them.
+            imports: if share == Share::Superset { f.imports.clone() } else { Vec::new() },
             ..Function::new(&f.id)
         })
         .collect();
@@ -117,8 +120,9 @@ impl Court<'_> {
         found
     }
 
-    fn ask(&self, set: &[usize]) -> Asked {
-        asked(self.inventory, self.list, self.pools, &|i| set.contains(&i), self.price, self.language)
+    fn ask(&self, set: &[usize]) -> Asked<'_> {
+        let share = self.options.share;
+        asked(self.inventory, self.list, self.pools, share, &|i| set.contains(&i), self.price, self.language)
     }
 
     /// The limits of a pool that come from demands of a set.

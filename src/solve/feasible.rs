@@ -329,3 +329,33 @@ impl Part {
         self.solve(&model)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::solve::required::tests::instance;
+
+    /// {a, b} is all that meets the first floor, and takes 5 MB.
+    #[test]
+    fn the_least_that_requirements_take() {
+        let instance = instance();
+        assert_eq!(possible(&instance, &Limits::memory(5.0)), Verdict::Possible(vec![1]));
+        assert_eq!(possible(&instance, &Limits::memory(4.9)), Verdict::Impossible);
+        assert_eq!(possible(&instance, &Limits { max_images: 0, ..Limits::memory(9.0) }), Verdict::Impossible);
+        let memory = least(&instance, &Limits::memory(1.0), Quantity::Memory).unwrap();
+        assert!((memory.at_least - 5.0).abs() < 1e-6 && memory.known == Some(5.0), "{memory:?}");
+        let images = least(&instance, &Limits { max_images: 0, ..Limits::memory(9.0) }, Quantity::Images).unwrap();
+        assert!((images.at_least - 1.0).abs() < 1e-6 && images.known == Some(1.0), "{images:?}");
+        // Within too little memory nothing is known to take any number of images.
+        assert_eq!(least(&instance, &Limits::memory(1.0), Quantity::Images), None);
+    }
+
+    #[test]
+    fn what_no_image_meets_is_impossible_with_any_memory() {
+        let mut instance = instance();
+        instance.required[0].any_of.clear();
+        assert_eq!(possible(&instance, &Limits::memory(1e9)), Verdict::Impossible);
+        instance.keep_required(|r| r.wish == 1);
+        assert_eq!(possible(&instance, &Limits::memory(3.0)), Verdict::Possible(vec![0]));
+    }
+}

@@ -16,15 +16,19 @@ pub mod model;
 pub mod pools;
 pub mod problem;
 pub mod required;
+pub mod stable;
 pub mod state;
+pub mod superset;
+pub mod sweep;
 mod to_plan;
 pub mod tree;
+pub mod usable;
 pub mod verify;
 pub mod wishes;
 
 use std::time::Duration;
 
-use crate::model::plan::{Method, Size, Status};
+use crate::model::plan::{Method, Share, Size, Status};
 use state::State;
 
 use backend::Effort;
@@ -32,7 +36,8 @@ pub use greedy::Limits;
 pub use instance::Instance;
 pub use to_plan::{Context, to_plan};
 
-pub use problem::{Demand, Group, Item, Price, Problem, Set, problem};
+pub use problem::{Demand, Group, Item, Old, Price, Problem, Set, problem};
+pub use stable::Stable;
 
 /// When the exact model is solved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -55,6 +60,8 @@ pub struct Options {
     pub max_images: Option<usize>,
     /// Disk for the packages of all images together, MB.
     pub disk_mb: Option<f64>,
+    /// Which functions an image may serve. [`Share::Superset`] needs a problem that [`superset::widen`] has gone over.
+    pub share: Share,
     /// When the exact model is solved.
     pub exact: Exact,
     /// For the exact model only. Without one the result is the same on every machine.
@@ -64,6 +71,8 @@ pub struct Options {
     /// How much is done to tighten the bound: terms of the relaxation that branch and bound may add up, in millions. The
     /// result is the same on every machine. 0: the plain Lagrangian bound.
     pub effort: u32,
+    /// Keeps the images that there are (see [`stable::note`]) as far as that is worth it.
+    pub stable: Option<Stable>,
 }
 
 impl Default for Options {
@@ -72,10 +81,12 @@ impl Default for Options {
             budget_mb: 1024.0,
             max_images: None,
             disk_mb: None,
+            share: Share::Subset,
             exact: Exact::Auto,
             time_limit: None,
             max_candidates: 5_000,
             effort: EFFORT,
+            stable: None,
         }
     }
 }
@@ -85,6 +96,7 @@ impl Options {
         Limits {
             max_images: self.max_images.unwrap_or(usize::MAX),
             disk_mb: self.disk_mb.unwrap_or(f64::INFINITY),
+            max_new: self.stable.and_then(|s| s.max_changes).unwrap_or(usize::MAX),
             ..Limits::memory(self.budget_mb)
         }
     }
@@ -167,6 +179,8 @@ pub struct Solution {
     pub smallest_mb: Vec<Option<f64>>,
     /// Numbers of the problem.
     pub size: Size,
+    /// What the best plan found without regard to the images that there are saves, ms; none when nothing was to be kept.
+    pub unsettled: Option<f64>,
 }
 
 impl Solution {
@@ -179,24 +193,48 @@ impl Solution {
 /// Chooses images: greedy, local search, a Lagrangian bound, and the exact model where the options say so.
 pub fn plan(problem: &Problem, options: &Options, progress: &dyn Fn(Progress)) -> Solution {
     let instance = instance(problem, options.max_candidates);
-    let limits = options.limits();
     progress(Progress::Candidates { candidates: instance.candidates.len(), parent_pairs: instance.parent_pairs() });
+    plan_instance(problem, &instance, options, progress)
+}
 
-    let mut search = greedy::greedy(&instance, &limits);
-    if !is_met(&search.state, &limits) {
-        let feasible::Verdict::Possible(start) = feasible::possible(&instance, &limits) else {
-            return solution(problem, &instance, &search.state, f64::INFINITY, Method::default(), options);
+/// [`plan`] for an instance that is there already; it must be that of the problem.
+pub fn plan_instance(
+    problem: &Problem,
+    instance: &Instance,
+    options: &Options,
+    progress: &dyn Fn(Progress),
+) -> Solution {
+    let limits = options.limits();
+    // With images that there are: the best plan without regard to them first, then one near them.
+    let free = Limits { max_new: usize::MAX, ..limits };
+    let mut search = greedy::greedy(instance, &free);
+    if !is_met(&search.state, &free) {
+        let feasible::Verdict::Possible(start) = feasible::possible(instance, &free) else {
+            return solution(problem, instance, &search.state, f64::INFINITY, Method::default(), options);
         };
-        search = greedy::Search::new(&instance);
+        search = greedy::Search::new(instance);
         start.into_iter().for_each(|i| search.add(i));
     }
     progress(Progress::Incumbent(search.state.objective()));
-    local_search::local_search(&mut search, &limits);
-    required::improve(&mut search, &limits);
+    local_search::local_search(&mut search, &free);
+    required::improve(&mut search, &free);
     let mut best = search.state;
+    if options.share == Share::Superset {
+        // A plan under the subset rule is one under this rule too, and what is worth more by it may be out of reach for
+        // single exchanges.
+        let narrow = instance.narrow(problem);
+        let mut search = greedy::greedy(&narrow, &free);
+        local_search::local_search(&mut search, &free);
+        best = better(best, improved(instance, &free, search.state.members()));
+    }
+    let settled =
+        options.stable.map(|stable| stable::settle(&free, &best, &stable::old_parents(problem, instance), stable));
+    if let Some(settled) = &settled {
+        best = settled.state.clone();
+    }
     progress(Progress::Incumbent(best.objective()));
 
-    let lagrangian = bound::lagrangian(&instance, &limits, &best);
+    let lagrangian = bound::lagrangian(instance, &limits, &best);
     let mut bound = lagrangian.value;
     progress(Progress::Bound(bound));
     let mut method = Method { plan: "greedy+local-search".into(), bound: "lagrangian".into() };
@@ -204,12 +242,12 @@ pub fn plan(problem: &Problem, options: &Options, progress: &dyn Fn(Progress)) -
     let mut open = lagrangian.open.clone();
     if is_open(best.objective(), bound) && options.effort > 0 {
         let work = u64::from(options.effort) * 1_000_000;
-        let found = tree::search(&instance, &limits, &lagrangian, &best, work, &|known, bound| {
+        let found = tree::search(instance, &limits, &lagrangian, &best, work, &|known, bound| {
             progress(Progress::Incumbent(known));
             progress(Progress::Bound(bound));
         });
-        if let Some(better) = found.better {
-            best = State::with(&instance, better);
+        if let Some(better) = found.better.filter(|_| settled.is_none()) {
+            best = State::with(instance, better);
             method.plan = "greedy+local-search+branch-and-bound".into();
             progress(Progress::Incumbent(best.objective()));
         }
@@ -221,7 +259,7 @@ pub fn plan(problem: &Problem, options: &Options, progress: &dyn Fn(Progress)) -
         open = found.open;
     }
 
-    if is_open(best.objective(), bound) && options.exact != Exact::Never {
+    if is_open(best.objective(), bound) && options.exact != Exact::Never && settled.is_none() {
         // What the bound excludes cannot be part of a better plan.
         let (small, old) = instance.restrict(&open);
         let columns = model::columns(&small);
@@ -234,12 +272,46 @@ pub fn plan(problem: &Problem, options: &Options, progress: &dyn Fn(Progress)) -
                 _ => Effort { time: options.time_limit, nodes: Some(AUTO_NODES) },
             };
             let answer = backend::solve(&model, effort);
-            take_exact(&instance, &limits, &old, answer, &mut best, &mut bound, &mut method);
+            take_exact(instance, &limits, &old, answer, &mut best, &mut bound, &mut method);
             progress(Progress::Incumbent(best.objective()));
             progress(Progress::Bound(bound));
         }
     }
-    solution(problem, &instance, &best, bound, method, options)
+    let mut solution = solution(problem, instance, &best, bound, method, options);
+    if let Some(settled) = settled {
+        solution.keep(instance, &settled);
+    }
+    solution
+}
+
+impl Solution {
+    /// Leaves old images on their old parents.
+    fn keep(&mut self, instance: &Instance, settled: &stable::Settled) {
+        let members: Vec<usize> = settled.state.members().collect();
+        for (&i, &parent) in &settled.parents {
+            let place = |i: usize| members.binary_search(&i).ok();
+            let Some(k) = place(i) else { continue };
+            self.memory_mb += instance.added_mb(i, parent) - instance.added_mb(i, settled.state.parent(i));
+            self.chosen[k].parent = parent.and_then(place);
+        }
+        self.unsettled = Some(settled.best);
+    }
+}
+
+/// What local search makes of a choice; nothing chosen where it does not keep to the limits.
+fn improved<'a>(instance: &'a Instance, limits: &Limits, start: impl Iterator<Item = usize>) -> State<'a> {
+    let mut search = greedy::Search::new(instance);
+    start.for_each(|i| search.add(i));
+    if search.state.missing > 0 || !limits.keeps(&search.state) {
+        return State::new(instance);
+    }
+    local_search::local_search(&mut search, limits);
+    search.state
+}
+
+/// The one that saves more; the first where both save the same.
+fn better<'a>(a: State<'a>, b: State<'a>) -> State<'a> {
+    if b.missing == 0 && b.objective() > a.objective() { b } else { a }
 }
 
 /// Whether a choice is a plan.
@@ -318,8 +390,13 @@ fn solution(
     } else {
         Status::Optimal
     };
-    let family = "closures, their intersections and what single packages need, each cut to its dependency-closed core \
-                  and trimmed of what saves nothing";
+    let mut family =
+        "closures, their intersections and what single packages need, each cut to its dependency-closed core \
+                      and trimmed of what saves nothing"
+            .to_string();
+    if options.share == Share::Superset {
+        family.push_str(", and unions of closures as clustering joins them, which are not all unions");
+    }
     let bound_covers = if instance.complete {
         format!("every plan made of the {count} candidates: {family}")
     } else {
@@ -331,7 +408,8 @@ fn solution(
         objective,
         bound: if bound.is_finite() { bound.max(objective) } else { objective },
         memory_mb: best.memory(),
-        met: is_met(best, &options.limits()),
+        // Too few images to build are told when it is known how many it takes.
+        met: is_met(best, &Limits { max_new: usize::MAX, ..options.limits() }),
         status,
         method,
         bound_covers,
@@ -343,6 +421,7 @@ fn solution(
             candidates: count,
             parent_pairs: instance.parent_pairs(),
         },
+        unsettled: None,
     }
 }
 

@@ -25,24 +25,43 @@ pub struct Part {
 /// Plans each pool within its limits. The options' own limits do not count.
 pub fn plan_asked(asked: &Asked, options: &Options, progress: &dyn Fn(Progress)) -> (Solution, Vec<Part>) {
     let mut parts = Vec::new();
-    let mut solutions = Vec::new();
+    let mut solutions: Vec<Solution> = Vec::new();
+    let mut stable = options.stable;
     for (number, pool) in asked.pools.iter().enumerate() {
         let options = Options {
             budget_mb: pool.memory_mb,
             max_images: pool.images.as_ref().map(|(most, _)| *most),
             disk_mb: pool.disk.as_ref().map(|(mb, _)| *mb),
+            stable,
             ..options.clone()
         };
         let solution = if asked.pools.len() == 1 {
             plan(&asked.problem, &options, progress)
         } else {
-            plan(&only(&asked.problem, number).0, &options, progress)
+            let (problem, _) = only(&asked.problem, number);
+            let solution = plan(&problem, &options, progress);
+            // What one pool has to build is no longer there for the next.
+            if let Some(most) = stable.as_mut().and_then(|s| s.max_changes.as_mut()) {
+                *most = most.saturating_sub(changes(&problem, &solution));
+            }
+            solution
         };
         parts.push(Part { objective: solution.objective, bound: solution.bound });
         solutions.push(solution);
     }
     let all = if solutions.len() == 1 { solutions.swap_remove(0) } else { merge(asked, &solutions) };
     (all, parts)
+}
+
+/// Images of a solution that are not there, or not on the same parent.
+fn changes(problem: &Problem, solution: &Solution) -> usize {
+    let is_there = |c: &&Chosen| {
+        problem.groups[c.group]
+            .old
+            .iter()
+            .any(|old| old.set == c.set && old.parent.as_ref() == c.parent.map(|p| &solution.chosen[p].set))
+    };
+    solution.chosen.iter().filter(|c| !is_there(c)).count()
 }
 
 /// The problem of one pool, and the number that each of its groups has in the whole.
@@ -88,6 +107,7 @@ fn merge(asked: &Asked, solutions: &[Solution]) -> Solution {
         objective,
         bound,
         memory_mb: sum(&|s| s.memory_mb),
+        unsettled: solutions.iter().map(|s| s.unsettled).sum(),
         met: solutions.iter().all(|s| s.met),
         status: if busy.is_empty() {
             Status::Empty

@@ -94,7 +94,7 @@ fn exchange(search: &mut Search, limits: &Limits) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::model::costs::{CostSource, LanguageCosts};
     use crate::model::{Language, PackageId, Platform};
@@ -111,15 +111,20 @@ mod tests {
 
     /// Packages a, b, c of 10, 4 and 9 ms and 3, 2 and 3 MB; functions that load a and b, and a and c; a floor of 10 ms
     /// for the first.
-    fn instance() -> Instance {
+    pub fn instance_group() -> Group {
         let item = |name, load_ms, resident_mb| Item {
             id: PackageId::pypi(name, "1"),
             price: Price { load_ms, resident_mb, disk_mb: None, source: CostSource::Measured },
             requires: vec![Set::with_capacity(3)],
         };
-        let demand =
-            |class, items: &[usize]| Demand { classes: vec![class], core: set(items), weight: 1.0, known: 1.0 };
-        let group = Group {
+        let demand = |class, items: &[usize]| Demand {
+            classes: vec![class],
+            core: set(items),
+            weight: 1.0,
+            known: 1.0,
+            wide: None,
+        };
+        Group {
             pool: 0,
             pool_name: None,
             max_image_mb: f64::INFINITY,
@@ -131,15 +136,19 @@ mod tests {
                 swap_ms_per_mb: 0.0,
                 load_ms_per_disk_mb: None,
                 resident_mb_per_disk_mb: None,
+                waste_ms_per_mb: None,
             },
             items: vec![item("a", 10.0, 3.0), item("b", 4.0, 2.0), item("c", 9.0, 3.0)],
             demands: vec![demand(0, &[0, 1]), demand(1, &[0, 2])],
             pins: Vec::new(),
             floors: vec![Floor { demand: 0, least_ms: 12.0, wish: 0 }, Floor { demand: 0, least_ms: 10.0, wish: 1 }],
             old: Vec::new(),
-        };
+        }
+    }
+
+    pub fn instance() -> Instance {
         let problem = Problem {
-            groups: vec![group],
+            groups: vec![instance_group()],
             class_pool: vec![Some(0); 2],
             class_excluded: vec![false; 2],
             class_load_ms: vec![14.0, 19.0],

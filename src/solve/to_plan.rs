@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
-use super::problem::{Group, Problem, Set};
-use super::{Options, Solution};
+use super::problem::{Demand, Group, Problem, Set};
+use super::stable::Gone;
+use super::superset::{self, Values};
+use super::{Chosen, Options, Solution};
 use crate::graph::classes::Class;
 use crate::model::inventory::{Function, Import, ImportKind, Inventory, State, Target};
-use crate::model::plan::{self, Assignment, Image, NextBest, Plan, Share, Unserved, WhyUnserved};
+use crate::model::plan::{self, Assignment, Changes, Image, NextBest, Plan, Removed, Unserved, WhyUnserved};
 use crate::model::platform::Language;
 use crate::model::units::round;
-use crate::model::{CostSource, Diagnostic, GENERATOR, PackageId, Place, codes, normalise_pypi};
+use crate::model::{CostSource, Diagnostic, GENERATOR, PackageId, Place, Platform, codes, normalise_pypi};
 
 /// Decimals kept of milliseconds and MB.
 const DIGITS: u32 = 6;
@@ -26,12 +28,23 @@ pub struct Context<'a> {
     pub weights: &'a str,
     /// Those of [`super::problem()`].
     pub diagnostics: Vec<Diagnostic>,
+    /// The plan that this one was made from, and its images that cannot stay.
+    pub before: Option<(&'a Plan, Vec<Gone>)>,
 }
 
 /// Which chosen images can serve a class, the best first, with what they save.
-struct Service {
+struct Service<'a> {
     class: usize,
+    group: &'a Group,
+    demand: &'a Demand,
     images: Vec<(usize, f64)>,
+}
+
+impl Service<'_> {
+    /// What its functions load of an image.
+    fn needed(&self, chosen: &Chosen) -> Set {
+        superset::needed(self.demand, &chosen.set)
+    }
 }
 
 /// Fills in the plan.
@@ -45,14 +58,20 @@ pub fn to_plan(
     options: &Options,
     context: Context,
 ) -> Plan {
-    let Context { modules, weights, mut diagnostics } = context;
+    let Context { modules, weights, mut diagnostics, before } = context;
     let services = services(problem, solution);
-    let images = images(inventory, classes, problem, solution, &services, modules);
+    let old = before.as_ref().map(|(plan, _)| *plan);
+    let images = images(inventory, classes, problem, solution, &services, modules, old);
     let mut assignments = Vec::new();
     let mut served = vec![false; inventory.functions.len()];
     for service in &services {
         let Some(&(best, saved)) = service.images.first() else { continue };
         let class = &classes[service.class];
+        let chosen = &solution.chosen[best];
+        let needed = service.needed(chosen);
+        let remaining = problem.class_load_ms[service.class] - service.group.load_ms(&needed);
+        let unneeded: Vec<usize> = chosen.set.difference(&needed).collect();
+        let unneeded_mb: f64 = unneeded.iter().map(|&i| service.group.items[i].price.resident_mb).sum();
         for &f in &class.functions {
             served[f] = true;
             assignments.push(Assignment {
@@ -61,7 +80,9 @@ pub fn to_plan(
                 class: class.digest.clone(),
                 weight: inventory.functions[f].weight,
                 saved_ms: round(saved, DIGITS),
-                remaining_ms: round((problem.class_load_ms[service.class] - images[best].load_ms).max(0.0), DIGITS),
+                remaining_ms: round(remaining.max(0.0), DIGITS),
+                unneeded: unneeded.len(),
+                unneeded_mb: round(unneeded_mb, DIGITS),
                 next_best: service
                     .images
                     .get(1)
@@ -84,6 +105,15 @@ pub fn to_plan(
             diagnostics.push(Diagnostic::new(codes::BUDGET_TOO_SMALL, Place::default(), reason));
         }
     }
+    let changes = before.and_then(|(old, gone)| changes(old, gone, &images, solution, options));
+    if let Some(few) = changes.as_ref().filter(|c| c.loss > c.max_loss + 1e-9) {
+        let reason = format!(
+            "the plan saves {:.2} % less than the best one found; {} % was allowed",
+            few.loss * 100.0,
+            round(few.max_loss * 100.0, 3)
+        );
+        diagnostics.push(Diagnostic::new(codes::CHANGES_TOO_FEW, Place::default(), reason));
+    }
     diagnostics.sort();
     diagnostics.dedup();
 
@@ -95,7 +125,7 @@ pub fn to_plan(
         generator: GENERATOR.into(),
         budget_mb: options.budget_mb,
         max_images: options.max_images,
-        share: Share::Subset,
+        share: options.share,
         memory_mb: round(solution.memory_mb, DIGITS),
         objective,
         bound,
@@ -106,7 +136,7 @@ pub fn to_plan(
         total_ms: round(total_ms, DIGITS),
         saved_share: if total_ms > 0.0 { round(solution.objective / total_ms, DIGITS) } else { 0.0 },
         weights: weights.to_string(),
-        value_by_source: value_by_source(classes, problem, solution, &services),
+        value_by_source: value_by_source(classes, solution, &services),
         size: solution.size,
         images: parents_first(images),
         assignments,
@@ -114,6 +144,7 @@ pub fn to_plan(
         pools: Vec::new(),
         demands: Vec::new(),
         open: open(inventory),
+        changes,
         diagnostics,
     }
 }
@@ -142,18 +173,20 @@ fn round_up(value: f64) -> f64 {
     (value * scale).ceil() / scale + 0.0
 }
 
-fn services(problem: &Problem, solution: &Solution) -> Vec<Service> {
-    let values: Vec<f64> = solution.chosen.iter().map(|c| problem.groups[c.group].value_ms(&c.set)).collect();
+fn services<'a>(problem: &'a Problem, solution: &Solution) -> Vec<Service<'a>> {
     let mut out = Vec::new();
     for (g, group) in problem.groups.iter().enumerate() {
+        let values = Values::new(group);
+        let chosen = solution.chosen.iter().enumerate().filter(|(_, c)| c.group == g);
+        let sets: Vec<_> = chosen.map(|(i, c)| (i, values.of(&c.set))).collect();
         for demand in &group.demands {
-            let mut images: Vec<(usize, f64)> = (0..values.len())
-                .filter(|&i| solution.chosen[i].group == g && values[i] > 0.0)
-                .filter(|&i| solution.chosen[i].set.is_subset(&demand.core))
-                .map(|i| (i, values[i]))
+            let mut images: Vec<(usize, f64)> = sets
+                .iter()
+                .filter_map(|(i, set)| Some((*i, set.for_demand(demand)?)))
+                .filter(|(_, value)| *value > 0.0)
                 .collect();
             images.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-            out.extend(demand.classes.iter().map(|&class| Service { class, images: images.clone() }));
+            out.extend(demand.classes.iter().map(|&class| Service { class, group, demand, images: images.clone() }));
         }
     }
     out
@@ -167,7 +200,9 @@ fn images(
     solution: &Solution,
     services: &[Service],
     modules: &dyn Fn(&PackageId) -> Vec<String>,
+    old: Option<&Plan>,
 ) -> Vec<Image> {
+    let there = images_there(old);
     let mut users: Vec<Vec<usize>> = vec![Vec::new(); solution.chosen.len()];
     let mut saved = vec![0.0; solution.chosen.len()];
     for service in services {
@@ -188,6 +223,17 @@ fn images(
             packages.sort();
             let held = chosen.parent.map_or(0.0, |p| group.resident_mb(&solution.chosen[p].set));
             let resident = group.resident_mb(&chosen.set);
+            // An image that is there keeps what it preloads, and with that its id.
+            let known = there.get(&(
+                &group.platform,
+                group.trust_domain.as_str(),
+                group.pool_name.as_deref(),
+                packages.as_slice(),
+            ));
+            let preload = match known {
+                Some(image) => image.preload.clone(),
+                None => preload(group, &chosen.set, &functions, modules),
+            };
             Image {
                 id: String::new(),
                 parent: None,
@@ -195,7 +241,7 @@ fn images(
                 trust_domain: group.trust_domain.clone(),
                 pool: group.pool_name.clone(),
                 packages,
-                preload: preload(group, &chosen.set, &functions, modules),
+                preload,
                 load_ms: round(group.load_ms(&chosen.set), DIGITS),
                 resident_mb: round(group.language.image_overhead_mb + resident, DIGITS),
                 added_mb: round(group.language.image_overhead_mb + (resident - held).max(0.0), DIGITS),
@@ -220,6 +266,48 @@ fn images(
         images[i].parent = chosen.parent.map(|p| images[p].id.clone());
     }
     images
+}
+
+/// Platform, trust domain, pool and packages.
+type What<'a> = (&'a Platform, &'a str, Option<&'a str>, &'a [String]);
+
+/// The images of a plan by what they are.
+fn images_there(old: Option<&Plan>) -> BTreeMap<What<'_>, &Image> {
+    let images = old.map_or(&[][..], |plan| &plan.images);
+    images
+        .iter()
+        .map(|i| ((&i.platform, i.trust_domain.as_str(), i.pool.as_deref(), i.packages.as_slice()), i))
+        .collect()
+}
+
+/// What became of the images of the plan before.
+fn changes(old: &Plan, gone: Vec<Gone>, images: &[Image], solution: &Solution, options: &Options) -> Option<Changes> {
+    let (stable, best) = options.stable.zip(solution.unsettled)?;
+    let before: BTreeMap<&str, &Image> = old.images.iter().map(|i| (i.id.as_str(), i)).collect();
+    let now: BTreeSet<&str> = images.iter().map(|i| i.id.as_str()).collect();
+    let mut why: BTreeMap<String, String> = gone.into_iter().map(|g| (g.image, g.why)).collect();
+    let (mut built, mut reparented) = (Vec::new(), Vec::new());
+    for image in images {
+        match before.get(image.id.as_str()) {
+            None => built.push(image.id.clone()),
+            Some(was) if was.parent != image.parent => reparented.push(image.id.clone()),
+            Some(_) => {}
+        }
+    }
+    built.sort();
+    reparented.sort();
+    let removed = before.keys().filter(|id| !now.contains(*id));
+    let removed = removed.map(|id| Removed { image: id.to_string(), why: why.remove(*id) }).collect();
+    Some(Changes {
+        max_changes: stable.max_changes,
+        max_loss: stable.loss,
+        best_objective: round(best.max(solution.objective), DIGITS),
+        loss: if best > 0.0 { round((1.0 - solution.objective / best).max(0.0), 9) } else { 0.0 },
+        kept: images.len() - built.len() - reparented.len(),
+        built,
+        reparented,
+        removed,
+    })
 }
 
 /// Parents before children, then by id.
@@ -404,19 +492,14 @@ fn unserved(
 }
 
 /// Share of the objective by the source of the load times it rests on.
-fn value_by_source(
-    classes: &[Class],
-    problem: &Problem,
-    solution: &Solution,
-    services: &[Service],
-) -> BTreeMap<CostSource, f64> {
+fn value_by_source(classes: &[Class], solution: &Solution, services: &[Service]) -> BTreeMap<CostSource, f64> {
     let mut sums: BTreeMap<CostSource, f64> = BTreeMap::new();
     for service in services {
         let Some(&(best, saved)) = service.images.first() else { continue };
         let chosen = &solution.chosen[best];
-        let group = &problem.groups[chosen.group];
-        let load = group.load_ms(&chosen.set);
-        for item in chosen.set.ones().map(|i| &group.items[i]) {
+        let needed = service.needed(chosen);
+        let load = service.group.load_ms(&needed);
+        for item in needed.ones().map(|i| &service.group.items[i]) {
             let part = classes[service.class].weight * saved * item.price.load_ms / load;
             *sums.entry(item.price.source).or_default() += part;
         }

@@ -7,6 +7,7 @@ mod demands;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::problem::Price;
+use super::usable::Usable;
 use crate::graph::classes::class_digest;
 use crate::model::costs::LanguageCosts;
 use crate::model::inventory::{Function, Inventory, Package, State};
@@ -24,9 +25,9 @@ type Ids<'a> = BTreeSet<&'a PackageId>;
 /// An image with what it holds, by name.
 struct Held {
     ids: BTreeSet<PackageId>,
-    load_ms: f64,
     resident_mb: f64,
-    value_ms: f64,
+    swap_ms: f64,
+    waste_ms_per_mb: f64,
 }
 
 /// The rules that the plan breaks, as text; none when it holds.
@@ -46,6 +47,45 @@ pub fn verify(
     check_totals(plan, &mut broken);
     check_open(plan, inventory, &mut broken);
     demands::check(plan, inventory, price, &held, &mut broken);
+    broken
+}
+
+/// What the plan says of the images of the plan `before` that is not so; none when all of it is.
+pub fn verify_changes(plan: &Plan, before: &Plan) -> Vec<String> {
+    let Some(said) = &plan.changes else { return vec!["says nothing of the images of the plan before".into()] };
+    let old: BTreeMap<&str, &Image> = before.images.iter().map(|i| (i.id.as_str(), i)).collect();
+    let new: BTreeMap<&str, &Image> = plan.images.iter().map(|i| (i.id.as_str(), i)).collect();
+    let mut broken = Vec::new();
+    let built: BTreeSet<&str> = new.keys().filter(|id| !old.contains_key(*id)).copied().collect();
+    let moved: BTreeSet<&str> =
+        new.iter().filter(|(id, i)| old.get(*id).is_some_and(|o| o.parent != i.parent)).map(|(id, _)| *id).collect();
+    let removed: BTreeSet<&str> = old.keys().filter(|id| !new.contains_key(*id)).copied().collect();
+    let sets = [
+        ("built", said.built.iter().map(String::as_str).collect::<BTreeSet<_>>(), built),
+        ("reparented", said.reparented.iter().map(String::as_str).collect(), moved),
+        ("removed", said.removed.iter().map(|r| r.image.as_str()).collect(), removed),
+    ];
+    let changed = said.built.len() + said.reparented.len();
+    for (what, stated, found) in sets {
+        if stated != found {
+            broken.push(format!("states {} images as {what}, which are {}", stated.len(), found.len()));
+        }
+    }
+    if said.kept + changed != plan.images.len() {
+        broken.push(format!("states {} images as kept and {changed} as changed of {}", said.kept, plan.images.len()));
+    }
+    if said.max_changes.is_some_and(|most| changed > most) {
+        broken.push(format!("changes {changed} images, more than are allowed"));
+    }
+    for (id, image) in &new {
+        if old.get(id).is_some_and(|o| o.packages != image.packages || o.preload != image.preload) {
+            broken.push(format!("{id}: is not what it was in the plan before"));
+        }
+    }
+    let loss = if said.best_objective > 0.0 { (1.0 - plan.objective / said.best_objective).max(0.0) } else { 0.0 };
+    if (said.loss - loss).abs() > TOLERANCE || said.loss.is_nan() {
+        broken.push(format!("states a loss of {}, which is {loss}", said.loss));
+    }
     broken
 }
 
@@ -109,7 +149,7 @@ fn hold(
             broken.push(format!("{}: states a {what} of {stated}, which is {found}", image.id));
         }
     }
-    Held { ids, load_ms, resident_mb: resident, value_ms: load_ms - swap }
+    Held { ids, resident_mb: resident, swap_ms: swap, waste_ms_per_mb: costs.waste_ms_per_mb.unwrap_or(0.0) }
 }
 
 /// Versions, requirements and sources of what the images hold.
@@ -168,7 +208,7 @@ fn check_parents(plan: &Plan, held: &[Held], language: &dyn Fn(Language) -> Lang
                         || other.trust_domain != image.trust_domain
                         || other.pool != image.pool
                     {
-                        let reason = "is of another platform, trust domain or pool";
+                        let reason = "is of another platform or trust domain, or of another pool";
                         broken.push(format!("{}: its parent {parent} {reason}", image.id));
                     }
                     if !held[p].ids.is_subset(&held[i].ids) {
@@ -196,15 +236,27 @@ fn check_parents(plan: &Plan, held: &[Held], language: &dyn Fn(Language) -> Lang
     }
 }
 
-/// Whether an image may serve a function: same platform and trust domain, and the function loads all that it holds, in
-/// one version.
-fn may_serve(image: &Image, held: &Held, function: &Function, closure: &Ids, names: &BTreeMap<&str, usize>) -> bool {
-    function.platform.as_ref() == Some(&image.platform)
-        && function.trust_domain == image.trust_domain
-        && held.ids.iter().all(|id| {
-            let once = image.platform.language != Language::Python || names.get(id.name.as_str()) == Some(&1);
-            once && closure.contains(id)
-        })
+/// What one start of a function saves on an image that it may use, and how much of it the function loads.
+struct Service {
+    value_ms: f64,
+    needed_ms: f64,
+    unneeded: usize,
+    unneeded_mb: f64,
+}
+
+fn service(
+    usable: &Usable,
+    image: &Image,
+    held: &Held,
+    function: &Function,
+    price: &dyn Fn(&PackageId, &Platform) -> Option<Price>,
+) -> Option<Service> {
+    let split = usable.split(image, &held.ids, function)?;
+    let prices = |ids: &[&PackageId]| ids.iter().filter_map(|id| price(id, &image.platform)).collect::<Vec<_>>();
+    let needed_ms: f64 = prices(&split.needed).iter().map(|p| p.load_ms).sum();
+    let unneeded_mb: f64 = prices(&split.unneeded).iter().map(|p| p.resident_mb).sum();
+    let value_ms = needed_ms - held.swap_ms - held.waste_ms_per_mb * unneeded_mb;
+    Some(Service { value_ms, needed_ms, unneeded: split.unneeded.len(), unneeded_mb })
 }
 
 /// Who is served by what, and what that saves.
@@ -225,23 +277,17 @@ fn check_service(
     }
     let (mut objective, mut total) = (0.0, 0.0);
     let mut serves = vec![(0usize, 0.0f64); held.len()];
-    let places = demands::places(plan, inventory);
-    for (function, (pool, is_cold)) in inventory.functions.iter().zip(places) {
+    let usable = Usable::new(plan, held.iter().flat_map(|h| &h.ids), inventory);
+    for function in &inventory.functions {
         let id = &function.id;
         let closure: Ids = function.closure.iter().collect();
-        let mut names: BTreeMap<&str, usize> = BTreeMap::new();
-        closure.iter().for_each(|p| *names.entry(p.name.as_str()).or_default() += 1);
         let load: f64 = match &function.platform {
             Some(platform) => closure.iter().filter_map(|p| price(p, platform)).map(|p| p.load_ms).sum(),
             None => 0.0,
         };
         total += function.weight * load;
-        let may_serve = |i: usize| {
-            let image = &plan.images[i];
-            !is_cold && image.pool.as_deref() == pool && may_serve(image, &held[i], function, &closure, &names)
-        };
-        let usable = |i: &usize| held[*i].value_ms > 0.0 && may_serve(*i);
-        let best = (0..held.len()).filter(usable).map(|i| held[i].value_ms).fold(0.0, f64::max);
+        let of = |i: usize| service(&usable, &plan.images[i], &held[i], function, price);
+        let best = (0..held.len()).filter_map(of).map(|s| s.value_ms).fold(0.0, f64::max);
         objective += function.weight * best;
         let Some(assignment) = assigned.get(id.as_str()) else {
             if !unserved.contains(id.as_str()) {
@@ -260,11 +306,16 @@ fn check_service(
             continue;
         };
         serves[i].0 += 1;
-        serves[i].1 += function.weight * held[i].value_ms;
-        if !may_serve(i) {
+        let Some(service) = of(i) else {
             broken.push(format!("{id}: may not use {}", assignment.image));
-        } else if differs(held[i].value_ms, best) {
-            broken.push(format!("{id}: {} saves {} ms, but another image {best}", assignment.image, held[i].value_ms));
+            continue;
+        };
+        serves[i].1 += function.weight * service.value_ms;
+        if differs(service.value_ms, best) {
+            broken.push(format!("{id}: {} saves {} ms, but another image {best}", assignment.image, service.value_ms));
+        }
+        if assignment.unneeded != service.unneeded {
+            broken.push(format!("{id}: does not need {} packages of {}", service.unneeded, assignment.image));
         }
         let sorted: Vec<PackageId> = closure.iter().map(|&p| p.clone()).collect();
         if function.platform.as_ref().map(|p| class_digest(p, &function.trust_domain, &sorted))
@@ -273,8 +324,9 @@ fn check_service(
             broken.push(format!("{id}: is not of class {}", assignment.class));
         }
         for (what, stated, found) in [
-            ("saved time", assignment.saved_ms, held[i].value_ms),
-            ("remaining time", assignment.remaining_ms, (load - held[i].load_ms).max(0.0)),
+            ("saved time", assignment.saved_ms, service.value_ms),
+            ("remaining time", assignment.remaining_ms, (load - service.needed_ms).max(0.0)),
+            ("memory that it does not need", assignment.unneeded_mb, service.unneeded_mb),
             ("weight", assignment.weight, function.weight),
         ] {
             if differs(stated, found) {

@@ -1,13 +1,15 @@
 //! From a fleet and what is asked of its plan to the problem that is solved: pools, exclusions, requirements.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::candidates;
 use super::greedy::Limits;
 use super::problem::{Floor, Group, Pin, Price, Problem, Rules, Set, problem_under};
+use super::{candidates, superset};
 use crate::graph::classes::{Class, classes, sum_weights};
 use crate::model::costs::LanguageCosts;
 use crate::model::inventory::{Inventory, State};
+use crate::model::plan::Share;
 use crate::model::platform::Language;
 use crate::model::wishes::{self, PoolOf, REST, Wish, Wished, Wishes};
 use crate::model::{Diagnostic, PackageId, Place, Platform, codes};
@@ -61,9 +63,11 @@ pub struct Impossible {
 
 /// A fleet with everything that is asked of its plan.
 #[derive(Debug, Clone)]
-pub struct Asked {
-    /// The fleet with the trust domains that are asked for.
-    pub inventory: Inventory,
+pub struct Asked<'a> {
+    /// The fleet with the trust domains that are asked for; its own where none are.
+    pub inventory: Cow<'a, Inventory>,
+    /// Which functions an image may serve.
+    pub share: Share,
     /// Its classes, each in one pool.
     pub classes: Vec<Class>,
     /// What is to be solved.
@@ -173,17 +177,22 @@ pub fn pools(list: &Wishes) -> Result<Vec<Pool>, Vec<Diagnostic>> {
 }
 
 /// Applies those wishes that are `active` to a fleet.
-pub fn asked(
-    inventory: &Inventory,
+///
+/// `share` is the rule that it is planned under.
+pub fn asked<'a>(
+    inventory: &'a Inventory,
     list: &Wishes,
     pools: &[Pool],
+    share: Share,
     active: &dyn Fn(usize) -> bool,
     price: PriceOf,
     language: LanguageOf,
-) -> Asked {
+) -> Asked<'a> {
     let said: Vec<(usize, &Wished)> = list.list.iter().enumerate().filter(|(i, _)| active(*i)).collect();
-    let mut inventory = inventory.clone();
-    wishes::settle(&mut inventory.functions, said.iter().map(|(_, w)| &w.wish));
+    let mut inventory = Cow::Borrowed(inventory);
+    if said.iter().any(|(_, w)| matches!(w.wish, Wish::Alone { .. } | Wish::TrustDomain { .. })) {
+        wishes::settle(&mut inventory.to_mut().functions, said.iter().map(|(_, w)| &w.wish));
+    }
 
     let rest = pools.len().saturating_sub(1);
     let cold = |id: &str| said.iter().find(|(_, w)| matches!(w.wish, Wish::Cold { .. }) && w.wish.names(id));
@@ -207,9 +216,13 @@ pub fn asked(
         },
         excluded: &|id| said.iter().any(|(_, w)| w.wish.excludes(id)),
     };
-    let (problem, mut diagnostics) = problem_under(&inventory, &classes, price, language, &rules);
+    let (mut problem, mut diagnostics) = problem_under(&inventory, &classes, price, language, &rules);
     diagnostics.extend(unmatched(&inventory, &said));
+    if share == Share::Superset {
+        superset::widen(&mut problem, &inventory, &classes);
+    }
     let mut asked = Asked {
+        share,
         inventory,
         classes,
         problem,
@@ -291,7 +304,7 @@ struct Wanted<'a> {
     domain: Option<&'a str>,
 }
 
-impl Asked {
+impl Asked<'_> {
     /// Makes a floor a requirement of each class that it is for.
     fn floor(
         &mut self,
@@ -310,16 +323,14 @@ impl Asked {
         for (f, function) in self.inventory.functions.iter().enumerate().filter(|(_, f)| wished.wish.names(&f.id)) {
             let id = &function.id;
             let mut cannot = |reason: String| self.impossible.push(Impossible { wish, reason });
-            if pool_of[f].is_none() {
-                let cold = said.iter().find(|(_, w)| matches!(w.wish, Wish::Cold { .. }) && w.wish.names(id));
-                cannot(format!("{id} starts cold: {}", cold.map_or_else(String::new, |(_, w)| w.to_string())));
-                continue;
-            }
             let Some(class) = class_of[f] else {
                 cannot(format!("the platform of {id} is not known"));
                 continue;
             };
-            if self.problem.class_load_ms[class] > 0.0 {
+            if self.problem.class_load_ms[class] > 0.0 && pool_of[f].is_none() {
+                let cold = said.iter().find(|(_, w)| matches!(w.wish, Wish::Cold { .. }) && w.wish.names(id));
+                cannot(format!("{id} starts cold: {}", cold.map_or_else(String::new, |(_, w)| w.to_string())));
+            } else if self.problem.class_load_ms[class] > 0.0 {
                 asked.entry(class).or_insert(id);
             } else if self.problem.class_unpriced[class] > 0 {
                 cannot(format!("nothing is known of the cost of what {id} loads"));
@@ -336,7 +347,8 @@ impl Asked {
                 let group = &self.problem.groups[g];
                 group.value_ms(&candidates::trim(group, &group.demands[d].core)).max(0.0)
             });
-            if most < least_ms - 1e-9 {
+            // Under the superset rule the image may hold what the function cannot be loaded without.
+            if most < least_ms - 1e-9 && (self.share == Share::Subset || found.is_none()) {
                 let reason = self.unreachable(id, class, found, least_ms, most, said, price);
                 self.impossible.push(Impossible { wish, reason });
             } else if let Some((g, d)) = found {

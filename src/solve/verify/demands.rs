@@ -2,18 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::{Held, differs};
-use crate::model::inventory::{Function, Inventory};
+use super::{Held, differs, service};
+use crate::model::inventory::Inventory;
 use crate::model::plan::{Demanded, Image, Plan};
 use crate::model::wishes::{REST, Wish, is_package, settle};
 use crate::model::{PackageId, Platform};
 use crate::solve::problem::Price;
-
-/// The pool and whether it is to start cold, for each function.
-pub(super) fn places<'a>(plan: &'a Plan, inventory: &Inventory) -> Vec<(Option<&'a str>, bool)> {
-    let place = |f: &Function| (if plan.pools.is_empty() { None } else { plan.pool_of(f) }, plan.is_cold(f));
-    inventory.functions.iter().map(place).collect()
-}
+use crate::solve::usable::Usable;
 
 /// Sums of the pools, and each demand.
 pub(super) fn check(
@@ -121,6 +116,7 @@ fn unmet(
         }
         Wish::Floor { share, .. } => {
             let mut least: Option<f64> = None;
+            let usable = Usable::new(plan, held.iter().flat_map(|h| &h.ids), inventory);
             for f in named() {
                 let Some(platform) = &f.platform else { return Some(format!("the platform of {} is not known", f.id)) };
                 let ids: BTreeSet<&PackageId> = f.closure.iter().collect();
@@ -128,7 +124,8 @@ fn unmet(
                 if load > 0.0 {
                     let image = plan.assignments.iter().find(|a| a.function == f.id).map(|a| a.image.as_str());
                     let at = image.and_then(|id| plan.images.iter().position(|i| i.id == id));
-                    let saved = at.map_or(0.0, |at| held[at].value_ms) / load;
+                    let service = at.and_then(|at| service(&usable, &plan.images[at], &held[at], f, price));
+                    let saved = service.map_or(0.0, |s| s.value_ms.max(0.0)) / load;
                     least = Some(least.map_or(saved, |least| least.min(saved)));
                 }
             }
