@@ -14,7 +14,7 @@ use rayon::prelude::*;
 
 use super::instance::Instance;
 use super::{Limits, Options, Problem, Solution, greedy, improved, local_search, plan_instance};
-use crate::model::plan::Status;
+use crate::model::plan::{Aim, Status};
 
 /// Steps of an automatic range, and of one given by its ends.
 pub const STEPS: usize = 16;
@@ -25,7 +25,7 @@ pub const KNEE: &str = "Kneedle on the concave envelope of memory and saved time
 /// Which budgets are planned.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Budgets {
-    /// From the smallest useful image to where nothing more is gained.
+    /// From the smallest useful image to where the functions that there are gain nothing more.
     Auto,
     /// From one to another, MB, by equal factors.
     Range(f64, f64),
@@ -61,10 +61,15 @@ pub fn met(
     also: Option<f64>,
     told: &(dyn Fn(usize, usize) + Sync),
 ) -> (Vec<Step>, Vec<f64>) {
-    let problem = super::aimed(problem, options);
+    let known = problem;
+    let problem = super::aimed(known, options);
     let problem = problem.as_ref();
     let instance = super::instance(problem, options.max_candidates);
     let mut all = match budgets {
+        // What is only expected would be worth ever smaller images without end: the functions that there are end it.
+        Budgets::Auto if options.aim() == Aim::Expected => {
+            automatic(&super::instance(known, options.max_candidates), options)
+        }
         Budgets::Auto => automatic(&instance, options),
         Budgets::Range(low, high) => spread(*low, *high),
         Budgets::List(list) => list.clone(),
