@@ -125,6 +125,7 @@ pub fn check(
     }
     // A parent keeps memory for its children even when it serves nobody itself.
     let parents: BTreeSet<&str> = plan.images.iter().filter_map(|i| i.parent.as_deref()).collect();
+    // Nor was an image unused that served nobody from the beginning: it is for functions that may come.
     // A pinned image is there whatever it saves.
     let pinned: BTreeSet<&str> = plan
         .demands
@@ -133,7 +134,7 @@ pub fn check(
         .filter_map(|d| d.of.as_deref())
         .collect();
     let kept = |i: &&Image| [&used, &parents, &pinned].iter().any(|set| set.contains(i.id.as_str()));
-    for image in plan.images.iter().filter(|i| !kept(i)) {
+    for image in plan.images.iter().filter(|i| i.serves > 0 && !kept(i)) {
         findings.push(whole(codes::IMAGE_UNUSED, format!("{} serves no function any more", image.id)));
     }
     let saved_share = if total > 0.0 { round(saved / total, 6) } else { 0.0 };

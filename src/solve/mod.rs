@@ -1,6 +1,7 @@
 //! Chooses the images: candidates, greedy, local search, an exact model where it is small enough, a bound always.
 //!
-//! The way through: [`problem()`] → [`plan()`] → [`to_plan()`] → [`verify::verify`]. All of it is a pure function of its
+//! The way through: [`problem()`] → [`plan()`] (which may add what is expected, [`prior`]) → [`to_plan()`] →
+//! [`verify::verify`]. All of it is a pure function of its
 //! input: no clock, no thread and no hash order decides how a plan turns out (but a time limit that the caller asks for).
 
 pub mod backend;
@@ -14,6 +15,7 @@ pub mod instance;
 pub mod local_search;
 pub mod model;
 pub mod pools;
+pub mod prior;
 pub mod problem;
 pub mod required;
 pub mod stable;
@@ -26,11 +28,13 @@ pub mod usable;
 pub mod verify;
 pub mod wishes;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::model::plan::{Method, Share, Size, Status};
+use crate::model::plan::{Expected, Method, Share, Size, Status};
 use state::State;
 
+pub use crate::model::plan::Aim;
 use backend::Effort;
 pub use greedy::Limits;
 pub use instance::Instance;
@@ -71,6 +75,8 @@ pub struct Options {
     /// How much is done to tighten the bound: terms of the relaxation that branch and bound may add up, in millions. The
     /// result is the same on every machine. 0: the plain Lagrangian bound.
     pub effort: u32,
+    /// For which functions to plan; but see [`Options::aim`].
+    pub aim: Aim,
     /// Keeps the images that there are (see [`stable::note`]) as far as that is worth it.
     pub stable: Option<Stable>,
 }
@@ -86,12 +92,19 @@ impl Default for Options {
             time_limit: None,
             max_candidates: 5_000,
             effort: EFFORT,
+            aim: Aim::Expected,
             stable: None,
         }
     }
 }
 
 impl Options {
+    /// For which functions a plan is made. Under the superset rule those that there are: what would disturb a function
+    /// that nobody has seen is not known.
+    pub fn aim(&self) -> Aim {
+        if self.share == Share::Superset { Aim::Known } else { self.aim }
+    }
+
     fn limits(&self) -> Limits {
         Limits {
             max_images: self.max_images.unwrap_or(usize::MAX),
@@ -158,8 +171,12 @@ pub struct Chosen {
 pub struct Solution {
     /// Sorted by group and set.
     pub chosen: Vec<Chosen>,
-    /// Σ weight × (load − swap), ms.
+    /// Σ weight × (load − swap), ms, over the functions that are aimed at.
     pub objective: f64,
+    /// Σ weight × (load − swap), ms, over the functions that there are.
+    pub known_objective: f64,
+    /// What was planned for besides the functions that there are.
+    pub expected: Option<Expected>,
     /// No plan made of the candidates saves more, ms.
     pub bound: f64,
     /// MB that the images take.
@@ -190,14 +207,27 @@ impl Solution {
     }
 }
 
+/// The problem that [`plan`] solves: with what is expected, if that is aimed at.
+pub fn aimed<'a>(problem: &'a Problem, options: &Options) -> Cow<'a, Problem> {
+    match options.aim() {
+        Aim::Known => Cow::Borrowed(problem),
+        Aim::Expected => Cow::Owned(prior::expected(problem)),
+    }
+}
+
 /// Chooses images: greedy, local search, a Lagrangian bound, and the exact model where the options say so.
 pub fn plan(problem: &Problem, options: &Options, progress: &dyn Fn(Progress)) -> Solution {
+    plan_aimed(&aimed(problem, options), options, progress)
+}
+
+/// [`plan`] for a problem that says already what is expected.
+fn plan_aimed(problem: &Problem, options: &Options, progress: &dyn Fn(Progress)) -> Solution {
     let instance = instance(problem, options.max_candidates);
     progress(Progress::Candidates { candidates: instance.candidates.len(), parent_pairs: instance.parent_pairs() });
     plan_instance(problem, &instance, options, progress)
 }
 
-/// [`plan`] for an instance that is there already; it must be that of the problem.
+/// [`plan`] for an instance that is there already; it must be that of the problem, and that what [`aimed`] gives.
 pub fn plan_instance(
     problem: &Problem,
     instance: &Instance,
@@ -382,6 +412,9 @@ fn solution(
         })
         .collect();
     let objective = best.objective();
+    let demands = problem.groups.iter().flat_map(|g| &g.demands);
+    let known_objective = demands.zip(&best.best).map(|(demand, best)| demand.known * best).sum();
+    let expected = (options.aim() == Aim::Expected).then(|| prior::extent(problem));
     let count = instance.candidates.len();
     let status = if count == 0 {
         Status::Empty
@@ -394,6 +427,9 @@ fn solution(
         "closures, their intersections and what single packages need, each cut to its dependency-closed core \
                       and trimmed of what saves nothing"
             .to_string();
+    if options.aim() == Aim::Expected {
+        family.push_str(", and closures that are expected");
+    }
     if options.share == Share::Superset {
         family.push_str(", and unions of closures as clustering joins them, which are not all unions");
     }
@@ -406,6 +442,8 @@ fn solution(
     Solution {
         chosen,
         objective,
+        known_objective,
+        expected,
         bound: if bound.is_finite() { bound.max(objective) } else { objective },
         memory_mb: best.memory(),
         // Too few images to build are told when it is known how many it takes.

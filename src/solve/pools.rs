@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::problem::{Problem, Set};
 use super::wishes::{Asked, PriceOf};
-use super::{Chosen, Options, Progress, Solution, is_open, plan};
+use super::{Chosen, Options, Progress, Solution, is_open, plan_aimed, prior};
 use crate::model::PackageId;
 use crate::model::plan::{Demanded, Image, Method, Plan, PoolPlan, Size, Status};
 use crate::model::units::round;
@@ -27,6 +27,8 @@ pub fn plan_asked(asked: &Asked, options: &Options, progress: &dyn Fn(Progress))
     let mut parts = Vec::new();
     let mut solutions: Vec<Solution> = Vec::new();
     let mut stable = options.stable;
+    // What is expected is worked out once for all pools, so that it can be verified as a whole.
+    let aimed = super::aimed(&asked.problem, options);
     for (number, pool) in asked.pools.iter().enumerate() {
         let options = Options {
             budget_mb: pool.memory_mb,
@@ -36,10 +38,10 @@ pub fn plan_asked(asked: &Asked, options: &Options, progress: &dyn Fn(Progress))
             ..options.clone()
         };
         let solution = if asked.pools.len() == 1 {
-            plan(&asked.problem, &options, progress)
+            plan_aimed(&aimed, &options, progress)
         } else {
-            let (problem, _) = only(&asked.problem, number);
-            let solution = plan(&problem, &options, progress);
+            let (problem, _) = only(&aimed, number);
+            let solution = plan_aimed(&problem, &options, progress);
             // What one pool has to build is no longer there for the next.
             if let Some(most) = stable.as_mut().and_then(|s| s.max_changes.as_mut()) {
                 *most = most.saturating_sub(changes(&problem, &solution));
@@ -49,7 +51,7 @@ pub fn plan_asked(asked: &Asked, options: &Options, progress: &dyn Fn(Progress))
         parts.push(Part { objective: solution.objective, bound: solution.bound });
         solutions.push(solution);
     }
-    let all = if solutions.len() == 1 { solutions.swap_remove(0) } else { merge(asked, &solutions) };
+    let all = if solutions.len() == 1 { solutions.swap_remove(0) } else { merge(asked, &aimed, &solutions) };
     (all, parts)
 }
 
@@ -73,8 +75,7 @@ pub(super) fn only(problem: &Problem, pool: usize) -> (Problem, Vec<usize>) {
     (Problem { groups, class_pool, class_excluded, class_load_ms, class_unpriced, class_weight, functions }, old)
 }
 
-fn merge(asked: &Asked, solutions: &[Solution]) -> Solution {
-    let problem = &asked.problem;
+fn merge(asked: &Asked, problem: &Problem, solutions: &[Solution]) -> Solution {
     // Where each chosen image was, so that parents can be found again once all are sorted.
     let mut chosen: Vec<(usize, Set, usize, usize)> = Vec::new();
     for (pool, solution) in solutions.iter().enumerate() {
@@ -105,6 +106,8 @@ fn merge(asked: &Asked, solutions: &[Solution]) -> Solution {
     Solution {
         chosen,
         objective,
+        known_objective: sum(&|s| s.known_objective),
+        expected: solutions.iter().any(|s| s.expected.is_some()).then(|| prior::extent(problem)),
         bound,
         memory_mb: sum(&|s| s.memory_mb),
         unsettled: solutions.iter().map(|s| s.unsettled).sum(),

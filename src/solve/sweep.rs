@@ -61,6 +61,8 @@ pub fn met(
     also: Option<f64>,
     told: &(dyn Fn(usize, usize) + Sync),
 ) -> (Vec<Step>, Vec<f64>) {
+    let problem = super::aimed(problem, options);
+    let problem = problem.as_ref();
     let instance = super::instance(problem, options.max_candidates);
     let mut all = match budgets {
         Budgets::Auto => automatic(&instance, options),

@@ -119,6 +119,7 @@ pub fn to_plan(
 
     let total_ms = problem.total_ms();
     let objective = round(solution.objective, DIGITS);
+    let saved_share = if total_ms > 0.0 { round(solution.known_objective / total_ms, DIGITS) } else { 0.0 };
     let bound = round_up(solution.bound.max(solution.objective)).max(objective);
     Plan {
         schema: plan::SCHEMA.into(),
@@ -127,6 +128,7 @@ pub fn to_plan(
         max_images: options.max_images,
         share: options.share,
         memory_mb: round(solution.memory_mb, DIGITS),
+        aim: options.aim(),
         objective,
         bound,
         gap: if bound > 0.0 { round((bound - objective) / bound, 9) } else { 0.0 },
@@ -134,7 +136,9 @@ pub fn to_plan(
         method: solution.method.clone(),
         bound_covers: solution.bound_covers.clone(),
         total_ms: round(total_ms, DIGITS),
-        saved_share: if total_ms > 0.0 { round(solution.objective / total_ms, DIGITS) } else { 0.0 },
+        saved_share,
+        known: Some(plan::Known { objective: round(solution.known_objective, DIGITS), saved_share }),
+        expected: solution.expected.map(|e| plan::Expected { weight_share: round(e.weight_share, DIGITS), ..e }),
         weights: weights.to_string(),
         value_by_source: value_by_source(classes, solution, &services),
         size: solution.size,
