@@ -76,7 +76,7 @@ pub enum Command {
         warmset plan . --sweep --budget 512MiB --out curve\n  \
         warmset plan . --budget 256MiB --share superset\n  \
         warmset plan . --budget 1GiB --floor 'payments-*=80%' --exclude torch --out plan")]
-    Plan(PlanCommand),
+    Plan(Box<PlanCommand>),
 
     /// Write the plan folder again from a plan and its inventory
     #[command(after_help = "Examples:\n  warmset emit target/plan --out deploy/warm\n  \

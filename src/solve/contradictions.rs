@@ -17,7 +17,7 @@ use crate::model::plan::Share;
 use crate::model::wishes::{Wish, Wishes};
 use crate::model::{Diagnostic, codes};
 
-/// Images that are named at most.
+/// Demands that are named at most in one breath.
 const NAMED: usize = 6;
 
 /// Finds out why. Empty when no contradiction is proven.
@@ -206,7 +206,18 @@ impl Court<'_> {
         let names =
             |list: &[usize]| list.iter().take(NAMED).map(|i| wished(*i).to_string()).collect::<Vec<_>>().join(" and ");
         let place = floors.first().or(set.first()).map(|i| wished(*i).place.clone()).unwrap_or_default();
-        let diagnostic = |reason: String| Diagnostic::new(codes::DEMANDS_CONTRADICT, place.clone(), reason);
+        let diagnostic = |mut reason: String| {
+            // What only narrows the choice of images has no figure of its own.
+            let unsaid: Vec<usize> =
+                set.iter().copied().filter(|i| !reason.contains(&wished(*i).to_string())).collect();
+            if !unsaid.is_empty() {
+                reason.push_str(&format!(", with {}", names(&unsaid)));
+            }
+            if unsaid.len() > NAMED {
+                reason.push_str(&format!(" and {} more demands", unsaid.len() - NAMED));
+            }
+            Diagnostic::new(codes::DEMANDS_CONTRADICT, place.clone(), reason)
+        };
         if let Some(impossible) = asked.impossible.first() {
             let reason = &impossible.reason;
             // Those that the reason does not name already.

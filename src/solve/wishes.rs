@@ -110,39 +110,39 @@ pub fn pools(list: &Wishes) -> Result<Vec<Pool>, Vec<Diagnostic>> {
         list.limit(pool, |w| amount(w).is_some()).and_then(|(i, w)| amount(&w.wish).map(|value| (value, i)))
     };
     // What the pools have, and what that leaves of the whole.
-    let mut share =
-        |amount: Amount, what: &str, needed: bool| -> (Vec<Option<(f64, usize)>>, Option<(f64, Vec<usize>)>) {
-            let own: Vec<Option<(f64, usize)>> = list.pools.iter().map(|p| of(Some(&p.of.name), amount)).collect();
-            let whole = of(None, amount);
-            for (pool, _) in list.pools.iter().zip(&own).filter(|(_, own)| own.is_none()) {
-                if let Some((_, i)) = whole {
-                    let whole = &list.list[i];
-                    wrong.push(contradiction(
-                        pool.place.clone(),
-                        format!(
-                            "{whole} is for the whole host: pool {} must say in `{what}` how much of it it has",
-                            pool.of.name
-                        ),
-                    ));
-                } else if needed {
-                    wrong.push(contradiction(
-                        pool.place.clone(),
-                        format!("pool {} does not say its `{what}`", pool.of.name),
-                    ));
-                }
+    type Shares = (Vec<Option<(f64, usize)>>, Option<(f64, Vec<usize>)>);
+    let mut share = |amount: Amount, what: &str, needed: bool| -> Shares {
+        let own: Vec<Option<(f64, usize)>> = list.pools.iter().map(|p| of(Some(&p.of.name), amount)).collect();
+        let whole = of(None, amount);
+        for (pool, _) in list.pools.iter().zip(&own).filter(|(_, own)| own.is_none()) {
+            if let Some((_, i)) = whole {
+                let whole = &list.list[i];
+                wrong.push(contradiction(
+                    pool.place.clone(),
+                    format!(
+                        "{whole} is for the whole host: pool {} must say in `{what}` how much of it it has",
+                        pool.of.name
+                    ),
+                ));
+            } else if needed {
+                wrong.push(contradiction(
+                    pool.place.clone(),
+                    format!("pool {} does not say its `{what}`", pool.of.name),
+                ));
             }
-            let left = whole.map(|(value, i)| {
-                let taken: f64 = own.iter().flatten().map(|(value, _)| value).sum();
-                let from: Vec<usize> = std::iter::once(i).chain(own.iter().flatten().map(|(_, i)| *i)).collect();
-                if taken > value * (1.0 + 1e-12) {
-                    let parts: Vec<String> = from[1..].iter().map(|&i| list.list[i].to_string()).collect();
-                    let reason = format!("{} add up to more than {}", parts.join(" and "), list.list[i]);
-                    wrong.push(contradiction(list.list[i].place.clone(), reason));
-                }
-                ((value - taken).max(0.0), from)
-            });
-            (own, left)
-        };
+        }
+        let left = whole.map(|(value, i)| {
+            let taken: f64 = own.iter().flatten().map(|(value, _)| value).sum();
+            let from: Vec<usize> = std::iter::once(i).chain(own.iter().flatten().map(|(_, i)| *i)).collect();
+            if taken > value * (1.0 + 1e-12) {
+                let parts: Vec<String> = from[1..].iter().map(|&i| list.list[i].to_string()).collect();
+                let reason = format!("{} add up to more than {}", parts.join(" and "), list.list[i]);
+                wrong.push(contradiction(list.list[i].place.clone(), reason));
+            }
+            ((value - taken).max(0.0), from)
+        });
+        (own, left)
+    };
     let (memory_own, memory_left) = share(memory, "memory", true);
     let (images_own, images_left) = share(images, "images", false);
     let (disk_own, disk_left) = share(disk, "disk", false);
