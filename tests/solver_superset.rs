@@ -5,12 +5,12 @@ mod solver_support;
 use proptest::prelude::*;
 use solver_support::{Fleet, drifting_fleets, fleets, function, language, pypi, python};
 use warmset::model::inventory::{Import, ImportKind, State, Target};
-use warmset::model::plan::{Share, Status};
+use warmset::model::plan::{Aim, Share, Status};
 use warmset::model::{Package, PackageId, Plan};
 use warmset::solve::{self, Exact, Limits, Options, bound, check, greedy, local_search, state::State as Choice, tree};
 
 fn options(budget_mb: f64, share: Share, exact: Exact) -> Options {
-    Options { budget_mb, share, exact, ..Options::default() }
+    Options { budget_mb, share, exact, aim: Aim::Known, ..Options::default() }
 }
 
 fn close(a: f64, b: f64) -> bool {

@@ -312,7 +312,7 @@ pub struct PlanCommand {
     #[command(flatten)]
     pub solve: SolveOptions,
     /// The plan in use, plan.json or its folder: its images stay unless others save much more.
-    #[arg(long, value_name = "PLAN", help_heading = "Stable plans")]
+    #[arg(long, value_name = "PLAN", help_heading = "Stable plans", conflicts_with = "sweep")]
     pub from: Option<PathBuf>,
     /// Most images to build, or to build on another parent; those that leave do not count.
     #[arg(long, value_name = "N", requires = "from", help_heading = "Stable plans")]
