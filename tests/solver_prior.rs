@@ -111,8 +111,8 @@ fn a_function_nobody_has_seen_finds_an_image() {
         plan.images.into_iter().map(|i| i.packages).collect()
     };
     let (numpy, both) = (vec![pypi("numpy").spec()], vec![pypi("numpy").spec(), pypi("pandas").spec()]);
-    assert_eq!(images(Aim::Known, 80.0), [both.clone()]);
-    assert_eq!(images(Aim::Expected, 79.0), [both.clone()]);
+    assert_eq!(images(Aim::Known, 80.0), std::slice::from_ref(&both));
+    assert_eq!(images(Aim::Expected, 79.0), std::slice::from_ref(&both));
     // 35 MB with numpy alone, and 45 for the other forked from it.
     assert_eq!(images(Aim::Expected, 80.0), [numpy, both]);
     let (_, plan) = fleet.plan(&options(80.0, Aim::Expected));

@@ -203,6 +203,6 @@ mod tests {
         assert_eq!((all[0], all[1], all[15], all[16]), (10.0, 20.0, 327_680.0, 655_360.0));
         assert!(all.windows(2).all(|w| w[0] < w[1]));
         assert_eq!(spread(5.0, 5.0), [5.0]);
-        assert_eq!((readable(3.14), readable(10.2), readable(11.0)), (3.2, 11.0, 11.0));
+        assert_eq!((readable(3.11), readable(10.2), readable(11.0)), (3.2, 11.0, 11.0));
     }
 }
