@@ -50,6 +50,17 @@ pub fn sweep(
     also: Option<f64>,
     told: &(dyn Fn(usize, usize) + Sync),
 ) -> Vec<Step> {
+    met(problem, options, budgets, also, told).0
+}
+
+/// The same, and the budgets for which no plan was found that meets what is required; ascending.
+pub fn met(
+    problem: &Problem,
+    options: &Options,
+    budgets: &Budgets,
+    also: Option<f64>,
+    told: &(dyn Fn(usize, usize) + Sync),
+) -> (Vec<Step>, Vec<f64>) {
     let problem = super::aimed(problem, options);
     let problem = problem.as_ref();
     let instance = super::instance(problem, options.max_candidates);
@@ -62,7 +73,7 @@ pub fn sweep(
     all.sort_by(f64::total_cmp);
     all.dedup();
     let done = std::sync::atomic::AtomicUsize::new(0);
-    let mut steps: Vec<Step> = all
+    let steps: Vec<Step> = all
         .par_iter()
         .map(|&budget_mb| {
             let options = Options { budget_mb, ..options.clone() };
@@ -71,8 +82,9 @@ pub fn sweep(
             Step { budget_mb, solution }
         })
         .collect();
+    let (mut steps, unmet): (Vec<Step>, Vec<Step>) = steps.into_iter().partition(|step| step.solution.met);
     carry(problem, &instance, options, &mut steps);
-    steps
+    (steps, unmet.iter().map(|step| step.budget_mb).collect())
 }
 
 /// From the smallest image that saves anything to what the plan takes that lacks no memory.
