@@ -424,7 +424,7 @@ fn a_plan_that_breaks_its_own_demands_is_found_out() {
     assert_eq!(check(&plan), (Some(0), String::new()));
     let at = |kind: &str| plan["demands"].as_array().unwrap().iter().position(|d| d["kind"] == kind).unwrap();
     let cases: [(&str, &str, Value, &str); 6] = [
-        ("floor", "share", json!(0.999), "floor api = 99.9 %"),
+        ("floor", "share", json!(0.999), "is saved"),
         ("floor", "has", json!(0.95), "states Some(0.95)"),
         ("exclude", "package", json!("b"), "holds it"),
         ("alone", "functions", json!(["pay/api"]), "its trust domain is not the one that is asked for"),

@@ -155,3 +155,28 @@ pub(super) fn forked_from_largest(model: &mut Model, forks: &[(usize, f64)], can
         model.row(terms, Relation::AtMost, 1.0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::solve::backend::{self, Effort};
+    use crate::solve::required::tests::instance;
+
+    /// In 6 MB {a} and {a, c} save 29 ms, but the floor takes {a, b}: with {a} below it that saves 24 ms. In 5 MB on disk, where
+    /// each MB of memory takes one, it is the same.
+    #[test]
+    fn requirements_and_disk_are_part_of_the_model() {
+        let best = |instance: &Instance, limits: &Limits| {
+            backend::solve(&model(instance, limits, &State::new(instance)), Effort::default()).bound.unwrap()
+        };
+        let mut whole = instance();
+        assert!((best(&whole, &Limits::memory(6.0)) - 24.0).abs() < 1e-5);
+        whole.candidates.iter_mut().for_each(|c| c.disk = c.resident);
+        let disk = Limits { disk_mb: 5.5, ..Limits::memory(99.0) };
+        assert!((best(&whole, &disk) - 24.0).abs() < 1e-5);
+        whole.keep_required(|_| false);
+        assert!((best(&whole, &Limits::memory(6.0)) - 29.0).abs() < 1e-5);
+        // Without requirements 5.5 MB of disk hold {a} and {a, b} at most too; {a, c} by itself would take 6.
+        assert!((best(&whole, &disk) - 24.0).abs() < 1e-5);
+    }
+}
