@@ -35,7 +35,6 @@ MUTATIONS = [
     ("a floor is half of what is asked for", "src/solve/wishes.rs", "share * self.problem.class_load_ms[class]", "0.5 * share * self.problem.class_load_ms[class]"),
     ("floors do not reach the exact model", "src/solve/model.rs", "for required in &instance.required {", "for required in instance.required.iter().take(0) {"),
     ("disk does not reach the exact model", "src/solve/model.rs", "model.row(disk, Relation::AtMost, limits.disk_mb);", ""),
-    ("the model may fork from a smaller parent", "src/solve/model.rs", "terms.extend(&forks[k + 3..]);", ""),
     ("plans that lack what is required count", "src/solve/mod.rs", "state.missing == 0 && limits.keeps(state)", "limits.keeps(state)"),
     ("a contradiction names all demands", "src/solve/contradictions.rs", "from_first.into_iter().chain(from_second).collect()", "rest.to_vec()"),
     ("verify takes any floor for met", "src/solve/verify/demands.rs", "least < share - 1e-6", "least < -1.0"),
