@@ -108,6 +108,7 @@ pub fn fleet(
         image_overhead_mb: IMAGE_MB,
         swap_base_ms: 0.0,
         swap_ms_per_mb: 0.0,
+        waste_ms_per_mb: None,
         load_ms_per_disk_mb: None,
         resident_mb_per_disk_mb: None,
     };

@@ -53,7 +53,11 @@ pub fn run(command: &CheckCommand, talk: Talk) -> Result<Outcome, Failure> {
         &plan_file.display().to_string(),
         before.as_ref(),
         &now,
-        &|id, platform| prices.get(id, platform).map(|p| p.load_ms),
+        &|id, platform| {
+            let price = prices.get(id, platform)?;
+            let waste_ms = prices.language(platform.language).waste_ms(price.resident_mb);
+            Some(check::Cost { load_ms: price.load_ms, waste_ms })
+        },
         command.min_saved,
     );
     // What has gone wrong with the fleet since is part of the answer: a function that cannot be read cannot be served.

@@ -17,6 +17,7 @@ mod process;
 mod relock;
 mod scan;
 mod summary;
+mod sweep;
 mod table;
 mod talk;
 mod write;

@@ -5,24 +5,31 @@ use std::time::Duration;
 
 use crate::cost::{self, Prices, trace};
 use crate::emit::json;
-use crate::graph::classes::classes;
+use crate::graph::classes::{Class, classes};
+use crate::model::plan::Share;
 use crate::model::{Costs, Diagnostic, Ecosystem, Inventory, PackageId, Plan};
 use crate::resolve::names;
-use crate::solve::{self, Exact, Options, Stable, verify};
+use crate::solve::stable::{self, Gone};
+use crate::solve::{self, Exact, Options, Problem, Solution, Stable, superset, verify};
 
 use super::Outcome;
-use super::args::{ExactChoice, PlanCommand, SolveOptions, TextFormat};
+use super::args::{ExactChoice, PlanCommand, ShareChoice, SolveOptions, TextFormat};
 use super::load::{self, Failure};
 use super::summary;
+use super::sweep;
 use super::talk::Talk;
 use super::{emit, write};
 
 /// Chooses images and writes the plan folder.
 pub fn run(command: &PlanCommand, talk: Talk) -> Result<Outcome, Failure> {
+    if let Some(budgets) = &command.sweep {
+        return sweep::run(command, budgets, talk);
+    }
     let mut inventory = load::inventory(&command.input, &command.options, talk)?;
     let before = command.from.as_deref().map(load::plan).transpose()?.map(|(plan, _)| plan);
     let stable = before.as_ref().map(|plan| (plan, Stable { max_changes: command.churn, loss: command.loss }));
-    let made = make(&mut inventory, command.budget, &command.solve, stable, talk)?;
+    let budget = command.budget.ok_or_else(|| Failure::Message("--budget is missing".into()))?;
+    let made = make(&mut inventory, budget, &command.solve, stable, talk)?;
     let mut diagnostics = inventory.diagnostics.clone();
     diagnostics.extend(made.plan.diagnostics.iter().cloned());
 
@@ -53,14 +60,33 @@ pub struct Made {
     pub costs: Costs,
 }
 
-/// Weighs, prices, solves and verifies.
-fn make(
+/// A fleet with its weights and prices, ready to be solved.
+pub struct Prepared<'a> {
+    /// Where the weights come from.
+    pub weights: String,
+    /// One price for each package and platform.
+    pub costs: Costs,
+    /// The same, indexed.
+    pub prices: Prices,
+    /// What one decision serves.
+    pub classes: Vec<Class>,
+    /// What is solved.
+    pub problem: Problem,
+    /// What had to be left out or assumed.
+    pub diagnostics: Vec<Diagnostic>,
+    /// How it is solved.
+    pub options: Options,
+    /// The plan in use, and its images that cannot stay.
+    pub before: Option<(&'a Plan, Vec<Gone>)>,
+}
+
+/// Weighs and prices.
+pub fn prepare<'a>(
     inventory: &mut Inventory,
     budget_mb: f64,
     options: &SolveOptions,
-    before: Option<(&Plan, Stable)>,
-    talk: Talk,
-) -> Result<Made, Failure> {
+    before: Option<(&'a Plan, Stable)>,
+) -> Result<Prepared<'a>, Failure> {
     let mut diagnostics: Vec<Diagnostic> = Vec::new();
     let mut weights = "uniform".to_string();
     if let Some(path) = &options.trace {
@@ -73,19 +99,24 @@ fn make(
         weights = "inventory".to_string();
     }
     let user = load::costs(options.costs.as_ref())?;
-    let (costs, unpriced) = cost::resolve(inventory, user.as_ref(), options.assume_cost);
+    let (mut costs, unpriced) = cost::resolve(inventory, user.as_ref(), options.assume_cost);
     diagnostics.extend(unpriced);
+    if let Some(waste) = options.waste_ms_per_mb {
+        costs.languages.values_mut().for_each(|language| language.waste_ms_per_mb = Some(waste));
+    }
     let prices = Prices::new(&costs);
 
     let classes = classes(inventory);
     let price = |id: &_, platform: &_| prices.get(id, platform).map(Into::into);
-    let language = |language| prices.language(language);
-    let (mut problem, left_out) = solve::problem(inventory, &classes, &price, &language);
+    let (mut problem, left_out) = solve::problem(inventory, &classes, &price, &|language| prices.language(language));
     diagnostics.extend(left_out);
-    let gone = before.map(|(plan, _)| (plan, solve::stable::note(&mut problem, plan)));
     let options = Options {
         budget_mb,
         max_images: options.max_images,
+        share: match options.share {
+            ShareChoice::Subset => Share::Subset,
+            ShareChoice::Superset => Share::Superset,
+        },
         exact: match options.exact {
             ExactChoice::Auto => Exact::Auto,
             ExactChoice::Never => Exact::Never,
@@ -95,29 +126,60 @@ fn make(
         time_limit: options.time_limit.map(Duration::from_secs_f64),
         ..Options::default()
     };
-    let bar = talk.bar("solving");
-    let solution = solve::plan(&problem, &options, &|progress| bar.message(&summary::progress(progress)));
-    drop(bar);
-    let modules = |id: &_| modules(&prices, id);
-    let context = solve::Context { modules: &modules, weights: &weights, diagnostics, before: gone };
-    let plan = solve::to_plan(inventory, &classes, &problem, &solution, &options, context);
-    if let Some((changes, most)) = plan.changes.as_ref().and_then(|c| c.max_changes.map(|most| (c, most))) {
-        let needed = changes.built.len() + changes.reparented.len();
-        if needed > most {
+    if options.share == Share::Superset {
+        superset::widen(&mut problem, inventory, &classes);
+    }
+    let before = before.map(|(plan, _)| (plan, stable::note(&mut problem, plan)));
+    Ok(Prepared { weights, costs, prices, classes, problem, diagnostics, options, before })
+}
+
+impl Prepared<'_> {
+    /// The plan that a solution comes to, verified.
+    pub fn plan(&self, inventory: &Inventory, solution: &Solution, options: &Options) -> Result<Plan, Failure> {
+        let modules = |id: &_| modules(&self.prices, id);
+        let context = solve::Context {
+            modules: &modules,
+            weights: &self.weights,
+            diagnostics: self.diagnostics.clone(),
+            before: self.before.clone(),
+        };
+        let plan = solve::to_plan(inventory, &self.classes, &self.problem, solution, options, context);
+        if let Some((changes, most)) = plan.changes.as_ref().and_then(|c| c.max_changes.map(|most| (c, most))) {
+            let needed = changes.built.len() + changes.reparented.len();
+            if needed > most {
+                return Err(Failure::Message(format!(
+                    "what is demanded takes {needed} images to be built; --churn {most} allows fewer: allow more, or \
+                     demand less"
+                )));
+            }
+        }
+        let price = |id: &_, platform: &_| self.prices.get(id, platform).map(Into::into);
+        let mut broken = verify::verify(&plan, inventory, &price, &|language| self.prices.language(language));
+        broken.extend(self.before.iter().flat_map(|(before, _)| verify::verify_changes(&plan, before)));
+        if !broken.is_empty() {
             return Err(Failure::Message(format!(
-                "what is demanded takes {needed} images to be built; --churn {most} allows fewer: allow more, or demand less"
+                "the plan does not pass its verification and was not written; this is a bug in warmset:\n  {}",
+                broken.join("\n  ")
             )));
         }
+        Ok(plan)
     }
-    let mut broken = verify::verify(&plan, inventory, &price, &language);
-    broken.extend(before.iter().flat_map(|(before, _)| verify::verify_changes(&plan, before)));
-    if !broken.is_empty() {
-        return Err(Failure::Message(format!(
-            "the plan does not pass its verification and was not written; this is a bug in warmset:\n  {}",
-            broken.join("\n  ")
-        )));
-    }
-    Ok(Made { plan, costs })
+}
+
+/// Weighs, prices, solves and verifies.
+fn make(
+    inventory: &mut Inventory,
+    budget_mb: f64,
+    options: &SolveOptions,
+    before: Option<(&Plan, Stable)>,
+    talk: Talk,
+) -> Result<Made, Failure> {
+    let ready = prepare(inventory, budget_mb, options, before)?;
+    let bar = talk.bar("solving");
+    let solution = solve::plan(&ready.problem, &ready.options, &|progress| bar.message(&summary::progress(progress)));
+    drop(bar);
+    let plan = ready.plan(inventory, &solution, &ready.options)?;
+    Ok(Made { plan, costs: ready.costs })
 }
 
 /// The modules that load a package which no function imports by itself: those that were measured, else the table of

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::model::inventory::{State, Target};
-use crate::model::plan::{Changes, Status, WhyUnserved};
+use crate::model::plan::{Assignment, Changes, Share, Status, WhyUnserved};
 use crate::model::{Diagnostic, Image, Inventory, Plan, Severity};
 use crate::solve::Progress;
 
@@ -37,6 +37,9 @@ pub fn plan(inventory: &Inventory, plan: &Plan, diagnostics: &[Diagnostic], out:
     let saved = paint(GREEN, format!("{:.1} %", plan.saved_share * 100.0));
     let weights = if plan.weights == "uniform" { "every function weighs 1" } else { &plan.weights };
     line("saved", &format!("{saved} of all load time: {:.1} of {:.1} ms ({weights})", plan.objective, plan.total_ms));
+    if plan.share == Share::Superset {
+        line("sharing", &sharing(plan));
+    }
     let proof = match plan.status {
         Status::Optimal => "optimal".to_string(),
         Status::Feasible => format!("gap {:.2} %: no plan saves more than the bound", plan.gap * 100.0),
@@ -80,6 +83,20 @@ fn changes(changes: &Changes) -> String {
     let best = changes.best_objective;
     text.push_str(&format!("; saves {:.2} % less than the best plan found ({best:.1} ms)", changes.loss * 100.0));
     text
+}
+
+/// What the superset rule comes to.
+fn sharing(plan: &Plan) -> String {
+    let wide: Vec<&Assignment> = plan.assignments.iter().filter(|a| a.unneeded > 0).collect();
+    let weight: f64 = wide.iter().map(|a| a.weight).sum();
+    let mb: f64 = wide.iter().map(|a| a.weight * a.unneeded_mb).sum();
+    let each = if weight > 0.0 { mb / weight } else { 0.0 };
+    format!(
+        "superset: {} of {} served functions are on images that hold more than they load, {each:.1} MB on average; they see \
+         packages that they did not ask for",
+        wide.len(),
+        plan.assignments.len()
+    )
 }
 
 fn images_of(n: usize) -> String {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::view::View;
 use super::xml::escape;
-use crate::model::plan::{Status, WhyUnserved};
+use crate::model::plan::{Share, Status, WhyUnserved};
 use crate::model::{Diagnostic, Inventory, PackageId, Plan, State};
 
 const STYLE: &str = include_str!("report.css");
@@ -77,12 +77,19 @@ fn summary_sentence(plan: &Plan, inventory: &Inventory) -> String {
     let (plural, verb) = if images == 1 { ("", "s") } else { ("s", "") };
     format!(
         "{images} image{plural} serve{verb} {} of {} functions and save{verb} {} of all load time at cold starts, \
-         in {} of {} MB.",
+         in {} of {} MB.{}",
         plan.assignments.len(),
         inventory.functions.len(),
         percent(plan.saved_share),
         number(plan.memory_mb),
         number(plan.budget_mb),
+        match plan.share {
+            Share::Subset => String::new(),
+            Share::Superset => format!(
+                " Images may hold what a function does not load (superset rule): {} functions see packages that they did not ask for.",
+                plan.assignments.iter().filter(|a| a.unneeded > 0).count()
+            ),
+        }
     )
 }
 
@@ -284,7 +291,17 @@ fn functions(out: &mut String, plan: &Plan, inventory: &Inventory) {
                     let next = a.next_best.as_ref().map_or(String::new(), |n| {
                         format!("<br><small>next best {}: {} ms</small>", escape(&n.image), number(n.saved_ms))
                     });
-                    let link = format!("<a href=\"#{0}\">{0}</a>{next}", escape(&a.image));
+                    let more = match a.unneeded {
+                        0 => String::new(),
+                        1 => {
+                            format!("<br><small>1 package that it does not load, {} MB</small>", number(a.unneeded_mb))
+                        }
+                        n => format!(
+                            "<br><small>{n} packages that it does not load, {} MB</small>",
+                            number(a.unneeded_mb)
+                        ),
+                    };
+                    let link = format!("<a href=\"#{0}\">{0}</a>{more}{next}", escape(&a.image));
                     (link, number(a.weight), number(a.saved_ms), number(a.remaining_ms))
                 }
                 (None, Some(u)) => {

@@ -94,6 +94,7 @@ codes! {
     TRACE_INVALID = "trace-invalid", Error, "a trace could not be read", "use function,count columns or the Azure Functions column names";
     TRACE_UNMATCHED = "trace-unmatched", Warning, "a trace and the fleet name different functions", "check the function ids: warmset scan prints them";
     HASHES_MISSING = "hashes-missing", Warning, "an image holds packages for which no lock gives hashes", "lock with hashes (uv pip compile --generate-hashes, npm install)";
+    EXPORT_LEFT_OUT = "export-left-out", Note, "a format cannot express the plan", "plan with --share subset for systems that read that format";
     // check
     FUNCTION_ADDED = "function-added", Warning, "a function is not in the plan", "plan again";
     FUNCTION_REMOVED = "function-removed", Warning, "a planned function is gone", "plan again";

@@ -139,6 +139,10 @@ pub struct ManifestFunction {
     pub fallback: Vec<Fallback>,
     /// `name==version` or `name@version` that the function still loads itself; sorted.
     pub loads: Vec<String>,
+    /// `name==version` or `name@version` that the image holds and the function does not load; sorted. Its process sees their
+    /// modules all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unneeded: Vec<String>,
     /// Direct dependencies without a known version, which it also loads itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unresolved: Vec<String>,

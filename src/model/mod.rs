@@ -4,6 +4,7 @@
 
 pub mod codes;
 pub mod costs;
+pub mod curve;
 pub mod diagnostic;
 pub mod inventory;
 pub mod lines;

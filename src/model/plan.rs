@@ -27,7 +27,7 @@ pub struct Plan {
     /// Most images that may be kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_images: Option<usize>,
-    /// `subset`: an image serves only functions whose closure holds all of it.
+    /// Which functions an image may serve.
     pub share: Share,
     /// Memory that the chosen images take together, MB.
     pub memory_mb: f64,
@@ -103,11 +103,31 @@ pub struct Removed {
 }
 
 /// Which functions an image may serve.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Share {
     /// Those whose closure holds every package of the image.
+    #[default]
     Subset,
+    /// Besides those, locked functions that what the image holds beyond their closure cannot disturb: no package of it
+    /// has the name or a module of one that they load, or a module that they look for themselves.
+    Superset,
+}
+
+impl std::fmt::Display for Share {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Share::Subset => "subset",
+            Share::Superset => "superset",
+        })
+    }
+}
+
+impl Share {
+    /// Whether it is the rule that holds where none is named.
+    pub fn is_subset(&self) -> bool {
+        *self == Share::Subset
+    }
 }
 
 /// How far the search got.
@@ -196,9 +216,25 @@ pub struct Assignment {
     pub saved_ms: f64,
     /// Milliseconds that the function still loads itself per start.
     pub remaining_ms: f64,
+    /// Packages of the image that the function does not load: none under the subset rule.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unneeded: usize,
+    /// Their resident MB.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub unneeded_mb: f64,
     /// The image it would get without this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_best: Option<NextBest>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_nothing(mb: &f64) -> bool {
+    *mb == 0.0
 }
 
 /// The second choice for a function.

@@ -4,11 +4,14 @@
 //! closure; each cut to its dependency-closed core and then trimmed of what saves nothing. Any other image could be enlarged
 //! to a member of the family without losing a function, but that may take more memory: a bound over the family is a bound
 //! over the plans made of it, and is stated as such.
+//!
+//! Under the superset rule unions of closures join it ([`superset::unions`]): of those it holds some, never all.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashSet};
 
 use super::problem::{Demand, Group, Set};
+use super::superset;
 
 /// The candidates of one group.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,7 +30,10 @@ const WORK_PER_CANDIDATE: usize = 2_000;
 /// Generates the family, at most `limit` sets of it: then those whose weight served times value is highest are extended
 /// first.
 pub fn candidates(group: &Group, limit: usize) -> Candidates {
-    let limit = limit.max(1);
+    let limit = superset::limit(group, limit).max(1);
+    // Half of the room at most goes to what only the superset rule makes worth having.
+    let unions = if superset::is_wide(group) { superset::unions(group, limit / 2) } else { BTreeSet::new() };
+    let limit = limit - unions.len();
     let mut complete = true;
     let mut seen: HashSet<Set> = HashSet::new();
     let mut family: BTreeSet<Set> = BTreeSet::new();
@@ -82,6 +88,11 @@ pub fn candidates(group: &Group, limit: usize) -> Candidates {
         }
         sets = ranked.into_keys().take(limit).map(|(_, set)| set).collect();
         sets.sort();
+    }
+    if !unions.is_empty() {
+        sets.extend(unions);
+        sets.sort();
+        sets.dedup();
     }
     Candidates { sets, complete }
 }

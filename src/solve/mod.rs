@@ -14,13 +14,16 @@ pub mod model;
 pub mod problem;
 pub mod stable;
 pub mod state;
+pub mod superset;
+pub mod sweep;
 mod to_plan;
 pub mod tree;
+pub mod usable;
 pub mod verify;
 
 use std::time::Duration;
 
-use crate::model::plan::{Method, Size, Status};
+use crate::model::plan::{Method, Share, Size, Status};
 use state::State;
 
 use backend::Effort;
@@ -50,6 +53,8 @@ pub struct Options {
     pub budget_mb: f64,
     /// Most images.
     pub max_images: Option<usize>,
+    /// Which functions an image may serve. [`Share::Superset`] needs a problem that [`superset::widen`] has gone over.
+    pub share: Share,
     /// When the exact model is solved.
     pub exact: Exact,
     /// For the exact model only. Without one the result is the same on every machine.
@@ -68,6 +73,7 @@ impl Default for Options {
         Self {
             budget_mb: 1024.0,
             max_images: None,
+            share: Share::Subset,
             exact: Exact::Auto,
             time_limit: None,
             max_candidates: 5_000,
@@ -173,23 +179,40 @@ impl Solution {
 /// Chooses images: greedy, local search, a Lagrangian bound, and the exact model where the options say so.
 pub fn plan(problem: &Problem, options: &Options, progress: &dyn Fn(Progress)) -> Solution {
     let instance = instance(problem, options.max_candidates);
-    let limits = options.limits();
     progress(Progress::Candidates { candidates: instance.candidates.len(), parent_pairs: instance.parent_pairs() });
+    plan_instance(problem, &instance, options, progress)
+}
 
+/// [`plan`] for an instance that is there already; it must be that of the problem.
+pub fn plan_instance(
+    problem: &Problem,
+    instance: &Instance,
+    options: &Options,
+    progress: &dyn Fn(Progress),
+) -> Solution {
+    let limits = options.limits();
     // With images that there are: the best plan without regard to them first, then one near them.
     let free = Limits { max_new: usize::MAX, ..limits };
-    let mut search = greedy::greedy(&instance, &free);
+    let mut search = greedy::greedy(instance, &free);
     progress(Progress::Incumbent(search.state.objective()));
     local_search::local_search(&mut search, &free);
     let mut best = search.state;
+    if options.share == Share::Superset {
+        // A plan under the subset rule is one under this rule too, and what is worth more by it may be out of reach for
+        // single exchanges.
+        let narrow = instance.narrow(problem);
+        let mut search = greedy::greedy(&narrow, &free);
+        local_search::local_search(&mut search, &free);
+        best = better(best, improved(instance, &free, search.state.members()));
+    }
     let settled =
-        options.stable.map(|stable| stable::settle(&free, &best, &stable::old_parents(problem, &instance), stable));
+        options.stable.map(|stable| stable::settle(&free, &best, &stable::old_parents(problem, instance), stable));
     if let Some(settled) = &settled {
         best = settled.state.clone();
     }
     progress(Progress::Incumbent(best.objective()));
 
-    let lagrangian = bound::lagrangian(&instance, &limits, &best);
+    let lagrangian = bound::lagrangian(instance, &limits, &best);
     let mut bound = lagrangian.value;
     progress(Progress::Bound(bound));
     let mut method = Method { plan: "greedy+local-search".into(), bound: "lagrangian".into() };
@@ -197,12 +220,12 @@ pub fn plan(problem: &Problem, options: &Options, progress: &dyn Fn(Progress)) -
     let mut open = lagrangian.open.clone();
     if is_open(best.objective(), bound) && options.effort > 0 {
         let work = u64::from(options.effort) * 1_000_000;
-        let found = tree::search(&instance, &limits, &lagrangian, &best, work, &|known, bound| {
+        let found = tree::search(instance, &limits, &lagrangian, &best, work, &|known, bound| {
             progress(Progress::Incumbent(known));
             progress(Progress::Bound(bound));
         });
         if let Some(better) = found.better.filter(|_| settled.is_none()) {
-            best = State::with(&instance, better);
+            best = State::with(instance, better);
             method.plan = "greedy+local-search+branch-and-bound".into();
             progress(Progress::Incumbent(best.objective()));
         }
@@ -227,14 +250,14 @@ pub fn plan(problem: &Problem, options: &Options, progress: &dyn Fn(Progress)) -
                 _ => Effort { time: options.time_limit, nodes: Some(AUTO_NODES) },
             };
             let answer = backend::solve(&model, effort);
-            take_exact(&instance, &limits, &old, answer, &mut best, &mut bound, &mut method);
+            take_exact(instance, &limits, &old, answer, &mut best, &mut bound, &mut method);
             progress(Progress::Incumbent(best.objective()));
             progress(Progress::Bound(bound));
         }
     }
-    let mut solution = solution(problem, &instance, &best, bound, method, options);
+    let mut solution = solution(problem, instance, &best, bound, method, options);
     if let Some(settled) = settled {
-        solution.keep(&instance, &settled);
+        solution.keep(instance, &settled);
     }
     solution
 }
@@ -251,6 +274,22 @@ impl Solution {
         }
         self.unsettled = Some(settled.best);
     }
+}
+
+/// What local search makes of a choice; nothing chosen where it does not keep to the limits.
+fn improved<'a>(instance: &'a Instance, limits: &Limits, start: impl Iterator<Item = usize>) -> State<'a> {
+    let mut search = greedy::Search::new(instance);
+    start.for_each(|i| search.add(i));
+    if search.state.missing > 0 || !limits.keeps(&search.state) {
+        return State::new(instance);
+    }
+    local_search::local_search(&mut search, limits);
+    search.state
+}
+
+/// The one that saves more; the first where both save the same.
+fn better<'a>(a: State<'a>, b: State<'a>) -> State<'a> {
+    if b.missing == 0 && b.objective() > a.objective() { b } else { a }
 }
 
 /// Whether more can be hoped for.
@@ -325,8 +364,13 @@ fn solution(
     } else {
         Status::Optimal
     };
-    let family = "closures, their intersections and what single packages need, each cut to its dependency-closed core \
-                  and trimmed of what saves nothing";
+    let mut family =
+        "closures, their intersections and what single packages need, each cut to its dependency-closed core \
+                      and trimmed of what saves nothing"
+            .to_string();
+    if options.share == Share::Superset {
+        family.push_str(", and unions of closures as clustering joins them, which are not all unions");
+    }
     let bound_covers = if instance.complete {
         format!("every plan made of the {count} candidates: {family}")
     } else {

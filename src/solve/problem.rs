@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fixedbitset::FixedBitSet;
 
+use super::superset::Wide;
 use crate::cost;
 use crate::graph::classes::{Class, sum_weights};
 use crate::model::costs::{CostSource, LanguageCosts};
@@ -61,6 +62,8 @@ pub struct Demand {
     /// Cold starts in the planning period of the functions that there are: 0 for what is only expected to come, which
     /// has no classes either.
     pub known: f64,
+    /// Under the superset rule, for classes that there are: what else counts of them. A core may then occur several times.
+    pub wide: Option<Wide>,
 }
 
 /// An image that must be kept.
@@ -355,7 +358,7 @@ fn group(
         .into_iter()
         .map(|(core, members)| {
             let weight = sum_weights(members.iter().map(|&c| classes[c].weight));
-            Demand { classes: members, core, weight, known: weight }
+            Demand { classes: members, core, weight, known: weight, wide: None }
         })
         .collect();
     (!group.demands.is_empty()).then_some(group)

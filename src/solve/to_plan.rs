@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
-use super::problem::{Group, Problem, Set};
+use super::problem::{Demand, Group, Problem, Set};
 use super::stable::Gone;
-use super::{Options, Solution};
+use super::superset::{self, Values};
+use super::{Chosen, Options, Solution};
 use crate::graph::classes::Class;
 use crate::model::inventory::{Function, Import, ImportKind, Inventory, State, Target};
-use crate::model::plan::{self, Assignment, Changes, Image, NextBest, Plan, Removed, Share, Unserved, WhyUnserved};
+use crate::model::plan::{self, Assignment, Changes, Image, NextBest, Plan, Removed, Unserved, WhyUnserved};
 use crate::model::platform::Language;
 use crate::model::units::round;
 use crate::model::{CostSource, Diagnostic, GENERATOR, PackageId, Place, Platform, codes, normalise_pypi};
@@ -32,9 +33,18 @@ pub struct Context<'a> {
 }
 
 /// Which chosen images can serve a class, the best first, with what they save.
-struct Service {
+struct Service<'a> {
     class: usize,
+    group: &'a Group,
+    demand: &'a Demand,
     images: Vec<(usize, f64)>,
+}
+
+impl Service<'_> {
+    /// What its functions load of an image.
+    fn needed(&self, chosen: &Chosen) -> Set {
+        superset::needed(self.demand, &chosen.set)
+    }
 }
 
 /// Fills in the plan.
@@ -57,6 +67,11 @@ pub fn to_plan(
     for service in &services {
         let Some(&(best, saved)) = service.images.first() else { continue };
         let class = &classes[service.class];
+        let chosen = &solution.chosen[best];
+        let needed = service.needed(chosen);
+        let remaining = problem.class_load_ms[service.class] - service.group.load_ms(&needed);
+        let unneeded: Vec<usize> = chosen.set.difference(&needed).collect();
+        let unneeded_mb: f64 = unneeded.iter().map(|&i| service.group.items[i].price.resident_mb).sum();
         for &f in &class.functions {
             served[f] = true;
             assignments.push(Assignment {
@@ -65,7 +80,9 @@ pub fn to_plan(
                 class: class.digest.clone(),
                 weight: inventory.functions[f].weight,
                 saved_ms: round(saved, DIGITS),
-                remaining_ms: round((problem.class_load_ms[service.class] - images[best].load_ms).max(0.0), DIGITS),
+                remaining_ms: round(remaining.max(0.0), DIGITS),
+                unneeded: unneeded.len(),
+                unneeded_mb: round(unneeded_mb, DIGITS),
                 next_best: service
                     .images
                     .get(1)
@@ -104,7 +121,7 @@ pub fn to_plan(
         generator: GENERATOR.into(),
         budget_mb: options.budget_mb,
         max_images: options.max_images,
-        share: Share::Subset,
+        share: options.share,
         memory_mb: round(solution.memory_mb, DIGITS),
         objective,
         bound,
@@ -115,7 +132,7 @@ pub fn to_plan(
         total_ms: round(total_ms, DIGITS),
         saved_share: if total_ms > 0.0 { round(solution.objective / total_ms, DIGITS) } else { 0.0 },
         weights: weights.to_string(),
-        value_by_source: value_by_source(classes, problem, solution, &services),
+        value_by_source: value_by_source(classes, solution, &services),
         size: solution.size,
         images: parents_first(images),
         assignments,
@@ -150,18 +167,20 @@ fn round_up(value: f64) -> f64 {
     (value * scale).ceil() / scale + 0.0
 }
 
-fn services(problem: &Problem, solution: &Solution) -> Vec<Service> {
-    let values: Vec<f64> = solution.chosen.iter().map(|c| problem.groups[c.group].value_ms(&c.set)).collect();
+fn services<'a>(problem: &'a Problem, solution: &Solution) -> Vec<Service<'a>> {
     let mut out = Vec::new();
     for (g, group) in problem.groups.iter().enumerate() {
+        let values = Values::new(group);
+        let chosen = solution.chosen.iter().enumerate().filter(|(_, c)| c.group == g);
+        let sets: Vec<_> = chosen.map(|(i, c)| (i, values.of(&c.set))).collect();
         for demand in &group.demands {
-            let mut images: Vec<(usize, f64)> = (0..values.len())
-                .filter(|&i| solution.chosen[i].group == g && values[i] > 0.0)
-                .filter(|&i| solution.chosen[i].set.is_subset(&demand.core))
-                .map(|i| (i, values[i]))
+            let mut images: Vec<(usize, f64)> = sets
+                .iter()
+                .filter_map(|(i, set)| Some((*i, set.for_demand(demand)?)))
+                .filter(|(_, value)| *value > 0.0)
                 .collect();
             images.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-            out.extend(demand.classes.iter().map(|&class| Service { class, images: images.clone() }));
+            out.extend(demand.classes.iter().map(|&class| Service { class, group, demand, images: images.clone() }));
         }
     }
     out
@@ -441,19 +460,14 @@ fn unserved(
 }
 
 /// Share of the objective by the source of the load times it rests on.
-fn value_by_source(
-    classes: &[Class],
-    problem: &Problem,
-    solution: &Solution,
-    services: &[Service],
-) -> BTreeMap<CostSource, f64> {
+fn value_by_source(classes: &[Class], solution: &Solution, services: &[Service]) -> BTreeMap<CostSource, f64> {
     let mut sums: BTreeMap<CostSource, f64> = BTreeMap::new();
     for service in services {
         let Some(&(best, saved)) = service.images.first() else { continue };
         let chosen = &solution.chosen[best];
-        let group = &problem.groups[chosen.group];
-        let load = group.load_ms(&chosen.set);
-        for item in chosen.set.ones().map(|i| &group.items[i]) {
+        let needed = service.needed(chosen);
+        let load = service.group.load_ms(&needed);
+        for item in needed.ones().map(|i| &service.group.items[i]) {
             let part = classes[service.class].weight * saved * item.price.load_ms / load;
             *sums.entry(item.price.source).or_default() += part;
         }

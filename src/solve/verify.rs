@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::problem::Price;
+use super::usable::Usable;
 use crate::graph::classes::class_digest;
 use crate::model::costs::LanguageCosts;
 use crate::model::inventory::{Function, Inventory, Package, State};
@@ -22,9 +23,9 @@ type Ids<'a> = BTreeSet<&'a PackageId>;
 /// An image with what it holds, by name.
 struct Held {
     ids: BTreeSet<PackageId>,
-    load_ms: f64,
     resident_mb: f64,
-    value_ms: f64,
+    swap_ms: f64,
+    waste_ms_per_mb: f64,
 }
 
 /// The rules that the plan breaks, as text; none when it holds.
@@ -145,7 +146,7 @@ fn hold(
             broken.push(format!("{}: states a {what} of {stated}, which is {found}", image.id));
         }
     }
-    Held { ids, load_ms, resident_mb: resident, value_ms: load_ms - swap }
+    Held { ids, resident_mb: resident, swap_ms: swap, waste_ms_per_mb: costs.waste_ms_per_mb.unwrap_or(0.0) }
 }
 
 /// Versions, requirements and sources of what the images hold.
@@ -229,15 +230,27 @@ fn check_parents(plan: &Plan, held: &[Held], language: &dyn Fn(Language) -> Lang
     }
 }
 
-/// Whether an image may serve a function: same platform and trust domain, and the function loads all that it holds, in
-/// one version.
-fn may_serve(image: &Image, held: &Held, function: &Function, closure: &Ids, names: &BTreeMap<&str, usize>) -> bool {
-    function.platform.as_ref() == Some(&image.platform)
-        && function.trust_domain == image.trust_domain
-        && held.ids.iter().all(|id| {
-            let once = image.platform.language != Language::Python || names.get(id.name.as_str()) == Some(&1);
-            once && closure.contains(id)
-        })
+/// What one start of a function saves on an image that it may use, and how much of it the function loads.
+struct Service {
+    value_ms: f64,
+    needed_ms: f64,
+    unneeded: usize,
+    unneeded_mb: f64,
+}
+
+fn service(
+    usable: &Usable,
+    image: &Image,
+    held: &Held,
+    function: &Function,
+    price: &dyn Fn(&PackageId, &Platform) -> Option<Price>,
+) -> Option<Service> {
+    let split = usable.split(image, &held.ids, function)?;
+    let prices = |ids: &[&PackageId]| ids.iter().filter_map(|id| price(id, &image.platform)).collect::<Vec<_>>();
+    let needed_ms: f64 = prices(&split.needed).iter().map(|p| p.load_ms).sum();
+    let unneeded_mb: f64 = prices(&split.unneeded).iter().map(|p| p.resident_mb).sum();
+    let value_ms = needed_ms - held.swap_ms - held.waste_ms_per_mb * unneeded_mb;
+    Some(Service { value_ms, needed_ms, unneeded: split.unneeded.len(), unneeded_mb })
 }
 
 /// Who is served by what, and what that saves.
@@ -258,19 +271,17 @@ fn check_service(
     }
     let (mut objective, mut total) = (0.0, 0.0);
     let mut serves = vec![(0usize, 0.0f64); held.len()];
+    let usable = Usable::new(plan, held.iter().flat_map(|h| &h.ids), inventory);
     for function in &inventory.functions {
         let id = &function.id;
         let closure: Ids = function.closure.iter().collect();
-        let mut names: BTreeMap<&str, usize> = BTreeMap::new();
-        closure.iter().for_each(|p| *names.entry(p.name.as_str()).or_default() += 1);
         let load: f64 = match &function.platform {
             Some(platform) => closure.iter().filter_map(|p| price(p, platform)).map(|p| p.load_ms).sum(),
             None => 0.0,
         };
         total += function.weight * load;
-        let usable =
-            |i: &usize| held[*i].value_ms > 0.0 && may_serve(&plan.images[*i], &held[*i], function, &closure, &names);
-        let best = (0..held.len()).filter(usable).map(|i| held[i].value_ms).fold(0.0, f64::max);
+        let of = |i: usize| service(&usable, &plan.images[i], &held[i], function, price);
+        let best = (0..held.len()).filter_map(of).map(|s| s.value_ms).fold(0.0, f64::max);
         objective += function.weight * best;
         let Some(assignment) = assigned.get(id.as_str()) else {
             if !unserved.contains(id.as_str()) {
@@ -289,11 +300,16 @@ fn check_service(
             continue;
         };
         serves[i].0 += 1;
-        serves[i].1 += function.weight * held[i].value_ms;
-        if !may_serve(&plan.images[i], &held[i], function, &closure, &names) {
+        let Some(service) = of(i) else {
             broken.push(format!("{id}: may not use {}", assignment.image));
-        } else if differs(held[i].value_ms, best) {
-            broken.push(format!("{id}: {} saves {} ms, but another image {best}", assignment.image, held[i].value_ms));
+            continue;
+        };
+        serves[i].1 += function.weight * service.value_ms;
+        if differs(service.value_ms, best) {
+            broken.push(format!("{id}: {} saves {} ms, but another image {best}", assignment.image, service.value_ms));
+        }
+        if assignment.unneeded != service.unneeded {
+            broken.push(format!("{id}: does not need {} packages of {}", service.unneeded, assignment.image));
         }
         let sorted: Vec<PackageId> = closure.iter().map(|&p| p.clone()).collect();
         if function.platform.as_ref().map(|p| class_digest(p, &function.trust_domain, &sorted))
@@ -302,8 +318,9 @@ fn check_service(
             broken.push(format!("{id}: is not of class {}", assignment.class));
         }
         for (what, stated, found) in [
-            ("saved time", assignment.saved_ms, held[i].value_ms),
-            ("remaining time", assignment.remaining_ms, (load - held[i].load_ms).max(0.0)),
+            ("saved time", assignment.saved_ms, service.value_ms),
+            ("remaining time", assignment.remaining_ms, (load - service.needed_ms).max(0.0)),
+            ("memory that it does not need", assignment.unneeded_mb, service.unneeded_mb),
             ("weight", assignment.weight, function.weight),
         ] {
             if differs(stated, found) {
