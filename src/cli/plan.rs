@@ -1,5 +1,6 @@
 //! `warmset plan`.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -124,6 +125,7 @@ pub fn prepare<'a>(
         },
         stable: before.map(|(_, stable)| stable),
         time_limit: options.time_limit.map(Duration::from_secs_f64),
+        prove: options.prove.map(Duration::from_secs_f64),
         ..Options::default()
     };
     if options.share == Share::Superset {
@@ -176,7 +178,10 @@ fn make(
 ) -> Result<Made, Failure> {
     let ready = prepare(inventory, budget_mb, options, before)?;
     let bar = talk.bar("solving");
-    let solution = solve::plan(&ready.problem, &ready.options, &|progress| bar.message(&summary::progress(progress)));
+    let seen = RefCell::new(summary::Standing::default());
+    let solution = solve::plan(&ready.problem, &ready.options, &|progress| {
+        bar.message(&seen.borrow_mut().after(progress));
+    });
     drop(bar);
     let plan = ready.plan(inventory, &solution, &ready.options)?;
     Ok(Made { plan, costs: ready.costs })

@@ -12,6 +12,7 @@ pub mod instance;
 pub mod local_search;
 pub mod model;
 pub mod problem;
+pub mod prove;
 pub mod stable;
 pub mod state;
 pub mod superset;
@@ -23,10 +24,9 @@ pub mod verify;
 
 use std::time::Duration;
 
-use crate::model::plan::{Method, Share, Size, Status};
+use crate::model::plan::{Method, Proof, Share, Size, Status};
 use state::State;
 
-use backend::Effort;
 pub use greedy::Limits;
 pub use instance::Instance;
 pub use to_plan::{Context, to_plan};
@@ -64,6 +64,9 @@ pub struct Options {
     /// How much is done to tighten the bound: terms of the relaxation that branch and bound may add up, in millions. The
     /// result is the same on every machine. 0: the plain Lagrangian bound.
     pub effort: u32,
+    /// Time to spend on a proof once the plan is made, which may still improve the plan. With it the result depends on the
+    /// machine.
+    pub prove: Option<Duration>,
     /// Keeps the images that there are (see [`stable::note`]) as far as that is worth it.
     pub stable: Option<Stable>,
 }
@@ -78,6 +81,7 @@ impl Default for Options {
             time_limit: None,
             max_candidates: 5_000,
             effort: EFFORT,
+            prove: None,
             stable: None,
         }
     }
@@ -106,7 +110,12 @@ pub enum Progress {
     /// A plan is known that saves so many ms.
     Incumbent(f64),
     /// No plan saves more than so many ms.
-    Bound(f64),
+    Bound {
+        /// That.
+        ms: f64,
+        /// By which method: as in [`Proof::method`].
+        by: &'static str,
+    },
     /// The exact model is being solved.
     Exact {
         /// Its columns.
@@ -122,12 +131,6 @@ pub fn instance(problem: &Problem, max_candidates: usize) -> Instance {
     Instance::new(problem, &families)
 }
 
-/// Columns up to which the exact model is solved without being asked for: on parts of ReqBench microlp took at most 0.25 s
-/// there, up to 2.3 s below 2,000, and beyond that sometimes no end was seen.
-const AUTO_COLUMNS: usize = 1_000;
-/// Branch-and-bound nodes that it may then take. A number of nodes and not of seconds: the plan must be the same on every
-/// machine.
-const AUTO_NODES: u32 = 5_000;
 /// [`Options::effort`] unless stated: 0.15 to 0.25 s.
 pub const EFFORT: u32 = 250;
 /// Relative gap below which a plan counts as optimal.
@@ -159,6 +162,8 @@ pub struct Solution {
     pub status: Status,
     /// How plan and bound were found.
     pub method: Method,
+    /// What else is known of the bound.
+    pub proof: Proof,
     /// What the bound is relative to.
     pub bound_covers: String,
     /// For each class, the MB of the smallest image that could save its functions anything.
@@ -212,50 +217,8 @@ pub fn plan_instance(
     }
     progress(Progress::Incumbent(best.objective()));
 
-    let lagrangian = bound::lagrangian(instance, &limits, &best);
-    let mut bound = lagrangian.value;
-    progress(Progress::Bound(bound));
-    let mut method = Method { plan: "greedy+local-search".into(), bound: "lagrangian".into() };
-
-    let mut open = lagrangian.open.clone();
-    if is_open(best.objective(), bound) && options.effort > 0 {
-        let work = u64::from(options.effort) * 1_000_000;
-        let found = tree::search(instance, &limits, &lagrangian, &best, work, &|known, bound| {
-            progress(Progress::Incumbent(known));
-            progress(Progress::Bound(bound));
-        });
-        if let Some(better) = found.better.filter(|_| settled.is_none()) {
-            best = State::with(instance, better);
-            method.plan = "greedy+local-search+branch-and-bound".into();
-            progress(Progress::Incumbent(best.objective()));
-        }
-        if found.value < bound {
-            bound = found.value;
-            method.bound = "lagrangian+branch-and-bound".into();
-            progress(Progress::Bound(bound));
-        }
-        open = found.open;
-    }
-
-    if is_open(best.objective(), bound) && options.exact != Exact::Never && settled.is_none() {
-        // What the bound excludes cannot be part of a better plan.
-        let (small, old) = instance.restrict(&open);
-        let columns = model::columns(&small);
-        if options.exact == Exact::Always || columns <= AUTO_COLUMNS {
-            let start = restricted(&small, &old, &best);
-            let model = model::model(&small, &limits, &start);
-            progress(Progress::Exact { variables: model.columns.len(), constraints: model.rows.len() });
-            let effort = match options.exact {
-                Exact::Always => Effort { time: options.time_limit, nodes: None },
-                _ => Effort { time: options.time_limit, nodes: Some(AUTO_NODES) },
-            };
-            let answer = backend::solve(&model, effort);
-            take_exact(instance, &limits, &old, answer, &mut best, &mut bound, &mut method);
-            progress(Progress::Incumbent(best.objective()));
-            progress(Progress::Bound(bound));
-        }
-    }
-    let mut solution = solution(problem, instance, &best, bound, method, options);
+    let proven = prove::prove(instance, &limits, best, settled.is_none(), options, progress);
+    let mut solution = solution(problem, instance, proven, options);
     if let Some(settled) = settled {
         solution.keep(instance, &settled);
     }
@@ -297,55 +260,8 @@ fn is_open(objective: f64, bound: f64) -> bool {
     bound - objective > OPTIMAL * bound
 }
 
-/// The part of a choice that a restricted instance knows.
-fn restricted<'a>(small: &'a Instance, old: &[usize], choice: &State) -> State<'a> {
-    State::with(small, (0..old.len()).filter(|&k| choice.chosen[old[k]]))
-}
-
-/// Takes what the exact model adds: a better plan when it holds, a lower bound when one is proven.
-fn take_exact<'a>(
-    instance: &'a Instance,
-    limits: &Limits,
-    old: &[usize],
-    answer: backend::Answer,
-    best: &mut State<'a>,
-    bound: &mut f64,
-    method: &mut Method,
-) {
-    let name = format!("milp ({})", backend::NAME);
-    let known = best.objective();
-    let mut reached = known;
-    if let Some(values) = &answer.values {
-        let mut search = greedy::Search::new(instance);
-        (0..old.len()).filter(|&k| values[k] > 0.5).for_each(|k| search.add(old[k]));
-        let within = |s: &State| s.missing == 0 && limits.keeps(s);
-        if within(&search.state) {
-            local_search::tidy(&mut search);
-            reached = search.state.objective();
-            if reached > known * (1.0 + 1e-12) && within(&search.state) {
-                *best = search.state;
-                method.plan.clone_from(&name);
-            }
-        }
-    }
-    // A solver that claims less than what is known to be possible has erred: its bound proves nothing.
-    if let Some(proven) = answer.bound.filter(|proven| *proven >= known.max(reached) * (1.0 - OPTIMAL)) {
-        let proven = proven.max(best.objective()) * (1.0 + 1e-9);
-        if proven < *bound {
-            *bound = proven;
-            method.bound = name;
-        }
-    }
-}
-
-fn solution(
-    problem: &Problem,
-    instance: &Instance,
-    best: &State,
-    bound: f64,
-    method: Method,
-    options: &Options,
-) -> Solution {
+fn solution(problem: &Problem, instance: &Instance, proven: prove::Proven, options: &Options) -> Solution {
+    let prove::Proven { best, bound, method, proof } = proven;
     let members: Vec<usize> = best.members().collect();
     let chosen = members
         .iter()
@@ -384,6 +300,7 @@ fn solution(
         memory_mb: best.memory(),
         status,
         method,
+        proof,
         bound_covers,
         smallest_mb: smallest_mb(problem, instance),
         size: Size {

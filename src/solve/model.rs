@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::bound::Row;
+use super::bound::PathRow;
 use super::greedy::Limits;
 use super::instance::Instance;
 use super::state::State;
@@ -67,7 +67,7 @@ pub fn columns(instance: &Instance) -> usize {
 /// with them the linear relaxation is tight.
 ///
 /// Only the x are declared binary: once they are fixed, the best y and z are 0 or 1 by themselves.
-pub fn model(instance: &Instance, limits: &Limits, rows: &[Row], start: &State) -> Model {
+pub fn model(instance: &Instance, limits: &Limits, rows: &[PathRow], start: &State) -> Model {
     let mut model = Model::default();
     let n = instance.candidates.len();
 

@@ -27,7 +27,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeSet, BinaryHeap};
 use std::time::Instant;
 
-use super::bound::{Bound, Networks, Pace, Part, Prices, Relaxation, Row, Rule, SLACK, Walk};
+use super::bound::{Bound, Networks, Pace, Part, Prices, Relaxation, PathRow, Rule, SLACK, Walk};
 use super::greedy::{Limits, Rank, Search};
 use super::instance::Instance;
 use super::local_search;
@@ -71,7 +71,7 @@ pub struct Found {
     /// The images of a plan better than the one to start from, when one was found.
     pub better: Option<Vec<usize>>,
     /// Rows that make the relaxation tight, for the exact model.
-    pub rows: Vec<Row>,
+    pub rows: Vec<PathRow>,
 }
 
 /// A node that is still open.
@@ -233,7 +233,7 @@ pub fn search(
         }
         let safe = |bound: f64| (bound.max(objective) * (1.0 + SLACK)).min(root.value.max(objective));
         let rows = level.relaxation.rows.all.iter().zip(&level.prices.m).filter(|(_, price)| **price > 0.0);
-        let whole = |row: &Row| Row {
+        let whole = |row: &PathRow| PathRow {
             demand: row.demand,
             images: row.images.iter().map(|&k| level.old[k as usize] as u32).collect(),
         };

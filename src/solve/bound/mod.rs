@@ -39,7 +39,7 @@ use super::greedy::Limits;
 use super::instance::Instance;
 use super::state::State;
 pub(super) use paths::Networks;
-pub use paths::Row;
+pub use paths::PathRow;
 pub(super) use relaxation::{Part, Prices, Relaxation};
 pub(super) use walk::{Pace, Rule, Walk};
 

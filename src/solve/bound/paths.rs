@@ -26,7 +26,7 @@ const TINY: f64 = 1e-9;
 
 /// One row.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Row {
+pub struct PathRow {
     /// f.
     pub demand: u32,
     /// S, ascending.
@@ -36,15 +36,15 @@ pub struct Row {
 /// Rows, and where their terms are in a [`Relaxation`].
 #[derive(Debug, Clone, Default)]
 pub(in crate::solve) struct Rows {
-    pub all: Vec<Row>,
+    pub all: Vec<PathRow>,
     /// For each row the entries of S in the relaxation's services, and the forks within S in its children.
     services: Vec<Vec<u32>>,
     arcs: Vec<Vec<u32>>,
-    known: BTreeSet<Row>,
+    known: BTreeSet<PathRow>,
     terms: usize,
 }
 
-impl Row {
+impl PathRow {
     /// The row of an instance with only some of the images, `old` being their indices here.
     pub fn restrict(&self, old: &[usize]) -> Self {
         let images = self.images.iter().filter_map(|&i| old.binary_search(&(i as usize)).ok());
@@ -82,7 +82,7 @@ impl Rows {
 
 impl Relaxation {
     /// Adds rows that are not there yet. Says how many those were.
-    pub fn add_rows(&mut self, rows: impl IntoIterator<Item = Row>) -> usize {
+    pub fn add_rows(&mut self, rows: impl IntoIterator<Item = PathRow>) -> usize {
         let before = self.rows.len();
         for row in rows {
             if row.images.is_empty() || !self.rows.known.insert(row.clone()) {
@@ -152,7 +152,7 @@ impl Networks {
     }
 
     /// Rows that the solution breaks, with how much, those broken most first. At most one for each demand.
-    pub fn broken(&self, relaxation: &Relaxation, part: &Part, at: &Amounts) -> Vec<(f64, Row)> {
+    pub fn broken(&self, relaxation: &Relaxation, part: &Part, at: &Amounts) -> Vec<(f64, PathRow)> {
         let mut hosts: Vec<f64> = at.x.clone();
         for (i, host) in hosts.iter_mut().enumerate() {
             *host = (*host - self.parents[i].iter().map(|&(_, a)| at.z[a as usize]).sum::<f64>()).max(0.0);
@@ -168,7 +168,7 @@ impl Networks {
         let mut found = Vec::new();
         for (f, served) in served.iter().enumerate() {
             if let Some((by, images)) = self.cut(f, served, &hosts, part, at) {
-                found.push((by, Row { demand: f as u32, images }));
+                found.push((by, PathRow { demand: f as u32, images }));
             }
         }
         found.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
