@@ -131,8 +131,8 @@ pub fn instance(problem: &Problem, max_candidates: usize) -> Instance {
     Instance::new(problem, &families)
 }
 
-/// [`Options::effort`] unless stated: 0.15 to 0.25 s.
-pub const EFFORT: u32 = 250;
+/// [`Options::effort`] unless stated: about 0.15 s.
+pub const EFFORT: u32 = 80;
 /// Relative gap below which a plan counts as optimal.
 const OPTIMAL: f64 = 1e-6;
 

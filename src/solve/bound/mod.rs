@@ -33,6 +33,8 @@
 
 mod paths;
 mod relaxation;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 use super::greedy::Limits;
@@ -44,7 +46,7 @@ pub(super) use relaxation::{Part, Prices, Relaxation};
 pub(super) use walk::{Pace, Rule, Walk};
 
 /// Evaluations of L.
-const STEPS: usize = 2_500;
+const STEPS: usize = 1_500;
 /// Terms of L that are added up in all.
 const WORK: usize = 200_000_000;
 /// Steps without a gain worth having after which no more are taken.

@@ -188,7 +188,8 @@ impl Networks {
         if wanted < LEAST {
             return None;
         }
-        let images: Vec<u32> = self.images[f].iter().copied().filter(|&i| part.open[i as usize]).collect();
+        let open = || self.images[f].iter().copied().filter(|&i| part.open[i as usize]);
+        let images: Vec<u32> = open().filter(|&i| at.x[i as usize] > TINY).collect();
         let place = |i: u32| images.binary_search(&i).ok();
         let (source, sink) = (images.len(), images.len() + 1);
         let mut network = Network::new(images.len() + 2);
@@ -208,13 +209,11 @@ impl Networks {
             return None;
         }
         // What can still reach the sink; and images that the solution holds nothing of, where a parent is among it.
-        let mut within = network.reaching(sink);
-        for (k, &i) in images.iter().enumerate() {
-            if !within[k] && at.x[i as usize] <= TINY {
-                within[k] = self.parents[i as usize].iter().any(|&(j, _)| place(j).is_some_and(|j| within[j]));
-            }
-        }
-        let set: Vec<u32> = images.iter().zip(&within).filter(|(_, within)| **within).map(|(i, _)| *i).collect();
+        let within = network.reaching(sink);
+        let held: Vec<u32> = images.iter().zip(&within).filter(|(_, within)| **within).map(|(i, _)| *i).collect();
+        let is_held = |i: u32| held.binary_search(&i).is_ok();
+        let hangs = |i: u32| self.parents[i as usize].iter().any(|&(j, _)| is_held(j));
+        let set: Vec<u32> = open().filter(|&i| is_held(i) || (at.x[i as usize] <= TINY && hangs(i))).collect();
         (set.len() > 1).then_some((wanted - passed, set))
     }
 }
