@@ -1,22 +1,23 @@
 //! How well plans of a folder of the ReqBench form are proven: objective, bound, gap, second bound and time for each split
 //! and budget.
 //!
-//! `cargo run --release --example reqbench_proof -- DIR [--split NAME] [--nodes N] [--prove SECONDS] [--no-parents] [--expected]`
+//! `cargo run --release --example reqbench_proof -- DIR [--split NAME] [--nodes N] [--prove SECONDS] [--aim known|expected]
+//! [--no-parents]`
 //!
-//! `--no-parents`: no image is forked from another. `--expected`: besides the functions of the train half, each of their
-//! closures with one package dropped, at a fifth of the weight and at most four for each: many more demands of all weights.
+//! `--no-parents`: no image is forked from another. `--aim`: `known` (by default) plans for the functions of the train half
+//! alone, `expected` also for those that are to be expected.
 
 #[path = "support/reqbench.rs"]
 mod reqbench;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use warmset::graph::classes::classes;
-use warmset::solve::{self, Demand, Exact, Options, Price, Problem, Set};
+use warmset::solve::{self, Aim, Exact, Options, Price};
 
 #[derive(Deserialize)]
 struct Row {
@@ -24,13 +25,10 @@ struct Row {
     budget_mb: f64,
 }
 
-/// Closures with one package dropped, for each closure at most this many.
-const DROPPED: usize = 4;
-
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
     let (mut dir, mut only, mut nodes, mut seconds) = (None, None, None, None);
-    let (mut parents, mut expected) = (true, false);
+    let (mut parents, mut aim) = (true, Aim::Known);
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or(format!("{arg} needs a value"));
         match arg.as_str() {
@@ -38,37 +36,44 @@ fn main() -> Result<(), Box<dyn Error>> {
             "--nodes" => nodes = Some(value()?.parse::<usize>()?),
             "--prove" => seconds = Some(value()?.parse::<f64>()?),
             "--no-parents" => parents = false,
-            "--expected" => expected = true,
+            "--aim" => {
+                aim = match value()?.as_str() {
+                    "known" => Aim::Known,
+                    "expected" => Aim::Expected,
+                    _ => return Err("--aim takes known or expected".into()),
+                };
+            }
             _ => dir = Some(PathBuf::from(arg)),
         }
     }
-    let dir = dir.ok_or("usage: reqbench_proof DIR [--split NAME] [--nodes N] [--prove SECONDS] [--no-parents]")?;
+    let dir =
+        dir.ok_or("usage: reqbench_proof DIR [--split NAME] [--nodes N] [--prove SECONDS] [--aim AIM] [--no-parents]")?;
     let (data, splits) = reqbench::read(&dir)?;
     let rows: BTreeMap<String, Vec<Row>> =
         serde_json::from_str(&std::fs::read_to_string(dir.join("forklift_v3.json"))?)?;
-    println!("split nodes demands  candidates  objective      bound   gap%  second bound  seconds  method; second method");
+    println!(
+        "split nodes demands  candidates  objective      bound   gap%  second bound  seconds  method; second method"
+    );
     for (split, rows) in rows.iter().filter(|(split, _)| only.as_ref().is_none_or(|only| only == *split)) {
         let (inventory, costs) = reqbench::fleet(&data, &splits, split, "train")?;
         let prices = reqbench::prices(&costs);
         let language = costs.languages.values().next().copied().ok_or("no costs of the language")?;
         let price = |id: &_, _: &_| -> Option<Price> { prices.get(id).copied() };
-        let (mut problem, _) = solve::problem(&inventory, &classes(&inventory), &price, &|_| language);
-        if expected {
-            expect(&mut problem);
-        }
+        let (problem, _) = solve::problem(&inventory, &classes(&inventory), &price, &|_| language);
         for row in rows.iter().filter(|row| nodes.is_none_or(|nodes| nodes == row.nodes)) {
             let prove = seconds.map(Duration::from_secs_f64);
             let exact = if parents { Exact::Auto } else { Exact::Never };
-            let options = Options { budget_mb: row.budget_mb, prove, exact, ..Options::default() };
+            let options = Options { budget_mb: row.budget_mb, prove, exact, aim, ..Options::default() };
             let start = Instant::now();
-            let mut instance = solve::instance(&problem, options.max_candidates);
+            let aimed = solve::aimed(&problem, &options);
+            let mut instance = solve::instance(&aimed, options.max_candidates);
             if !parents {
                 for candidate in &mut instance.candidates {
                     candidate.parents.clear();
                     candidate.children.clear();
                 }
             }
-            let solution = solve::plan_instance(&problem, &instance, &options, &|_| ());
+            let solution = solve::plan_instance(&aimed, &instance, &options, &|_| ());
             let second = solution.proof.second_bound.as_ref();
             println!(
                 "{split:5} {:5} {:7} {:11} {:10.1} {:10.1} {:6.3} {:>13} {:8.2}  {}; {}",
@@ -86,26 +91,4 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
-}
-
-/// Adds closures with one package dropped.
-fn expect(problem: &mut Problem) {
-    for group in &mut problem.groups {
-        let mut known: BTreeSet<Set> = group.demands.iter().map(|d| d.core.clone()).collect();
-        let mut more: Vec<Demand> = Vec::new();
-        for demand in &group.demands {
-            let mut left = DROPPED;
-            for package in demand.core.ones() {
-                let mut smaller = demand.core.clone();
-                smaller.remove(package);
-                let core = group.core(&smaller);
-                if left > 0 && !core.is_clear() && known.insert(core.clone()) {
-                    left -= 1;
-                    more.push(Demand { classes: Vec::new(), core, weight: demand.weight / 5.0, known: 0.0, ..demand.clone() });
-                }
-            }
-        }
-        group.demands.extend(more);
-        group.demands.sort_by(|a, b| a.core.cmp(&b.core));
-    }
 }

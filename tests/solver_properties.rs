@@ -5,10 +5,10 @@ mod solver_support;
 use proptest::prelude::*;
 use solver_support::{Fleet, fleets, language};
 use warmset::model::plan::Status;
-use warmset::solve::{self, Exact, Limits, Options, bound, greedy, local_search, state::State, tree};
+use warmset::solve::{self, Aim, Exact, Limits, Options, bound, greedy, local_search, state::State, tree};
 
 fn options(budget_mb: f64, max_images: Option<usize>, exact: Exact) -> Options {
-    Options { budget_mb, max_images, exact, ..Options::default() }
+    Options { budget_mb, max_images, exact, aim: Aim::Known, ..Options::default() }
 }
 
 fn close(a: f64, b: f64) -> bool {

@@ -5,12 +5,12 @@ mod solver_support;
 use proptest::prelude::*;
 use solver_support::{Fleet, drifting_fleets, fleets, function, language, pypi, python};
 use warmset::model::inventory::{Import, ImportKind, State, Target};
-use warmset::model::plan::{Share, Status};
+use warmset::model::plan::{Aim, Share, Status};
 use warmset::model::{Package, PackageId, Plan};
 use warmset::solve::{self, Exact, Limits, Options, bound, check, greedy, local_search, state::State as Choice, tree};
 
 fn options(budget_mb: f64, share: Share, exact: Exact) -> Options {
-    Options { budget_mb, share, exact, ..Options::default() }
+    Options { budget_mb, share, exact, aim: Aim::Known, ..Options::default() }
 }
 
 fn close(a: f64, b: f64) -> bool {
@@ -36,7 +36,8 @@ proptest! {
         for known in [&search.state, &Choice::new(&instance)] {
             let root = bound::lagrangian(&instance, &limits, known);
             prop_assert!(best <= root.value + 1e-9, "best {best}, bound {}", root.value);
-            let found = tree::search(&instance, &limits, &root, known, 200_000_000, &|_, _| ());
+            let effort = tree::Effort { work: 200_000_000, until: None };
+            let found = tree::search(&instance, &limits, &root, known, effort, &|_, _, _| ());
             prop_assert!(close(found.value, best), "best {best}, tree {found:?}");
         }
         let (solution, plan) = fleet.plan(&wanted);

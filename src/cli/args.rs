@@ -313,7 +313,7 @@ pub struct PlanCommand {
     #[command(flatten)]
     pub solve: SolveOptions,
     /// The plan in use, plan.json or its folder: its images stay unless others save much more.
-    #[arg(long, value_name = "PLAN", help_heading = "Stable plans")]
+    #[arg(long, value_name = "PLAN", help_heading = "Stable plans", conflicts_with = "sweep")]
     pub from: Option<PathBuf>,
     /// Most images to build, or to build on another parent; those that leave do not count.
     #[arg(long, value_name = "N", requires = "from", help_heading = "Stable plans")]
@@ -347,6 +347,9 @@ pub struct SolveOptions {
     /// Most images to keep.
     #[arg(long, value_name = "N", value_parser = positive)]
     pub max_images: Option<usize>,
+    /// For which functions to plan: expected unless stated, and known under the superset rule.
+    #[arg(long, value_enum)]
+    pub aim: Option<AimChoice>,
     /// Which functions an image may serve. Under superset they see packages that they did not ask for: use it only where
     /// all functions of a trust domain have one owner.
     #[arg(long, value_enum, default_value_t = ShareChoice::Subset)]
@@ -498,6 +501,15 @@ pub enum CheckFormat {
     Sarif,
     /// GitHub workflow commands, shown as annotations.
     Github,
+}
+
+/// For which functions a plan is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AimChoice {
+    /// Those that will come: the known ones, and parts of what they load that a new one may load.
+    Expected,
+    /// Those that there are.
+    Known,
 }
 
 /// Whether the mixed-integer model is solved.

@@ -11,10 +11,10 @@ use crate::model::plan::Share;
 use crate::model::{Costs, Diagnostic, Ecosystem, Inventory, PackageId, Plan};
 use crate::resolve::names;
 use crate::solve::stable::{self, Gone};
-use crate::solve::{self, Exact, Options, Problem, Solution, Stable, superset, verify};
+use crate::solve::{self, Aim, Exact, Options, Problem, Solution, Stable, superset, verify};
 
 use super::Outcome;
-use super::args::{ExactChoice, PlanCommand, ShareChoice, SolveOptions, TextFormat};
+use super::args::{AimChoice, ExactChoice, PlanCommand, ShareChoice, SolveOptions, TextFormat};
 use super::load::{self, Failure};
 use super::summary;
 use super::sweep;
@@ -88,6 +88,12 @@ pub fn prepare<'a>(
     options: &SolveOptions,
     before: Option<(&'a Plan, Stable)>,
 ) -> Result<Prepared<'a>, Failure> {
+    if options.share == ShareChoice::Superset && options.aim == Some(AimChoice::Expected) {
+        return Err(Failure::Message(
+            "--aim expected is for --share subset: what would disturb functions that nobody has seen is not known"
+                .into(),
+        ));
+    }
     let mut diagnostics: Vec<Diagnostic> = Vec::new();
     let mut weights = "uniform".to_string();
     if let Some(path) = &options.trace {
@@ -123,6 +129,10 @@ pub fn prepare<'a>(
             ExactChoice::Never => Exact::Never,
             ExactChoice::Always => Exact::Always,
         },
+        aim: match options.aim {
+            Some(AimChoice::Known) => Aim::Known,
+            Some(AimChoice::Expected) | None => Aim::Expected,
+        },
         stable: before.map(|(_, stable)| stable),
         time_limit: options.time_limit.map(Duration::from_secs_f64),
         prove: options.prove.map(Duration::from_secs_f64),
@@ -156,7 +166,12 @@ impl Prepared<'_> {
             }
         }
         let price = |id: &_, platform: &_| self.prices.get(id, platform).map(Into::into);
-        let mut broken = verify::verify(&plan, inventory, &price, &|language| self.prices.language(language));
+        let language = |language| self.prices.language(language);
+        let mut broken = verify::verify(&plan, inventory, &price, &language);
+        if plan.aim == Aim::Expected {
+            let aimed = solve::aimed(&self.problem, options);
+            broken.extend(verify::verify_expected(&plan, inventory, &aimed, &price, &language));
+        }
         broken.extend(self.before.iter().flat_map(|(before, _)| verify::verify_changes(&plan, before)));
         if !broken.is_empty() {
             return Err(Failure::Message(format!(

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::model::inventory::{State, Target};
-use crate::model::plan::{Assignment, Changes, Share, Status, WhyUnserved};
+use crate::model::plan::{Aim, Assignment, Changes, Expected, Share, Status, WhyUnserved};
 use crate::model::{Diagnostic, Image, Inventory, Plan, Severity};
 use crate::solve::Progress;
 
@@ -36,7 +36,10 @@ pub fn plan(inventory: &Inventory, plan: &Plan, diagnostics: &[Diagnostic], out:
     line("memory", &format!("{:.1} of {:.1} MB in {}", plan.memory_mb, plan.budget_mb, images_of(plan.images.len())));
     let saved = paint(GREEN, format!("{:.1} %", plan.saved_share * 100.0));
     let weights = if plan.weights == "uniform" { "every function weighs 1" } else { &plan.weights };
-    line("saved", &format!("{saved} of all load time: {:.1} of {:.1} ms ({weights})", plan.objective, plan.total_ms));
+    line("saved", &format!("{saved} of all load time: {:.1} of {:.1} ms ({weights})", plan.known_ms(), plan.total_ms));
+    if let Some(expected) = &plan.expected {
+        line("aim", &aim(expected));
+    }
     if plan.share == Share::Superset {
         line("sharing", &sharing(plan));
     }
@@ -45,12 +48,17 @@ pub fn plan(inventory: &Inventory, plan: &Plan, diagnostics: &[Diagnostic], out:
         Status::Feasible => format!("gap {:.2} %: no plan saves more than the bound", plan.gap * 100.0),
         Status::Empty => "nothing to choose".to_string(),
     };
-    line("proof", &format!("objective {:.1} ms, bound {:.1} ms, {proof}", plan.objective, plan.bound));
+    let of = if plan.aim == Aim::Expected { " over expected functions" } else { "" };
+    line("proof", &format!("objective{of} {:.1} ms, bound {:.1} ms, {proof}", plan.objective, plan.bound));
     let spent = plan.proof.seconds.map_or(String::new(), |seconds| format!(" in {seconds:.1} s"));
-    let second = plan.proof.second_bound.as_ref().map_or(String::new(), |b| format!(" ({:.1} ms by {})", b.value, b.method));
+    let second =
+        plan.proof.second_bound.as_ref().map_or(String::new(), |b| format!(" ({:.1} ms by {})", b.value, b.method));
     line(
         "",
-        &format!("plan by {}, bound by {}{second}{spent}, relative to {}", plan.method.plan, plan.method.bound, plan.bound_covers),
+        &format!(
+            "plan by {}, bound by {}{second}{spent}, relative to {}",
+            plan.method.plan, plan.method.bound, plan.bound_covers
+        ),
     );
     let sources: Vec<String> =
         plan.value_by_source.iter().map(|(source, share)| format!("{:.0} % {source}", share * 100.0)).collect();
@@ -85,6 +93,16 @@ fn changes(changes: &Changes) -> String {
     let best = changes.best_objective;
     text.push_str(&format!("; saves {:.2} % less than the best plan found ({best:.1} ms)", changes.loss * 100.0));
     text
+}
+
+/// What is maximised when that is not what the known functions save.
+fn aim(expected: &Expected) -> String {
+    format!(
+        "functions that will come: {:.0} % of the weight lies on {} that no function has yet, parts of known ones; \
+         --aim known plans for the functions that there are only",
+        expected.weight_share * 100.0,
+        if expected.closures == 1 { "1 closure".to_string() } else { format!("{} closures", expected.closures) },
+    )
 }
 
 /// What the superset rule comes to.
@@ -164,7 +182,10 @@ fn images(plan: &Plan, inventory: &Inventory) -> String {
         let held = added(plan, inventory, image);
         let held: Vec<&str> = held.iter().map(String::as_str).collect();
         let who = if served.is_empty() {
-            "no function itself: others are forked from it".to_string()
+            match plan.images.iter().any(|other| other.parent.as_ref() == Some(&image.id)) {
+                true => "no function itself: others are forked from it".to_string(),
+                false => "no function yet: it is for some that may come".to_string(),
+            }
         } else {
             some(&served, indent + 7)
         };
@@ -305,7 +326,9 @@ impl Standing {
                 return format!("exact model: {variables} variables, {constraints} constraints");
             }
             Progress::Incumbent(ms) => self.best_ms = self.best_ms.max(ms),
-            Progress::Bound { ms, by } if self.bound.is_none_or(|(least, _)| ms <= least) => self.bound = Some((ms, by)),
+            Progress::Bound { ms, by } if self.bound.is_none_or(|(least, _)| ms <= least) => {
+                self.bound = Some((ms, by))
+            }
             Progress::Bound { .. } => {}
         }
         let best = self.best_ms;

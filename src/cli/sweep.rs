@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::emit::{curve_svg, json};
 use crate::model::curve::{Curve, Knee, Point, SCHEMA};
-use crate::model::plan::Status;
+use crate::model::plan::{Aim, Status};
 use crate::model::units::round;
 use crate::model::{Diagnostic, GENERATOR};
 use crate::solve::Options;
@@ -65,6 +65,7 @@ pub fn run(command: &PlanCommand, budgets: &Budgets, talk: Talk) -> Result<Outco
         schema: SCHEMA.into(),
         generator: GENERATOR.into(),
         share: ready.options.share,
+        aim: ready.options.aim(),
         max_images: ready.options.max_images,
         weights: ready.weights.clone(),
         total_ms: round(ready.problem.total_ms(), 6),
@@ -138,6 +139,13 @@ fn text(curve: &Curve, out: Option<&Path>) -> String {
             ),
         )),
         None => text.push_str(&line("knee", "none: the curve has no bend".into())),
+    }
+    if curve.aim == Aim::Expected {
+        text.push_str(&line(
+            "aim",
+            "known functions and those expected: bars, gap and ms per MB are about both, saved about the known ones"
+                .into(),
+        ));
     }
     let rule = if curve.share.is_subset() { String::new() } else { format!(", {} rule", curve.share) };
     text.push_str(&line("proof", format!("each gap is relative to {}{rule}", curve.bound_covers)));

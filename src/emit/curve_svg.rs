@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use super::xml::escape;
 use crate::model::curve::{Curve, Point};
-use crate::model::plan::Share;
+use crate::model::plan::{Aim, Share};
 
 const WIDTH: f64 = 920.0;
 const HEIGHT: f64 = 500.0;
@@ -26,6 +26,7 @@ const STYLE: &str =
   .area { fill: #4a7fc9; fill-opacity: 0.12; }
   .plan { fill: none; stroke: #2f6bbd; stroke-width: 2.4; stroke-linejoin: round; }
   .bound { fill: none; stroke: #8c96a3; stroke-width: 1.4; stroke-dasharray: 5 4; }
+  .known { fill: none; stroke: #8a6bd1; stroke-width: 1.4; }
   .dot { fill: #2f6bbd; stroke: #ffffff; stroke-width: 1.4; }
   .knee { stroke: #c2571a; stroke-width: 1.6; }
   .kneedot { fill: #d9722e; stroke: #ffffff; stroke-width: 1.4; }
@@ -71,6 +72,9 @@ pub fn svg(curve: &Curve) -> String {
     let share = |ms: f64| if curve.total_ms > 0.0 { ms / curve.total_ms } else { 0.0 };
     let points: Vec<&Point> = curve.points.iter().filter(|p| p.budget_mb > 0.0 && p.budget_mb.is_finite()).collect();
     let most = points.iter().map(|p| share(p.bound).max(p.saved_share)).fold(0.0, f64::max);
+    // What is planned for: with the aim `expected` not quite what the known functions save.
+    let planned = |p: &Point| share(p.objective);
+    let most = most.max(points.iter().map(|p| planned(p)).fold(0.0, f64::max));
     let step = [0.01, 0.02, 0.05, 0.1].into_iter().find(|s| most <= s * 8.0).unwrap_or(0.2);
     let scale = Scale {
         low: points.first().map_or(1.0, |p| p.budget_mb),
@@ -95,7 +99,7 @@ pub fn svg(curve: &Curve) -> String {
         points.iter().enumerate().map(of).collect()
     };
     if let (Some(first), Some(last)) = (points.first(), points.last()) {
-        let line = path(&|p| scale.y(p.saved_share));
+        let line = path(&|p| scale.y(planned(p)));
         let bottom = scale.y(0.0);
         let _ = writeln!(
             out,
@@ -105,10 +109,13 @@ pub fn svg(curve: &Curve) -> String {
         );
         let _ = writeln!(out, "<path class=\"bound\" d=\"{}\"/>", path(&|p| scale.y(share(p.bound))));
         let _ = writeln!(out, "<path class=\"plan\" d=\"{line}\"/>");
+        if curve.aim == Aim::Expected {
+            let _ = writeln!(out, "<path class=\"known\" d=\"{}\"/>", path(&|p| scale.y(p.saved_share)));
+        }
     }
     let knee = curve.knee_point();
     for (k, p) in curve.points.iter().enumerate() {
-        let (x, y) = (scale.x(p.budget_mb), scale.y(p.saved_share));
+        let (x, y) = (scale.x(p.budget_mb), scale.y(planned(p)));
         let (class, radius) = if Some(k) == knee { ("kneedot", 6.0) } else { ("dot", 3.6) };
         let _ = writeln!(
             out,
@@ -123,7 +130,7 @@ pub fn svg(curve: &Curve) -> String {
         upright(
             &mut out,
             &scale,
-            p,
+            (p, scale.y(planned(p))),
             "knee",
             &format!("knee: {} for {}", percent(p.saved_share), size(p.budget_mb)),
             24.0,
@@ -132,15 +139,15 @@ pub fn svg(curve: &Curve) -> String {
     let marked = curve.marked_mb.and_then(|mb| curve.points.iter().find(|p| p.budget_mb == mb));
     if let Some(p) = marked {
         let said = format!("asked for: {} for {}", percent(p.saved_share), size(p.budget_mb));
-        upright(&mut out, &scale, p, "mark", &said, 44.0);
+        upright(&mut out, &scale, (p, scale.y(planned(p))), "mark", &said, 44.0);
     }
     out.push_str("</svg>\n");
     out
 }
 
 /// A line from a point down to the axis, with what it is.
-fn upright(out: &mut String, scale: &Scale, p: &Point, class: &str, said: &str, above: f64) {
-    let (x, y, bottom) = (scale.x(p.budget_mb), scale.y(p.saved_share), scale.y(0.0));
+fn upright(out: &mut String, scale: &Scale, (p, y): (&Point, f64), class: &str, said: &str, above: f64) {
+    let (x, bottom) = (scale.x(p.budget_mb), scale.y(0.0));
     let _ =
         writeln!(out, "<line class=\"{class}\" x1=\"{x:.1}\" y1=\"{:.1}\" x2=\"{x:.1}\" y2=\"{bottom:.1}\"/>", y + 6.0);
     // Above the axis, on the side where there is room.
@@ -203,8 +210,12 @@ fn note(curve: &Curve) -> String {
         Share::Superset => "superset rule",
     };
     let most = curve.max_images.map_or(String::new(), |n| format!(", at most {n} images"));
+    let aim = match curve.aim {
+        Aim::Known => "",
+        Aim::Expected => " for known and expected functions, thin: the known ones alone",
+    };
     format!(
-        "{} functions, {rule}{most}; line: best plans found, dashes: no plan of the {} candidates saves more",
+        "{} functions, {rule}{most}; line: best plans found{aim}, dashes: no plan of the {} candidates saves more",
         curve.size.functions, curve.size.candidates
     )
 }
@@ -271,6 +282,7 @@ mod tests {
             schema: SCHEMA.into(),
             generator: "test".into(),
             share: Share::Subset,
+            aim: Aim::Known,
             max_images: None,
             weights: "uniform".into(),
             total_ms: 1000.0,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::view::View;
 use super::xml::escape;
-use crate::model::plan::{Share, Status, WhyUnserved};
+use crate::model::plan::{Aim, Share, Status, WhyUnserved};
 use crate::model::{Diagnostic, Inventory, PackageId, Plan, State};
 
 const STYLE: &str = include_str!("report.css");
@@ -120,7 +120,7 @@ fn figures(out: &mut String, plan: &Plan, inventory: &Inventory) {
             percent(plan.saved_share),
             format!(
                 "{} of {} ms in the planning period; weights: {}",
-                number(plan.objective),
+                number(plan.known_ms()),
                 number(plan.total_ms),
                 plan.weights
             ),
@@ -139,7 +139,8 @@ fn figures(out: &mut String, plan: &Plan, inventory: &Inventory) {
             "Proof",
             proof,
             format!(
-                "saves {} ms; nothing saves more than {} ms. Plan by {}, bound by {}",
+                "saves {}{} ms; nothing saves more than {} ms. Plan by {}, bound by {}",
+                if plan.aim == Aim::Expected { "expected functions " } else { "" },
                 number(plan.objective),
                 number(plan.bound),
                 plan.method.plan,
@@ -147,6 +148,18 @@ fn figures(out: &mut String, plan: &Plan, inventory: &Inventory) {
             ),
         ),
     ];
+    if let Some(expected) = &plan.expected {
+        rows.push((
+            "Planned for",
+            "functions that will come".to_string(),
+            format!(
+                "{} of the weight lies on {} closures that no function has yet, parts of known ones; what is saved above \
+                 is of the functions that there are",
+                percent(expected.weight_share),
+                expected.closures
+            ),
+        ));
+    }
     if let Some(changes) = &plan.changes {
         rows.push((
             "Images to build",

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::plan::{Share, Size, Status};
+use super::plan::{Aim, Share, Size, Status};
 
 /// Value of the `schema` field.
 pub const SCHEMA: &str = "warmset.sweep/1";
@@ -18,6 +18,8 @@ pub struct Curve {
     pub generator: String,
     /// Which functions an image may serve.
     pub share: Share,
+    /// Which functions `objective` and `bound` are about.
+    pub aim: Aim,
     /// Most images that may be kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_images: Option<usize>,
@@ -50,9 +52,9 @@ pub struct Point {
     pub images: usize,
     /// Functions that have one.
     pub served: usize,
-    /// Milliseconds saved in the planning period.
+    /// Milliseconds saved in the planning period, over the functions that are aimed at.
     pub objective: f64,
-    /// `objective / total_ms`.
+    /// What of `total_ms` it saves the functions that there are, as a share; with the aim `known`, `objective / total_ms`.
     pub saved_share: f64,
     /// No plan made of the candidates saves more, ms.
     pub bound: f64,

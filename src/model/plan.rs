@@ -31,7 +31,11 @@ pub struct Plan {
     pub share: Share,
     /// Memory that the chosen images take together, MB.
     pub memory_mb: f64,
-    /// Milliseconds saved in the planning period: Σ weight × (load of the image − swap).
+    /// Which functions `objective`, `bound`, `gap` and `status` are about. Plans of earlier versions aim at the known ones.
+    #[serde(default)]
+    pub aim: Aim,
+    /// Milliseconds saved in the planning period, which the planner makes as large as it can: Σ weight × (load of the
+    /// image − swap) over the functions that are aimed at.
     pub objective: f64,
     /// No plan made of the candidates that `bound_covers` names saves more than this, ms.
     pub bound: f64,
@@ -48,11 +52,17 @@ pub struct Plan {
     pub bound_covers: String,
     /// Milliseconds that all planned functions load in the period without any image (known costs only).
     pub total_ms: f64,
-    /// `objective / total_ms`, 0 when nothing is loaded.
+    /// What of `total_ms` the plan saves the functions that there are, as a share: that of `known`, whatever the aim.
     pub saved_share: f64,
+    /// What the plan saves the functions that there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<Known>,
+    /// With the aim `expected`: what was planned for besides the functions that there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Expected>,
     /// `uniform` (every function weighs 1) or the trace's description.
     pub weights: String,
-    /// Share of `objective` that rests on each source of cost; keys are sources.
+    /// Share of `known.objective` that rests on each source of cost; keys are sources.
     pub value_by_source: BTreeMap<CostSource, f64>,
     /// Numbers of the problem that was solved.
     pub size: Size,
@@ -103,6 +113,44 @@ pub struct Removed {
     /// Why it had to leave; none when others are worth more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+}
+
+impl Plan {
+    /// Milliseconds that the plan saves the functions that there are.
+    pub fn known_ms(&self) -> f64 {
+        // Plans of earlier versions have no other objective.
+        self.known.map_or(self.objective, |known| known.objective)
+    }
+}
+
+/// For which functions a plan is made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Aim {
+    /// Those that there are, and nothing else.
+    #[default]
+    Known,
+    /// Those that will come, as far as the known ones tell: a part of each known closure's weight goes to parts of it
+    /// that a new function may have. The weights add up to those of the known functions.
+    Expected,
+}
+
+/// What a plan saves the functions that there are.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Known {
+    /// Milliseconds saved in the planning period: Σ weight × (load of the image − swap).
+    pub objective: f64,
+    /// `objective / total_ms`, 0 when nothing is loaded.
+    pub saved_share: f64,
+}
+
+/// What a plan is made for besides the functions that there are.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Expected {
+    /// Closures that no known function has.
+    pub closures: usize,
+    /// Share of the weight that was moved from known closures to parts of them.
+    pub weight_share: f64,
 }
 
 /// Which functions an image may serve.

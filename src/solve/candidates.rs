@@ -5,11 +5,14 @@
 //! to a member of the family without losing a function, but that may take more memory: a bound over the family is a bound
 //! over the plans made of it, and is stated as such.
 //!
+//! Closures that are only expected are members themselves, but are not intersected: there may be many more of them than
+//! known ones, and being parts of known closures they are much like intersections already.
 //! Under the superset rule unions of closures join it ([`superset::unions`]): of those it holds some, never all.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashSet};
 
+use super::prior;
 use super::problem::{Demand, Group, Set};
 use super::superset;
 
@@ -24,6 +27,9 @@ pub struct Candidates {
 
 /// Distinct closures in which a single package's needs are looked up.
 const CONTEXTS: usize = 64;
+/// Most expected closures that may be images: with the 700 of the default instead, cross-validation gains 0.001 and
+/// planning takes a third longer.
+const EXPECTED: usize = 400;
 /// Intersections tried for each candidate allowed.
 const WORK_PER_CANDIDATE: usize = 2_000;
 
@@ -51,6 +57,15 @@ pub fn candidates(group: &Group, limit: usize) -> Candidates {
             family.insert(set);
         }
     }
+
+    let mut expected: Vec<(Reverse<Score>, &Set)> = group
+        .demands
+        .iter()
+        .filter(|d| prior::is_expected(d))
+        .map(|d| (Reverse(Score(d.weight * group.load_ms(&d.core))), &d.core))
+        .collect();
+    expected.sort();
+    family.extend(expected.into_iter().take(EXPECTED).map(|(_, core)| core.clone()));
 
     // Intersecting each new set with every closure once reaches every intersection of any number of closures.
     let mut work = limit.saturating_mul(WORK_PER_CANDIDATE);

@@ -124,7 +124,9 @@ pub fn check(
     }
     // A parent keeps memory for its children even when it serves nobody itself.
     let parents: BTreeSet<&str> = plan.images.iter().filter_map(|i| i.parent.as_deref()).collect();
-    for image in plan.images.iter().filter(|i| !used.contains(i.id.as_str()) && !parents.contains(i.id.as_str())) {
+    // Nor was an image unused that served nobody from the beginning: it is for functions that may come.
+    let idle = |i: &&Image| i.serves > 0 && !used.contains(i.id.as_str()) && !parents.contains(i.id.as_str());
+    for image in plan.images.iter().filter(idle) {
         findings.push(whole(codes::IMAGE_UNUSED, format!("{} serves no function any more", image.id)));
     }
     let saved_share = if total > 0.0 { round(saved / total, 6) } else { 0.0 };

@@ -1,6 +1,7 @@
 //! Chooses the images: candidates, greedy, local search, an exact model where it is small enough, a bound always.
 //!
-//! The way through: [`problem()`] → [`plan()`] → [`to_plan()`] → [`verify::verify`]. All of it is a pure function of its
+//! The way through: [`problem()`] → [`plan()`] (which may add what is expected, [`prior`]) → [`to_plan()`] →
+//! [`verify::verify`]. All of it is a pure function of its
 //! input: no clock, no thread and no hash order decides how a plan turns out (but a time limit that the caller asks for).
 
 pub mod backend;
@@ -11,6 +12,7 @@ pub mod greedy;
 pub mod instance;
 pub mod local_search;
 pub mod model;
+pub mod prior;
 pub mod problem;
 pub mod prove;
 pub mod stable;
@@ -22,11 +24,13 @@ pub mod tree;
 pub mod usable;
 pub mod verify;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::model::plan::{Method, Proof, Share, Size, Status};
+use crate::model::plan::{Expected, Method, Proof, Share, Size, Status};
 use state::State;
 
+pub use crate::model::plan::Aim;
 pub use greedy::Limits;
 pub use instance::Instance;
 pub use to_plan::{Context, to_plan};
@@ -67,6 +71,8 @@ pub struct Options {
     /// Time to spend on a proof once the plan is made, which may still improve the plan. With it the result depends on the
     /// machine.
     pub prove: Option<Duration>,
+    /// For which functions to plan; but see [`Options::aim`].
+    pub aim: Aim,
     /// Keeps the images that there are (see [`stable::note`]) as far as that is worth it.
     pub stable: Option<Stable>,
 }
@@ -82,12 +88,19 @@ impl Default for Options {
             max_candidates: 5_000,
             effort: EFFORT,
             prove: None,
+            aim: Aim::Expected,
             stable: None,
         }
     }
 }
 
 impl Options {
+    /// For which functions a plan is made. Under the superset rule those that there are: what would disturb a function
+    /// that nobody has seen is not known.
+    pub fn aim(&self) -> Aim {
+        if self.share == Share::Superset { Aim::Known } else { self.aim }
+    }
+
     fn limits(&self) -> Limits {
         Limits {
             max_images: self.max_images.unwrap_or(usize::MAX),
@@ -152,8 +165,12 @@ pub struct Chosen {
 pub struct Solution {
     /// Sorted by group and set.
     pub chosen: Vec<Chosen>,
-    /// Σ weight × (load − swap), ms.
+    /// Σ weight × (load − swap), ms, over the functions that are aimed at.
     pub objective: f64,
+    /// Σ weight × (load − swap), ms, over the functions that there are.
+    pub known_objective: f64,
+    /// What was planned for besides the functions that there are.
+    pub expected: Option<Expected>,
     /// No plan made of the candidates saves more, ms.
     pub bound: f64,
     /// MB that the images take.
@@ -181,14 +198,24 @@ impl Solution {
     }
 }
 
+/// The problem that [`plan`] solves: with what is expected, if that is aimed at.
+pub fn aimed<'a>(problem: &'a Problem, options: &Options) -> Cow<'a, Problem> {
+    match options.aim() {
+        Aim::Known => Cow::Borrowed(problem),
+        Aim::Expected => Cow::Owned(prior::expected(problem)),
+    }
+}
+
 /// Chooses images: greedy, local search, a Lagrangian bound, and the exact model where the options say so.
 pub fn plan(problem: &Problem, options: &Options, progress: &dyn Fn(Progress)) -> Solution {
+    let problem = aimed(problem, options);
+    let problem = problem.as_ref();
     let instance = instance(problem, options.max_candidates);
     progress(Progress::Candidates { candidates: instance.candidates.len(), parent_pairs: instance.parent_pairs() });
     plan_instance(problem, &instance, options, progress)
 }
 
-/// [`plan`] for an instance that is there already; it must be that of the problem.
+/// [`plan`] for an instance that is there already; it must be that of the problem, and that what [`aimed`] gives.
 pub fn plan_instance(
     problem: &Problem,
     instance: &Instance,
@@ -272,6 +299,9 @@ fn solution(problem: &Problem, instance: &Instance, proven: prove::Proven, optio
         })
         .collect();
     let objective = best.objective();
+    let demands = problem.groups.iter().flat_map(|g| &g.demands);
+    let known_objective = demands.zip(&best.best).map(|(demand, best)| demand.known * best).sum();
+    let expected = (options.aim() == Aim::Expected).then(|| prior::extent(problem));
     let count = instance.candidates.len();
     let status = if count == 0 {
         Status::Empty
@@ -284,6 +314,9 @@ fn solution(problem: &Problem, instance: &Instance, proven: prove::Proven, optio
         "closures, their intersections and what single packages need, each cut to its dependency-closed core \
                       and trimmed of what saves nothing"
             .to_string();
+    if options.aim() == Aim::Expected {
+        family.push_str(", and closures that are expected");
+    }
     if options.share == Share::Superset {
         family.push_str(", and unions of closures as clustering joins them, which are not all unions");
     }
@@ -296,6 +329,8 @@ fn solution(problem: &Problem, instance: &Instance, proven: prove::Proven, optio
     Solution {
         chosen,
         objective,
+        known_objective,
+        expected,
         bound: bound.max(objective),
         memory_mb: best.memory(),
         status,

@@ -51,6 +51,8 @@ pub fn sweep(
     also: Option<f64>,
     told: &(dyn Fn(usize, usize) + Sync),
 ) -> Vec<Step> {
+    let problem = super::aimed(problem, options);
+    let problem = problem.as_ref();
     let instance = super::instance(problem, options.max_candidates);
     let mut all = match budgets {
         Budgets::Auto => automatic(&instance, options),

@@ -10,7 +10,9 @@ use super::superset::{self, Values};
 use super::{Chosen, Options, Solution};
 use crate::graph::classes::Class;
 use crate::model::inventory::{Function, Import, ImportKind, Inventory, State, Target};
-use crate::model::plan::{self, Assignment, Changes, Image, NextBest, OtherBound, Plan, Proof, Removed, Unserved, WhyUnserved};
+use crate::model::plan::{
+    self, Assignment, Changes, Image, NextBest, OtherBound, Plan, Proof, Removed, Unserved, WhyUnserved,
+};
 use crate::model::platform::Language;
 use crate::model::units::round;
 use crate::model::{CostSource, Diagnostic, GENERATOR, PackageId, Place, Platform, codes, normalise_pypi};
@@ -125,6 +127,7 @@ pub fn to_plan(
 
     let total_ms = problem.total_ms();
     let objective = round(solution.objective, DIGITS);
+    let saved_share = if total_ms > 0.0 { round(solution.known_objective / total_ms, DIGITS) } else { 0.0 };
     let bound = round_up(solution.bound.max(solution.objective)).max(objective);
     Plan {
         schema: plan::SCHEMA.into(),
@@ -133,6 +136,7 @@ pub fn to_plan(
         max_images: options.max_images,
         share: options.share,
         memory_mb: round(solution.memory_mb, DIGITS),
+        aim: options.aim(),
         objective,
         bound,
         gap: if bound > 0.0 { round((bound - objective) / bound, 9) } else { 0.0 },
@@ -141,7 +145,9 @@ pub fn to_plan(
         proof: proof(solution, bound),
         bound_covers: solution.bound_covers.clone(),
         total_ms: round(total_ms, DIGITS),
-        saved_share: if total_ms > 0.0 { round(solution.objective / total_ms, DIGITS) } else { 0.0 },
+        saved_share,
+        known: Some(plan::Known { objective: round(solution.known_objective, DIGITS), saved_share }),
+        expected: solution.expected.map(|e| plan::Expected { weight_share: round(e.weight_share, DIGITS), ..e }),
         weights: weights.to_string(),
         value_by_source: value_by_source(classes, solution, &services),
         size: solution.size,

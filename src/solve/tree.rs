@@ -27,7 +27,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeSet, BinaryHeap};
 use std::time::Instant;
 
-use super::bound::{Bound, Networks, Pace, Part, Prices, Relaxation, PathRow, Rule, SLACK, Walk};
+use super::bound::{Bound, Networks, Pace, Part, PathRow, Prices, Relaxation, Rule, SLACK, Walk};
 use super::greedy::{Limits, Rank, Search};
 use super::instance::Instance;
 use super::local_search;
@@ -518,9 +518,8 @@ impl Tree<'_> {
         self.work += 2 * self.relaxation.terms() as u64;
         let objective = search.state.objective();
         let better = objective > self.known * (1.0 + 1e-9);
-        let near = thorough
-            && objective > self.known * (1.0 - NEAR)
-            && self.tried.insert(search.state.members().collect());
+        let near =
+            thorough && objective > self.known * (1.0 - NEAR) && self.tried.insert(search.state.members().collect());
         if (better || near) && self.keeps(&search.state) {
             local_search::local_search(&mut search, self.limits);
             self.take(&search.state);

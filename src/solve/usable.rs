@@ -5,7 +5,8 @@
 //! superset rule it may hold more, where that can be told to disturb nothing. A package p of the image that the function
 //! does not load is in the way when
 //!
-//! - the function's closure is not known as a whole (it is not locked): p may be there in another version;
+//! - the function's closure is not known as a whole (it is not locked, or another of the same closure is not): p may be
+//!   there in another version;
 //! - the closure, or the image besides, holds a package of p's name in any version;
 //! - the closure holds one that provides a module of p's (two builds of OpenCV both provide `cv2`), unless some locked
 //!   closure holds both, so that they are known to get along;

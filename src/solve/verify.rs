@@ -4,12 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::problem::Price;
+use super::problem::{Price, Problem};
 use super::usable::Usable;
 use crate::graph::classes::class_digest;
 use crate::model::costs::LanguageCosts;
 use crate::model::inventory::{Function, Inventory, Package, State};
-use crate::model::plan::{Image, Plan, Status};
+use crate::model::plan::{Aim, Image, Plan, Status};
 use crate::model::platform::Language;
 use crate::model::{PackageId, Platform};
 
@@ -82,6 +82,81 @@ pub fn verify_changes(plan: &Plan, before: &Plan) -> Vec<String> {
     let loss = if said.best_objective > 0.0 { (1.0 - plan.objective / said.best_objective).max(0.0) } else { 0.0 };
     if (said.loss - loss).abs() > TOLERANCE || said.loss.is_nan() {
         broken.push(format!("states a loss of {}, which is {loss}", said.loss));
+    }
+    broken
+}
+
+/// What the plan says of expected functions that is not so, and what is wrong with them; none when all of it holds.
+/// For plans under the subset rule.
+///
+/// `aimed` is what the plan was made for: the problem itself, or what [`super::prior`] made of it. Only names, weights
+/// and prices are taken from it; who may use what, and what that saves, is worked out again.
+pub fn verify_expected(
+    plan: &Plan,
+    inventory: &Inventory,
+    aimed: &Problem,
+    price: &dyn Fn(&PackageId, &Platform) -> Option<Price>,
+    language: &dyn Fn(Language) -> LanguageCosts,
+) -> Vec<String> {
+    let mut broken = Vec::new();
+    let held: Vec<Held> = plan.images.iter().map(|image| hold(image, price, language, &mut broken)).collect();
+    let packages: BTreeMap<&PackageId, &Package> = inventory.packages.iter().map(|p| (&p.id, p)).collect();
+    let (mut objective, mut known, mut all, mut moved, mut closures) = (0.0, 0.0, 0.0, 0.0, 0);
+    for group in &aimed.groups {
+        let mine = |platform: Option<&Platform>, domain: &str| {
+            platform == Some(&group.platform) && domain == group.trust_domain
+        };
+        let load = |id: &PackageId| price(id, &group.platform).map_or(0.0, |p| p.load_ms);
+        let images: Vec<(&Held, f64)> = plan
+            .images
+            .iter()
+            .zip(&held)
+            .filter(|(image, _)| mine(Some(&image.platform), &image.trust_domain))
+            .map(|(_, held)| (held, held.ids.iter().map(load).sum::<f64>() - held.swap_ms))
+            .collect();
+        // Functions by what they load, so that looking for one that loads a whole closure is quick.
+        let mut loaded_by: BTreeMap<&PackageId, Vec<&Function>> = BTreeMap::new();
+        for function in inventory.functions.iter().filter(|f| mine(f.platform.as_ref(), &f.trust_domain)) {
+            function.closure.iter().for_each(|id| loaded_by.entry(id).or_default().push(function));
+        }
+        let none = Vec::new();
+        for demand in &group.demands {
+            let ids: Ids = demand.core.ones().map(|i| &group.items[i].id).collect();
+            let usable = images.iter().filter(|(held, _)| held.ids.iter().all(|id| ids.contains(id)));
+            let best = usable.map(|(_, value)| *value).fold(0.0, f64::max);
+            objective += demand.weight * best;
+            known += demand.known * best;
+            all += demand.weight;
+            moved += (demand.weight - demand.known).max(0.0);
+            if demand.known > 0.0 || demand.weight <= 0.0 {
+                continue;
+            }
+            closures += 1;
+            let rarest = ids.iter().map(|id| loaded_by.get(id).unwrap_or(&none)).min_by_key(|f| f.len());
+            let is_part = |f: &&Function| ids.iter().all(|id| f.closure.binary_search(id).is_ok());
+            if !rarest.unwrap_or(&none).iter().any(is_part) {
+                broken.push(format!("expects {} packages together that no function loads", ids.len()));
+            }
+            for id in &ids {
+                let sets = packages.get(id).map(|p| p.requires_for(&group.platform)).unwrap_or_default();
+                if !sets.is_empty() && !sets.iter().any(|set| set.iter().all(|r| r == *id || ids.contains(r))) {
+                    broken.push(format!("expects {id} without what it requires"));
+                }
+            }
+        }
+    }
+    let said = plan.expected.map_or((0, 0.0), |e| (e.closures, e.weight_share));
+    if said.0 != closures || plan.expected.is_some() != (plan.aim == Aim::Expected) {
+        broken.push(format!("states {} expected closures, which are {closures}", said.0));
+    }
+    for (what, stated, found) in [
+        ("objective", plan.objective, objective),
+        ("objective for the known functions", plan.known_ms(), known),
+        ("share of weight that is only expected", said.1, if all > 0.0 { moved / all } else { 0.0 }),
+    ] {
+        if differs(stated, found) {
+            broken.push(format!("states a {what} of {stated}, which is {found}"));
+        }
     }
     broken
 }
@@ -333,13 +408,19 @@ fn check_service(
             broken.push(format!("{}: serves {count} functions and saves them {saved} ms, not as stated", image.id));
         }
     }
-    for (what, stated, found) in [("objective", plan.objective, objective), ("total", plan.total_ms, total)] {
+    // What is said of expected functions is for `verify_expected`.
+    let aimed = if plan.aim == Aim::Known { plan.objective } else { plan.known_ms() };
+    for (what, stated, found) in [
+        ("objective", aimed, objective),
+        ("objective for the known functions", plan.known.map_or(f64::NAN, |k| k.objective), objective),
+        ("total", plan.total_ms, total),
+    ] {
         if differs(stated, found) {
             broken.push(format!("states a {what} of {stated} ms, which is {found}"));
         }
     }
     let share = if total > 0.0 { objective / total } else { 0.0 };
-    if differs(plan.saved_share, share) {
+    if differs(plan.saved_share, share) || plan.known.is_none_or(|k| differs(k.saved_share, share)) {
         broken.push(format!("states a saved share of {}, which is {share}", plan.saved_share));
     }
 }
@@ -349,7 +430,8 @@ fn check_totals(plan: &Plan, broken: &mut Vec<String>) {
     if plan.bound.is_nan() || plan.bound < plan.objective {
         broken.push(format!("the bound {} is below the objective {}", plan.bound, plan.objective));
     }
-    if let Some(second) = plan.proof.second_bound.as_ref().filter(|b| b.value < plan.bound || b.method == plan.proof.method)
+    if let Some(second) =
+        plan.proof.second_bound.as_ref().filter(|b| b.value < plan.bound || b.method == plan.proof.method)
     {
         broken.push(format!("its second bound {} by {} is no second one", second.value, second.method));
     }
@@ -367,7 +449,7 @@ fn check_totals(plan: &Plan, broken: &mut Vec<String>) {
         broken.push("called empty, but holds images".into());
     }
     let sources: f64 = plan.value_by_source.values().sum();
-    if plan.objective > 0.0 && (sources - 1.0).abs() > 1e-4 {
+    if plan.known_ms() > 0.0 && (sources - 1.0).abs() > 1e-4 {
         broken.push(format!("the shares of value by source add up to {sources}"));
     }
 }

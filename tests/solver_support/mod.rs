@@ -171,6 +171,11 @@ impl Fleet {
     /// What one start of a function saves on an image, by the words of the rule; 0 where it may not use it.
     fn saves(&self, share: Share, f: &Function, image: &BTreeSet<PackageId>, resident: f64) -> f64 {
         let named = |id: &PackageId| f.closure.iter().filter(|other| other.name == id.name).count();
+        // Functions of equal closures are one class: what is not known of one is not known of any.
+        let sorted = |f: &Function| f.closure.iter().cloned().collect::<BTreeSet<_>>();
+        let alike =
+            |g: &&Function| (&g.platform, &g.trust_domain, sorted(g)) == (&f.platform, &f.trust_domain, sorted(f));
+        let locked = self.inventory.functions.iter().filter(alike).all(|g| g.state == State::Locked);
         let mut load = 0.0;
         let mut wasted = 0.0;
         for id in image {
@@ -180,7 +185,7 @@ impl Fleet {
                 continue;
             }
             let twice = image.iter().filter(|other| other.name == id.name).count() > 1;
-            if share == Share::Subset || f.state != State::Locked || named(id) > 0 || twice {
+            if share == Share::Subset || !locked || named(id) > 0 || twice {
                 return 0.0;
             }
             wasted += price.resident_mb;

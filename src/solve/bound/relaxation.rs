@@ -21,7 +21,8 @@ pub(in crate::solve) struct Prices {
 
 impl Prices {
     pub fn zip(&mut self, other: &Prices, f: impl Fn(f64, f64) -> f64) {
-        let parts = [(&mut self.u, &other.u), (&mut self.d, &other.d), (&mut self.m, &other.m), (&mut self.b, &other.b)];
+        let parts =
+            [(&mut self.u, &other.u), (&mut self.d, &other.d), (&mut self.m, &other.m), (&mut self.b, &other.b)];
         for (mine, theirs) in parts {
             mine.iter_mut().zip(theirs).for_each(|(a, b)| *a = f(*a, *b));
         }

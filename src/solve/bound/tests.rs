@@ -27,7 +27,14 @@ fn bits(set: &Set) -> u32 {
 }
 
 /// `sets` over five packages with `resident` and `disk` MB; `demands` as core and weight.
-fn instance(sets: &[u32], resident: &[u32], disk: &[u32], demands: &[(u32, u32)], overhead: u32, value: u32) -> Instance {
+fn instance(
+    sets: &[u32],
+    resident: &[u32],
+    disk: &[u32],
+    demands: &[(u32, u32)],
+    overhead: u32,
+    value: u32,
+) -> Instance {
     let sum = |set: u32, of: &[u32]| -> f64 { (0..5).filter(|i| set >> i & 1 == 1).map(|i| f64::from(of[i])).sum() };
     let part = |a: u32, b: u32| a & b == a;
     let mut sets = sets.to_vec();
@@ -153,9 +160,8 @@ impl Case {
             let members: Vec<usize> = (0..c.len()).filter(|&i| has(i)).collect();
             // Forked from the part of it that holds most memory; the first such where several do.
             let parent = |i: usize| {
-                let parts = members.iter().copied().filter(|&j| {
-                    j != i && bits(&c[j].set) & bits(&c[i].set) == bits(&c[j].set)
-                });
+                let parts =
+                    members.iter().copied().filter(|&j| j != i && bits(&c[j].set) & bits(&c[i].set) == bits(&c[j].set));
                 parts.max_by(|&a, &b| c[a].resident.total_cmp(&c[b].resident).then(b.cmp(&a)))
             };
             let of = |i: usize, mb: fn(&Candidate) -> f64| mb(&c[i]) - parent(i).map_or(0.0, |p| mb(&c[p]));
