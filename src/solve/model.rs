@@ -1,7 +1,7 @@
 //! The exact model as plain rows and columns, in terms that no solver library knows of.
 
 use super::greedy::Limits;
-use super::instance::Instance;
+use super::instance::{Candidate, Instance};
 use super::state::State;
 
 /// A variable between 0 and 1.
@@ -73,6 +73,8 @@ pub fn model(instance: &Instance, limits: &Limits, start: &State) -> Model {
     }
 
     let mut memory = Vec::new();
+    let mut disk = Vec::new();
+    let disk_limited = limits.disk_mb.is_finite();
     for (i, candidate) in instance.candidates.iter().enumerate() {
         // z_ji ∈ [0, 1]: image i is forked from image j ⊂ i; j = 0 is the bare host.
         let parents = std::iter::once(None).chain(candidate.parents.iter().map(|&j| Some(j as usize)));
@@ -82,12 +84,18 @@ pub fn model(instance: &Instance, limits: &Limits, start: &State) -> Model {
             let z = model.column(0.0, false, is_start);
             forks.push((z, 1.0));
             memory.push((z, instance.added_mb(i, parent)));
+            if disk_limited {
+                disk.push((z, instance.added_disk_mb(i, parent)));
+            }
             // z_ji ≤ x_j
             if let Some(j) = parent {
                 model.row(vec![(z, 1.0), (j, -1.0)], Relation::AtMost, 0.0);
             }
         }
         // Σ_j z_ji = x_i
+        if disk_limited {
+            forked_from_largest(&mut model, &forks, candidate);
+        }
         model.row(forks, Relation::Equal, 0.0);
     }
 
@@ -117,5 +125,33 @@ pub fn model(instance: &Instance, limits: &Limits, start: &State) -> Model {
     if limits.max_images < n {
         model.row((0..n).map(|i| (i, 1.0)).collect(), Relation::AtMost, limits.max_images as f64);
     }
+
+    // Σ_ji disk(i \ j) z_ji ≤ D
+    if disk_limited {
+        model.row(disk, Relation::AtMost, limits.disk_mb);
+    }
+
+    // Σ_{i new} x_i ≤ C
+    if limits.max_new < n {
+        let new = (0..n).filter(|&i| instance.candidates[i].is_new).map(|i| (i, 1.0)).collect();
+        model.row(new, Relation::AtMost, limits.max_new as f64);
+    }
+
+    // Σ_{i ∈ R} x_i ≥ 1
+    for required in &instance.required {
+        model.row(required.any_of.iter().map(|&i| (i as usize, -1.0)).collect(), Relation::AtMost, -1.0);
+    }
     model
+}
+
+/// Memory decides which image another is forked from. Where disk is limited too, a plan must not state another parent:
+/// with p_1, p_2, … the possible parents of i, those that hold most memory first, `x_{p_k} + Σ_{l > k} z_{p_l i} + z_{0 i} ≤ 1`.
+///
+/// `forks` are `(i, −1)`, `(z_{0 i}, 1)`, `(z_{p_1 i}, 1)`, ….
+pub(super) fn forked_from_largest(model: &mut Model, forks: &[(usize, f64)], candidate: &Candidate) {
+    for (k, &parent) in candidate.parents.iter().enumerate() {
+        let mut terms = vec![(parent as usize, 1.0), forks[1]];
+        terms.extend(&forks[k + 3..]);
+        model.row(terms, Relation::AtMost, 1.0);
+    }
 }

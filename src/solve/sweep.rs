@@ -50,6 +50,17 @@ pub fn sweep(
     also: Option<f64>,
     told: &(dyn Fn(usize, usize) + Sync),
 ) -> Vec<Step> {
+    met(problem, options, budgets, also, told).0
+}
+
+/// The same, and the budgets for which no plan was found that meets what is required; ascending.
+pub fn met(
+    problem: &Problem,
+    options: &Options,
+    budgets: &Budgets,
+    also: Option<f64>,
+    told: &(dyn Fn(usize, usize) + Sync),
+) -> (Vec<Step>, Vec<f64>) {
     let known = problem;
     let problem = super::aimed(known, options);
     let problem = problem.as_ref();
@@ -67,7 +78,7 @@ pub fn sweep(
     all.sort_by(f64::total_cmp);
     all.dedup();
     let done = std::sync::atomic::AtomicUsize::new(0);
-    let mut steps: Vec<Step> = all
+    let steps: Vec<Step> = all
         .par_iter()
         .map(|&budget_mb| {
             let options = Options { budget_mb, ..options.clone() };
@@ -76,8 +87,9 @@ pub fn sweep(
             Step { budget_mb, solution }
         })
         .collect();
+    let (mut steps, unmet): (Vec<Step>, Vec<Step>) = steps.into_iter().partition(|step| step.solution.met);
     carry(problem, &instance, options, &mut steps);
-    steps
+    (steps, unmet.iter().map(|step| step.budget_mb).collect())
 }
 
 /// From the smallest image that saves anything to what the plan takes that lacks no memory.
@@ -270,6 +282,6 @@ mod tests {
         assert_eq!((all[0], all[1], all[15], all[16]), (10.0, 20.0, 327_680.0, 655_360.0));
         assert!(all.windows(2).all(|w| w[0] < w[1]));
         assert_eq!(spread(5.0, 5.0), [5.0]);
-        assert_eq!((readable(3.14), readable(10.2), readable(11.0)), (3.2, 11.0, 11.0));
+        assert_eq!((readable(3.12), readable(10.2), readable(11.0)), (3.2, 11.0, 11.0));
     }
 }
