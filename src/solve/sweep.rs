@@ -209,6 +209,10 @@ pub fn knee(points: &[(f64, f64)]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::classes::classes;
+    use crate::model::platform::Language;
+    use crate::model::{CostSource, Function, Inventory, LanguageCosts, Package, PackageId, Platform, State};
+    use crate::solve::Price;
 
     #[test]
     fn the_knee_is_where_the_marginal_falls_below_the_average() {
@@ -220,6 +224,64 @@ mod tests {
         assert_eq!(knee(&[(1.0, 2.0), (2.0, 4.0)]), None, "a straight line");
         assert_eq!(knee(&[(1.0, 0.0)]), None);
         assert_eq!(knee(&[]), None);
+    }
+
+    /// Two functions that load one package each: 50 ms and 5 MB, 30 ms and 5 MB; hosts take nothing.
+    fn two() -> Problem {
+        let mut inventory = Inventory::empty();
+        for name in ["a", "b"] {
+            let id = PackageId::pypi(name, "1");
+            inventory.packages.push(Package { requires: Some(vec![]), ..Package::new(id.clone()) });
+            inventory.functions.push(Function {
+                platform: Some(Platform::linux(Language::Python, "3.11")),
+                state: State::Locked,
+                closure: vec![id],
+                ..Function::new(name)
+            });
+        }
+        let price = |id: &PackageId, _: &Platform| {
+            let load_ms = if id.name == "a" { 50.0 } else { 30.0 };
+            Some(Price { load_ms, resident_mb: 5.0, disk_mb: None, source: CostSource::Measured })
+        };
+        let language = |_| LanguageCosts {
+            image_overhead_mb: 0.0,
+            swap_base_ms: 0.0,
+            swap_ms_per_mb: 0.0,
+            waste_ms_per_mb: None,
+            load_ms_per_disk_mb: None,
+            resident_mb_per_disk_mb: None,
+        };
+        super::super::problem(&inventory, &classes(&inventory), &price, &language).0
+    }
+
+    #[test]
+    fn what_is_known_of_one_budget_serves_the_others() {
+        let problem = two();
+        let instance = super::super::instance(&problem, 100);
+        let plan = |budget_mb: f64| {
+            let options = Options { budget_mb, aim: Aim::Known, ..Options::default() };
+            plan_instance(&problem, &instance, &options, &|_| ())
+        };
+        // As if the search had failed for 12 MB, where it found nothing, and for 6 MB, where it found what is worth less.
+        let bare = |budget_mb: f64, solution: Solution| {
+            let bound = plan(budget_mb).bound;
+            Step { budget_mb, solution: Solution { bound, status: Status::Feasible, ..solution } }
+        };
+        let options = Options { aim: Aim::Known, ..Options::default() };
+        let mut steps = [bare(6.0, plan(6.0)), bare(12.0, plan(0.1))];
+        assert_eq!(steps[1].solution.objective, 0.0);
+        carry(&problem, &instance, &options, &mut steps);
+        let found = |steps: &[Step]| -> Vec<(f64, Status)> {
+            steps.iter().map(|s| (s.solution.objective, s.solution.status)).collect()
+        };
+        // The plan for 6 MB is taken over, and improved by what still fits.
+        assert_eq!(found(&steps), [(50.0, Status::Optimal), (80.0, Status::Optimal)]);
+        assert_eq!(steps[1].solution.chosen.len(), 2);
+
+        // A plan for 12 MB that takes 5 is one for 6 MB too.
+        let mut steps = [bare(6.0, plan(0.1)), bare(12.0, plan(6.0))];
+        carry(&problem, &instance, &options, &mut steps);
+        assert_eq!(found(&steps), [(50.0, Status::Optimal), (50.0, Status::Feasible)]);
     }
 
     #[test]
