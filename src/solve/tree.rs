@@ -49,6 +49,8 @@ const NODE_RULE: Rule = Rule::Volume { share: 0.3, patience: 5, smoothing: 0.1 }
 const ROUND_STEPS: usize = 200;
 const ROUND_SMOOTHING: f64 = 0.03;
 const REFINED: u32 = 3;
+/// Terms of a relaxation that is so small that branching brings more than refining.
+const SMALL: usize = 5_000;
 /// Rows that are added at once.
 const ROWS: usize = 200;
 /// No more comes of rounds when so many together close less than this share of the gap.
@@ -262,9 +264,10 @@ impl SoFar {
         self.history.push(self.highest);
     }
 
-    /// Whether the last rounds brought too little.
-    fn stalls(&self, known: f64) -> bool {
-        let before = self.history.len().checked_sub(1 + LOOK_BACK).map(|k| self.history[k]);
+    /// Whether the last rounds brought too little; without new rows the last one alone.
+    fn stalls(&self, known: f64, added: usize) -> bool {
+        let rounds = if added > 0 { LOOK_BACK } else { 1 };
+        let before = self.history.len().checked_sub(1 + rounds).map(|k| self.history[k]);
         before.is_some_and(|before| before - self.highest < WORTH * (self.highest - known))
     }
 }
@@ -292,7 +295,7 @@ impl Tree<'_> {
             let rule = Rule::Volume { share: 0.5, patience: 8, smoothing };
             let pace = Pace { steps, patience: steps, fix_every: 20, rule, until: self.effort.until };
             level.prices.m.resize(self.relaxation.rows.len(), 0.0);
-            let walk = self.relaxation.walk(&mut level.part, level.prices.clone(), &self.scale, self.known, pace);
+            let mut walk = self.relaxation.walk(&mut level.part, level.prices.clone(), &self.scale, self.known, pace);
             self.work += (walk.steps as u64 + 2) * self.relaxation.terms() as u64;
             level.prices.clone_from(&walk.prices);
             self.round(&level.part, &walk, so_far.refined > 0);
@@ -305,19 +308,20 @@ impl Tree<'_> {
             if self.effort.is_over(self.work) {
                 return Ended::Done(Box::new(walk));
             }
-            if so_far.stalls(self.known) {
-                if so_far.refined == REFINED {
+            let broken = networks.broken(&self.relaxation, &level.part, &walk.mean);
+            self.work += 10 * self.relaxation.terms() as u64;
+            let added = self.relaxation.add_rows(broken.into_iter().take(ROWS).map(|(_, row)| row));
+            self.scale = self.relaxation.scale();
+            level.relaxation.clone_from(&self.relaxation);
+            level.prices.m.resize(self.relaxation.rows.len(), 0.0);
+            if so_far.stalls(self.known, added) {
+                if so_far.refined == REFINED || self.relaxation.terms() < SMALL {
+                    walk.prices.clone_from(&level.prices);
                     return Ended::Done(Box::new(walk));
                 }
                 so_far.refined += 1;
                 so_far.history.clear();
             }
-            let broken = networks.broken(&self.relaxation, &level.part, &walk.mean);
-            self.work += 10 * self.relaxation.terms() as u64;
-            self.relaxation.add_rows(broken.into_iter().take(ROWS).map(|(_, row)| row));
-            self.scale = self.relaxation.scale();
-            level.relaxation.clone_from(&self.relaxation);
-            level.prices.m.resize(self.relaxation.rows.len(), 0.0);
             let left = level.part.open.iter().filter(|open| **open).count();
             if left * 4 < level.part.open.len() * 3 {
                 return Ended::Shrink;
