@@ -28,7 +28,7 @@ fn plan(criterion: &mut Criterion) {
     };
     let problem = build();
     let options = Options { budget_mb: 1044.4, exact: Exact::Never, ..Options::default() };
-    let limits = Limits { budget_mb: options.budget_mb, max_images: usize::MAX };
+    let limits = Limits::memory(options.budget_mb);
     let instance = solve::instance(&problem, options.max_candidates);
     eprintln!(
         "reqbench d0 train: {} classes, {} candidates, {} parent pairs",

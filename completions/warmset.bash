@@ -673,7 +673,7 @@ _warmset() {
             return 0
             ;;
         warmset__subcmd__plan)
-            opts="-q -h --budget --out --name --python --node --arch --libc --pins --locks --costs --assume-cost --trace --keep-alive --trace-period --max-images --exact --time-limit --format --threads --quiet --help"
+            opts="-q -h --budget --out --name --python --node --arch --libc --pins --locks --costs --assume-cost --trace --keep-alive --trace-period --max-images --exact --time-limit --from --churn --loss --format --threads --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -744,6 +744,18 @@ _warmset() {
                     return 0
                     ;;
                 --time-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --churn)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --loss)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

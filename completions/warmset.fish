@@ -133,6 +133,9 @@ complete -c warmset -n "__fish_warmset_using_subcommand plan" -l exact -d 'Wheth
 never\t'Never'
 always\t'Always; give --time-limit for large instances'"
 complete -c warmset -n "__fish_warmset_using_subcommand plan" -l time-limit -d 'Seconds that the mixed-integer solver may take. With a limit the plan can depend on the machine\'s speed' -r
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l from -d 'The plan in use, plan.json or its folder: its images stay unless others save much more' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l churn -d 'Most images to build, or to build on another parent; those that leave do not count' -r
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l loss -d 'Share of what the best plan saves that may be given up to build fewer images: 1%, 0.01' -r
 complete -c warmset -n "__fish_warmset_using_subcommand plan" -l format -d 'What is printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c warmset -n "__fish_warmset_using_subcommand plan" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r

@@ -55,7 +55,8 @@ fn main() -> Result<(), Box<dyn Error>> {
                 }
             });
             let whole = start.elapsed();
-            let context = Context { modules: &|_| Vec::new(), weights: "functions of the train half", diagnostics };
+            let context =
+                Context { modules: &|_| Vec::new(), weights: "functions of the train half", diagnostics, before: None };
             let plan = solve::to_plan(&inventory, &classes, &problem, &solution, &options, context);
             let broken = solve::verify::verify(&plan, &inventory, &price, &|_| language);
             if !broken.is_empty() {

@@ -29,7 +29,7 @@ proptest! {
         let Some(best) = fleet.brute_force(&wanted) else { return Ok(()) };
 
         let instance = solve::instance(&fleet.problem(), 10_000);
-        let limits = Limits { budget_mb: wanted.budget_mb, max_images: max_images.unwrap_or(usize::MAX) };
+        let limits = Limits { max_images: max_images.unwrap_or(usize::MAX), ..Limits::memory(wanted.budget_mb) };
         let mut search = greedy::greedy(&instance, &limits);
         let by_greedy = search.state.objective();
         local_search::local_search(&mut search, &limits);
@@ -161,7 +161,7 @@ fn greedy_and_exact_disagree() {
     );
     // Of 10 MB the greedy gives 7 to {a, d} (71 ms, 10.1 ms/MB) and finds nothing for the other 3. Best: b and c, 100 ms.
     let instance = solve::instance(&fleet.problem(), 100);
-    let greedy = greedy::greedy(&instance, &Limits { budget_mb: 10.0, max_images: usize::MAX });
+    let greedy = greedy::greedy(&instance, &Limits::memory(10.0));
     assert!(close(greedy.state.objective(), 71.0), "{}", greedy.state.objective());
     let (exact, plan) = fleet.plan(&options(10.0, None, Exact::Always));
     assert!(close(exact.objective, 100.0), "{}", exact.objective);
@@ -177,7 +177,7 @@ fn one_large_image_is_not_shut_out_by_a_small_one() {
         language(0.0, 0.0, 0.0),
     );
     let instance = solve::instance(&fleet.problem(), 100);
-    let greedy = greedy::greedy(&instance, &Limits { budget_mb: 100.0, max_images: usize::MAX });
+    let greedy = greedy::greedy(&instance, &Limits::memory(100.0));
     assert!(close(greedy.state.objective(), 100.0));
 }
 

@@ -124,6 +124,7 @@ pub fn fleet(
 
 /// The costs as the solver takes them.
 pub fn prices(costs: &Costs) -> BTreeMap<PackageId, Price> {
-    let price = |c: &Cost| Price { load_ms: c.load_ms, resident_mb: c.resident_mb, source: c.source };
+    let price =
+        |c: &Cost| Price { load_ms: c.load_ms, resident_mb: c.resident_mb, disk_mb: c.disk_mb, source: c.source };
     costs.entries.iter().map(|c| (c.package.clone(), price(c))).collect()
 }

@@ -304,6 +304,15 @@ pub struct PlanCommand {
     /// How images are chosen.
     #[command(flatten)]
     pub solve: SolveOptions,
+    /// The plan in use, plan.json or its folder: its images stay unless others save much more.
+    #[arg(long, value_name = "PLAN", help_heading = "Stable plans")]
+    pub from: Option<PathBuf>,
+    /// Most images to build, or to build on another parent; those that leave do not count.
+    #[arg(long, value_name = "N", requires = "from", help_heading = "Stable plans")]
+    pub churn: Option<usize>,
+    /// Share of what the best plan saves that may be given up to build fewer images: 1%, 0.01.
+    #[arg(long, value_name = "SHARE", requires = "from", default_value = "1%", value_parser = percent, help_heading = "Stable plans")]
+    pub loss: f64,
     /// What is printed.
     #[arg(long, value_enum, default_value_t = TextFormat::Text)]
     pub format: TextFormat,
@@ -532,6 +541,17 @@ fn share(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(v) if (0.0..=1.0).contains(&v) => Ok(v),
         _ => Err(format!("`{text}` is not a share between 0 and 1")),
+    }
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let (number, unit) = match text.trim().strip_suffix('%') {
+        Some(number) => (number.trim(), 100.0),
+        None => (text.trim(), 1.0),
+    };
+    match number.parse::<f64>() {
+        Ok(v) if (0.0..=unit).contains(&v) => Ok(v / unit),
+        _ => Err(format!("`{text}` is not a share: expected 1% or 0.01")),
     }
 }
 

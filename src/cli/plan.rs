@@ -8,7 +8,7 @@ use crate::emit::json;
 use crate::graph::classes::classes;
 use crate::model::{Costs, Diagnostic, Ecosystem, Inventory, PackageId, Plan};
 use crate::resolve::names;
-use crate::solve::{self, Exact, Options, verify};
+use crate::solve::{self, Exact, Options, Stable, verify};
 
 use super::Outcome;
 use super::args::{ExactChoice, PlanCommand, SolveOptions, TextFormat};
@@ -20,7 +20,9 @@ use super::{emit, write};
 /// Chooses images and writes the plan folder.
 pub fn run(command: &PlanCommand, talk: Talk) -> Result<Outcome, Failure> {
     let mut inventory = load::inventory(&command.input, &command.options, talk)?;
-    let made = make(&mut inventory, command.budget, &command.solve, talk)?;
+    let before = command.from.as_deref().map(load::plan).transpose()?.map(|(plan, _)| plan);
+    let stable = before.as_ref().map(|plan| (plan, Stable { max_changes: command.churn, loss: command.loss }));
+    let made = make(&mut inventory, command.budget, &command.solve, stable, talk)?;
     let mut diagnostics = inventory.diagnostics.clone();
     diagnostics.extend(made.plan.diagnostics.iter().cloned());
 
@@ -52,7 +54,13 @@ pub struct Made {
 }
 
 /// Weighs, prices, solves and verifies.
-fn make(inventory: &mut Inventory, budget_mb: f64, options: &SolveOptions, talk: Talk) -> Result<Made, Failure> {
+fn make(
+    inventory: &mut Inventory,
+    budget_mb: f64,
+    options: &SolveOptions,
+    before: Option<(&Plan, Stable)>,
+    talk: Talk,
+) -> Result<Made, Failure> {
     let mut diagnostics: Vec<Diagnostic> = Vec::new();
     let mut weights = "uniform".to_string();
     if let Some(path) = &options.trace {
@@ -72,8 +80,9 @@ fn make(inventory: &mut Inventory, budget_mb: f64, options: &SolveOptions, talk:
     let classes = classes(inventory);
     let price = |id: &_, platform: &_| prices.get(id, platform).map(Into::into);
     let language = |language| prices.language(language);
-    let (problem, left_out) = solve::problem(inventory, &classes, &price, &language);
+    let (mut problem, left_out) = solve::problem(inventory, &classes, &price, &language);
     diagnostics.extend(left_out);
+    let gone = before.map(|(plan, _)| (plan, solve::stable::note(&mut problem, plan)));
     let options = Options {
         budget_mb,
         max_images: options.max_images,
@@ -82,6 +91,7 @@ fn make(inventory: &mut Inventory, budget_mb: f64, options: &SolveOptions, talk:
             ExactChoice::Never => Exact::Never,
             ExactChoice::Always => Exact::Always,
         },
+        stable: before.map(|(_, stable)| stable),
         time_limit: options.time_limit.map(Duration::from_secs_f64),
         ..Options::default()
     };
@@ -89,9 +99,18 @@ fn make(inventory: &mut Inventory, budget_mb: f64, options: &SolveOptions, talk:
     let solution = solve::plan(&problem, &options, &|progress| bar.message(&summary::progress(progress)));
     drop(bar);
     let modules = |id: &_| modules(&prices, id);
-    let context = solve::Context { modules: &modules, weights: &weights, diagnostics };
+    let context = solve::Context { modules: &modules, weights: &weights, diagnostics, before: gone };
     let plan = solve::to_plan(inventory, &classes, &problem, &solution, &options, context);
-    let broken = verify::verify(&plan, inventory, &price, &language);
+    if let Some((changes, most)) = plan.changes.as_ref().and_then(|c| c.max_changes.map(|most| (c, most))) {
+        let needed = changes.built.len() + changes.reparented.len();
+        if needed > most {
+            return Err(Failure::Message(format!(
+                "what is demanded takes {needed} images to be built; --churn {most} allows fewer: allow more, or demand less"
+            )));
+        }
+    }
+    let mut broken = verify::verify(&plan, inventory, &price, &language);
+    broken.extend(before.iter().flat_map(|(before, _)| verify::verify_changes(&plan, before)));
     if !broken.is_empty() {
         return Err(Failure::Message(format!(
             "the plan does not pass its verification and was not written; this is a bug in warmset:\n  {}",

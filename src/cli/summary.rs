@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::model::inventory::{State, Target};
-use crate::model::plan::{Status, WhyUnserved};
+use crate::model::plan::{Changes, Status, WhyUnserved};
 use crate::model::{Diagnostic, Image, Inventory, Plan, Severity};
 use crate::solve::Progress;
 
@@ -52,6 +52,9 @@ pub fn plan(inventory: &Inventory, plan: &Plan, diagnostics: &[Diagnostic], out:
     if !sources.is_empty() {
         line("costs", &format!("{} (share of what is saved that rests on each source)", sources.join(", ")));
     }
+    if let Some(changes) = &plan.changes {
+        line("changes", &self::changes(changes));
+    }
     if !plan.open.is_empty() {
         line("open", &open(plan));
     }
@@ -59,6 +62,23 @@ pub fn plan(inventory: &Inventory, plan: &Plan, diagnostics: &[Diagnostic], out:
     if let Some(out) = out {
         line("written", &paint(CYAN, out.display()));
     }
+    text
+}
+
+/// What becomes of the images of the plan before.
+fn changes(changes: &Changes) -> String {
+    let limit = changes.max_changes.map_or_else(String::new, |n| format!(" (at most {n} are to change)"));
+    let mut text = format!(
+        "{} as they were, {} to build{limit}",
+        images_of(changes.kept),
+        changes.built.len() + changes.reparented.len()
+    );
+    if !changes.reparented.is_empty() {
+        text.push_str(&format!(", {} of them only because of another parent", changes.reparented.len()));
+    }
+    text.push_str(&format!(", {} removed", changes.removed.len()));
+    let best = changes.best_objective;
+    text.push_str(&format!("; saves {:.2} % less than the best plan found ({best:.1} ms)", changes.loss * 100.0));
     text
 }
 

@@ -86,6 +86,7 @@ codes! {
     FUNCTION_DIFFERS = "function-differs", Warning, "merged inventories hold different records of one function", "scan that function again, or merge inventories of one state of the fleet";
     SHARD_MISSING = "shard-missing", Warning, "merged shards are not all shards", "scan the shards that are missing, and merge again";
     BUDGET_TOO_SMALL = "budget-too-small", Warning, "the budget is smaller than the smallest image", "raise --budget";
+    CHANGES_TOO_FEW = "changes-too-few", Warning, "with so few images built the plan saves less than asked for", "allow more images with --churn, or a larger --loss";
     COST_UNKNOWN = "cost-unknown", Note, "packages without a known cost are left out of images", "give --costs, or --assume-cost MS,MB";
     REQUIRES_UNKNOWN = "requires-unknown", Note, "packages whose own dependencies are not known enter an image only together with what they always come with", "lock the functions that pin them";
     VERSIONS_CLASH = "versions-clash", Warning, "one closure holds two versions of a Python distribution", "make the lock again, or correct the inventory";

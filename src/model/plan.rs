@@ -62,9 +62,44 @@ pub struct Plan {
     /// Functions whose closure is not known as a whole, by state: what of the weight could not be placed, or in part.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub open: Vec<Open>,
+    /// What became of the images of the plan that this one was made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Changes>,
     /// What the planner had to leave out or assume.
     #[serde(default)]
     pub diagnostics: Vec<Diagnostic>,
+}
+
+/// How a plan differs from the one before it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Changes {
+    /// Most images that might be built, or built anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_changes: Option<usize>,
+    /// Share of `best_objective` that might be given up for fewer changes.
+    pub max_loss: f64,
+    /// What the best plan saves that was found without regard to the one before, ms.
+    pub best_objective: f64,
+    /// `1 − objective / best_objective`, at least 0: what keeping images costs.
+    pub loss: f64,
+    /// Images that stay as they are.
+    pub kept: usize,
+    /// Images that have to be built; sorted.
+    pub built: Vec<String>,
+    /// Images that stay but have to be built on another parent; sorted.
+    pub reparented: Vec<String>,
+    /// Images of the plan before that are not in this one; sorted.
+    pub removed: Vec<Removed>,
+}
+
+/// An image that left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Removed {
+    /// Its id in the plan before.
+    pub image: String,
+    /// Why it had to leave; none when others are worth more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 /// Which functions an image may serve.

@@ -193,7 +193,7 @@ impl Loads {
         for (c, packages) in instance.candidates.iter().zip(&packages) {
             loads.starts.push(loads.entries.len());
             loads.counts.push(packages.len());
-            for &f in c.demands.iter().filter(|&&d| instance.weights[d as usize] * c.value > 0.0) {
+            for f in c.services.iter().filter(|s| instance.gain(s) > 0.0).map(|s| s.demand) {
                 for &package in packages {
                     let next = loads.pairs.len() as u32;
                     let pair = *loads.index.entry((f, package)).or_insert(next);
@@ -255,8 +255,7 @@ impl Relaxation {
             loads: Loads::new(instance),
             overhead: instance.candidates.iter().map(|c| c.overhead).collect(),
             service: Lists::new(instance.candidates.iter().map(|c| {
-                let gain = |&d: &u32| (d, instance.weights[d as usize] * c.value);
-                c.demands.iter().map(gain).filter(|&(_, gain)| gain > 0.0).collect()
+                c.services.iter().map(|s| (s.demand, instance.gain(s))).filter(|&(_, gain)| gain > 0.0).collect()
             })),
             children: Lists::new((0..n).map(|i| {
                 let children = &instance.candidates[i].children;
@@ -654,9 +653,7 @@ impl Relaxation {
             .min_by(f64::total_cmp)
             .unwrap_or(objective / limits.budget_mb.max(1e-6));
         let lambda = margin.min(objective / limits.budget_mb.max(1e-6)).max(1e-9);
-        let best = |d: usize| {
-            instance.servers[d].first().map_or(0.0, |&i| instance.weights[d] * instance.candidates[i as usize].value)
-        };
+        let best = |d: usize| instance.servers[d].first().map_or(0.0, |s| instance.weights[d] * s.value);
         Prices {
             u: (0..instance.weights.len()).map(best).collect(),
             t: (0..instance.candidates.len()).map(|i| lambda * instance.added_mb(i, None)).collect(),

@@ -34,7 +34,7 @@ pub fn candidates(group: &Group, limit: usize) -> Candidates {
     let mut queue: BinaryHeap<(Score, Reverse<Set>)> = BinaryHeap::new();
     let score = |set: &Set| Score(support(group, set) * group.load_ms(set));
 
-    let demands: Vec<&Demand> = group.demands.iter().filter(|d| d.weight > 0.0).collect();
+    let demands: Vec<&Demand> = group.demands.iter().filter(|d| d.known > 0.0).collect();
     for demand in &demands {
         seen.insert(demand.core.clone());
         family.insert(demand.core.clone());

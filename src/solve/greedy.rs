@@ -13,9 +13,31 @@ pub struct Limits {
     pub budget_mb: f64,
     /// Most images.
     pub max_images: usize,
+    /// MB on disk; infinite when not limited.
+    pub disk_mb: f64,
+    /// Most images that are newly built.
+    pub max_new: usize,
 }
 
 impl Limits {
+    /// So much memory, and nothing else that limits.
+    pub fn memory(budget_mb: f64) -> Self {
+        Self { budget_mb, max_images: usize::MAX, disk_mb: f64::INFINITY, max_new: usize::MAX }
+    }
+
+    /// Whether a choice keeps to all of them.
+    pub fn keeps(&self, state: &State) -> bool {
+        state.images <= self.max_images
+            && state.built <= self.max_new
+            && self.fits(state.memory())
+            && (self.disk_mb.is_infinite() || self.fits_disk(state.disk()))
+    }
+
+    /// Whether so much disk is within the limit, rounding errors aside.
+    pub fn fits_disk(&self, disk_mb: f64) -> bool {
+        disk_mb <= self.disk_mb * (1.0 + 1e-12) + 1e-9
+    }
+
     /// Whether so much memory is within the budget, rounding errors aside.
     pub fn fits(&self, memory_mb: f64) -> bool {
         memory_mb <= self.budget_mb * (1.0 + 1e-12) + 1e-9
@@ -78,9 +100,9 @@ impl<'a> Search<'a> {
         let instance = self.state.instance;
         let c = &instance.candidates[i];
         self.mark(i as u32);
-        for &d in &c.demands {
-            if self.state.best[d as usize] <= c.value {
-                instance.servers[d as usize].iter().for_each(|&k| self.mark(k));
+        for s in &c.services {
+            if self.state.best[s.demand as usize] <= s.value {
+                instance.servers[s.demand as usize].iter().for_each(|s| self.mark(s.candidate));
             }
         }
         c.parents.iter().for_each(|&k| self.mark(k));
@@ -124,7 +146,9 @@ impl<'a> Search<'a> {
     /// Adds images while one gains anything and fits, except those `banned`. Returns what it added.
     pub fn fill(&mut self, limits: &Limits, rank: Rank, banned: &dyn Fn(usize) -> bool) -> Vec<usize> {
         let mut added = Vec::new();
+        let instance = self.state.instance;
         let mut memory = self.state.memory();
+        let mut disk = if limits.disk_mb.is_finite() { self.state.disk() } else { 0.0 };
         self.update();
         let mut heap: BinaryHeap<Entry> = BinaryHeap::new();
         // What does not fit now may fit once a new parent gives memory back.
@@ -138,14 +162,20 @@ impl<'a> Search<'a> {
             if self.state.chosen[i] || entry.gain != self.gain[i] || entry.cost != self.cost[i] {
                 continue; // from before a change, since when it was offered anew
             }
-            if !limits.fits(memory + entry.cost) {
+            let is_new = instance.candidates[i].is_new;
+            let disk_cost = if limits.disk_mb.is_finite() { self.state.disk_cost(i) } else { 0.0 };
+            if !limits.fits(memory + entry.cost)
+                || (is_new && self.state.built >= limits.max_new)
+                || (limits.disk_mb.is_finite() && !limits.fits_disk(disk + disk_cost))
+            {
                 waiting.push(entry);
                 continue;
             }
             self.add(i);
             added.push(i);
             memory = self.state_memory(memory, entry.cost, added.len());
-            if entry.cost < 0.0 {
+            disk += disk_cost;
+            if entry.cost < 0.0 || disk_cost < 0.0 {
                 heap.extend(waiting.drain(..));
             }
             for k in self.update() {
@@ -206,27 +236,71 @@ impl PartialEq for Entry {
 
 impl Eq for Entry {}
 
+impl Search<'_> {
+    /// Adds an image for each requirement that is not met yet, those first that fewest images can meet: the image that
+    /// takes least memory beside what is chosen, and among those the one that saves most. Says whether all is met
+    /// within the limits.
+    pub fn cover(&mut self, limits: &Limits) -> bool {
+        let instance = self.state.instance;
+        let mut order: Vec<usize> = (0..instance.required.len()).collect();
+        order.sort_by_key(|&r| (instance.required[r].any_of.len(), r));
+        for r in order {
+            if self.state.meets(r) {
+                continue;
+            }
+            let mut best: Option<(f64, f64, usize)> = None;
+            for i in instance.required[r].any_of.iter().map(|&i| i as usize) {
+                let (gain, cost) = self.gain_and_cost(i);
+                let new = limits.max_new < usize::MAX && instance.candidates[i].is_new;
+                let cost = cost + if new { limits.budget_mb } else { 0.0 };
+                if best.is_none_or(|(least, most, _)| cost < least || (cost == least && gain > most)) {
+                    best = Some((cost, gain, i));
+                }
+            }
+            if let Some((_, _, i)) = best {
+                self.add(i);
+            }
+        }
+        self.state.missing == 0 && limits.keeps(&self.state)
+    }
+}
+
 /// The better of the greedy plan and the best single image: without the latter a cheap image can shut out a dear one that
-/// is worth far more. Where the number of images is limited, ranking by gain alone is tried too.
+/// is worth far more. Where the number of images is limited, ranking by gain alone is tried too. What is required comes
+/// first; where that does not fit the limits, the plan breaks them and the caller must say so.
 pub fn greedy<'a>(instance: &'a Instance, limits: &Limits) -> Search<'a> {
-    let empty = Search::new(instance);
+    let mut empty = Search::new(instance);
+    if !empty.cover(limits) {
+        return empty;
+    }
     let mut best = empty.clone();
     best.fill(limits, Rank::Ratio, &|_| false);
-    if limits.max_images < instance.candidates.len() {
+    if limits.max_images.min(limits.max_new) < instance.candidates.len() {
         let mut other = empty.clone();
         other.fill(limits, Rank::Gain, &|_| false);
         if other.state.objective() > best.state.objective() {
             best = other;
         }
     }
-    let single = (0..instance.candidates.len())
-        .filter(|&i| limits.max_images > 0 && limits.fits(empty.cost[i]))
-        .max_by(|&a, &b| empty.gain[a].total_cmp(&empty.gain[b]).then(b.cmp(&a)));
-    if let Some(i) = single.filter(|&i| empty.gain[i] > best.state.objective()) {
-        let mut other = empty;
+    let mut singles: Vec<(f64, usize)> = Vec::new();
+    for i in 0..instance.candidates.len() {
+        if !empty.state.chosen[i] {
+            singles.push((empty.gain_and_cost(i).0, i));
+        }
+    }
+    singles.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    let start = empty.state.objective();
+    for (gain, i) in singles {
+        if start + gain <= best.state.objective() {
+            break;
+        }
+        let mut other = empty.clone();
         other.add(i);
-        other.fill(limits, Rank::Ratio, &|_| false);
-        best = other;
+        if limits.keeps(&other.state) {
+            other.fill(limits, Rank::Ratio, &|_| false);
+            best = other;
+            break;
+        }
     }
     best
 }

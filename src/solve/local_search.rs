@@ -1,6 +1,7 @@
 //! Improves a plan by exchanging images, a fixed amount of work at most: no clock decides how a plan turns out.
 
 use super::greedy::{Limits, Rank, Search};
+use super::state::State;
 
 /// Rounds of exchanges over the whole plan.
 const ROUNDS: usize = 6;
@@ -31,7 +32,7 @@ pub fn tidy(search: &mut Search) {
         let idle: Vec<usize> = search.state.members().collect();
         let mut dropped = false;
         for i in idle {
-            if search.state.loss(i) <= 0.0 && search.state.freed(i) >= 0.0 {
+            if search.state.loss(i) <= 0.0 && search.state.freed(i) >= 0.0 && !search.state.is_needed(i) {
                 search.remove(i);
                 dropped = true;
             }
@@ -53,10 +54,10 @@ fn exchange_out(search: &mut Search, limits: &Limits) {
             continue;
         }
         search.remove(i);
-        let added =
-            if limits.fits(search.state.memory()) { search.fill(limits, Rank::Ratio, &|k| k == i) } else { Vec::new() };
+        let fits = limits.keeps(&search.state);
+        let added = if fits { search.fill(limits, Rank::Ratio, &|k| k == i) } else { Vec::new() };
         let now = search.state.objective();
-        if now > objective * (1.0 + LEAST) && limits.fits(search.state.memory()) {
+        if now > objective * (1.0 + LEAST) && search.state.missing == 0 && limits.keeps(&search.state) {
             objective = now;
         } else {
             added.into_iter().for_each(|k| search.remove(k));
@@ -67,6 +68,7 @@ fn exchange_out(search: &mut Search, limits: &Limits) {
 
 /// Brings in one image at a time that does not fit, and lets those go that are worth least for the memory they hold.
 fn exchange_in(search: &mut Search, limits: &Limits) {
+    let instance = search.state.instance;
     let mut objective = search.state.objective();
     let memory = search.state.memory();
     let mut outside: Vec<(f64, usize)> = Vec::new();
@@ -85,13 +87,14 @@ fn exchange_in(search: &mut Search, limits: &Limits) {
         }
         search.add(i);
         let mut lost = Vec::new();
-        let mut memory = search.state.memory();
-        while !limits.fits(memory) || search.state.images > limits.max_images {
-            let need_memory = !limits.fits(memory);
+        let mut over = Over::new(limits, &search.state);
+        while over.any() {
+            let need_memory = over.memory;
             let worst = search
                 .state
                 .members()
-                .filter(|&k| k != i)
+                .filter(|&k| k != i && !search.state.is_needed(k))
+                .filter(|&k| over.memory || over.disk || over.images || instance.candidates[k].is_new)
                 .map(|k| (search.state.loss(k), search.state.freed(k), k))
                 .filter(|&(_, freed, _)| !need_memory || freed > 0.0)
                 .min_by(|a, b| {
@@ -101,12 +104,12 @@ fn exchange_in(search: &mut Search, limits: &Limits) {
             let Some((_, _, k)) = worst else { break };
             search.remove(k);
             lost.push(k);
-            memory = search.state.memory();
+            over = Over::new(limits, &search.state);
             if search.state.objective() <= objective {
                 break;
             }
         }
-        let keeps = limits.fits(memory) && search.state.images <= limits.max_images;
+        let keeps = !over.any();
         let added = if keeps { search.fill(limits, Rank::Ratio, &|_| false) } else { Vec::new() };
         let now = search.state.objective();
         if keeps && now > objective * (1.0 + LEAST) {
@@ -116,5 +119,28 @@ fn exchange_in(search: &mut Search, limits: &Limits) {
             search.remove(i);
             lost.into_iter().for_each(|k| search.add(k));
         }
+    }
+}
+
+/// Which limits a choice breaks.
+struct Over {
+    memory: bool,
+    disk: bool,
+    images: bool,
+    built: bool,
+}
+
+impl Over {
+    fn new(limits: &Limits, state: &State) -> Self {
+        Self {
+            memory: !limits.fits(state.memory()),
+            disk: limits.disk_mb.is_finite() && !limits.fits_disk(state.disk()),
+            images: state.images > limits.max_images,
+            built: state.built > limits.max_new,
+        }
+    }
+
+    fn any(&self) -> bool {
+        self.memory || self.disk || self.images || self.built
     }
 }

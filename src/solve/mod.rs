@@ -13,6 +13,7 @@ pub mod instance;
 pub mod local_search;
 pub mod model;
 pub mod problem;
+pub mod stable;
 pub mod state;
 mod to_plan;
 pub mod tree;
@@ -28,7 +29,8 @@ pub use greedy::Limits;
 pub use instance::Instance;
 pub use to_plan::{Context, to_plan};
 
-pub use problem::{Demand, Group, Item, Price, Problem, Set, problem};
+pub use problem::{Demand, Group, Item, Old, Price, Problem, Set, problem};
+pub use stable::Stable;
 
 /// When the exact model is solved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,6 +60,8 @@ pub struct Options {
     /// How much is done to tighten the bound: terms of the relaxation that branch and bound may add up, in millions. The
     /// result is the same on every machine. 0: the plain Lagrangian bound.
     pub effort: u32,
+    /// Keeps the images that there are (see [`stable::note`]) as far as that is worth it.
+    pub stable: Option<Stable>,
 }
 
 impl Default for Options {
@@ -69,13 +73,18 @@ impl Default for Options {
             time_limit: None,
             max_candidates: 5_000,
             effort: EFFORT,
+            stable: None,
         }
     }
 }
 
 impl Options {
     fn limits(&self) -> Limits {
-        Limits { budget_mb: self.budget_mb, max_images: self.max_images.unwrap_or(usize::MAX) }
+        Limits {
+            max_images: self.max_images.unwrap_or(usize::MAX),
+            max_new: self.stable.and_then(|s| s.max_changes).unwrap_or(usize::MAX),
+            ..Limits::memory(self.budget_mb)
+        }
     }
 }
 
@@ -151,6 +160,8 @@ pub struct Solution {
     pub smallest_mb: Vec<Option<f64>>,
     /// Numbers of the problem.
     pub size: Size,
+    /// What the best plan found without regard to the images that there are saves, ms; none when nothing was to be kept.
+    pub unsettled: Option<f64>,
 }
 
 impl Solution {
@@ -166,10 +177,17 @@ pub fn plan(problem: &Problem, options: &Options, progress: &dyn Fn(Progress)) -
     let limits = options.limits();
     progress(Progress::Candidates { candidates: instance.candidates.len(), parent_pairs: instance.parent_pairs() });
 
-    let mut search = greedy::greedy(&instance, &limits);
+    // With images that there are: the best plan without regard to them first, then one near them.
+    let free = Limits { max_new: usize::MAX, ..limits };
+    let mut search = greedy::greedy(&instance, &free);
     progress(Progress::Incumbent(search.state.objective()));
-    local_search::local_search(&mut search, &limits);
+    local_search::local_search(&mut search, &free);
     let mut best = search.state;
+    let settled =
+        options.stable.map(|stable| stable::settle(&free, &best, &stable::old_parents(problem, &instance), stable));
+    if let Some(settled) = &settled {
+        best = settled.state.clone();
+    }
     progress(Progress::Incumbent(best.objective()));
 
     let lagrangian = bound::lagrangian(&instance, &limits, &best);
@@ -184,7 +202,7 @@ pub fn plan(problem: &Problem, options: &Options, progress: &dyn Fn(Progress)) -
             progress(Progress::Incumbent(known));
             progress(Progress::Bound(bound));
         });
-        if let Some(better) = found.better {
+        if let Some(better) = found.better.filter(|_| settled.is_none()) {
             best = State::with(&instance, better);
             method.plan = "greedy+local-search+branch-and-bound".into();
             progress(Progress::Incumbent(best.objective()));
@@ -197,7 +215,7 @@ pub fn plan(problem: &Problem, options: &Options, progress: &dyn Fn(Progress)) -
         open = found.open;
     }
 
-    if is_open(best.objective(), bound) && options.exact != Exact::Never {
+    if is_open(best.objective(), bound) && options.exact != Exact::Never && settled.is_none() {
         // What the bound excludes cannot be part of a better plan.
         let (small, old) = instance.restrict(&open);
         let columns = model::columns(&small);
@@ -215,7 +233,25 @@ pub fn plan(problem: &Problem, options: &Options, progress: &dyn Fn(Progress)) -
             progress(Progress::Bound(bound));
         }
     }
-    solution(problem, &instance, &best, bound, method, options)
+    let mut solution = solution(problem, &instance, &best, bound, method, options);
+    if let Some(settled) = settled {
+        solution.keep(&instance, &settled);
+    }
+    solution
+}
+
+impl Solution {
+    /// Leaves old images on their old parents.
+    fn keep(&mut self, instance: &Instance, settled: &stable::Settled) {
+        let members: Vec<usize> = settled.state.members().collect();
+        for (&i, &parent) in &settled.parents {
+            let place = |i: usize| members.binary_search(&i).ok();
+            let Some(k) = place(i) else { continue };
+            self.memory_mb += instance.added_mb(i, parent) - instance.added_mb(i, settled.state.parent(i));
+            self.chosen[k].parent = parent.and_then(place);
+        }
+        self.unsettled = Some(settled.best);
+    }
 }
 
 /// Whether more can be hoped for.
@@ -244,7 +280,7 @@ fn take_exact<'a>(
     if let Some(values) = &answer.values {
         let mut search = greedy::Search::new(instance);
         (0..old.len()).filter(|&k| values[k] > 0.5).for_each(|k| search.add(old[k]));
-        let within = |s: &State| limits.fits(s.memory()) && s.images <= limits.max_images;
+        let within = |s: &State| s.missing == 0 && limits.keeps(s);
         if within(&search.state) {
             local_search::tidy(&mut search);
             reached = search.state.objective();
@@ -313,6 +349,7 @@ fn solution(
             candidates: count,
             parent_pairs: instance.parent_pairs(),
         },
+        unsettled: None,
     }
 }
 
@@ -321,7 +358,7 @@ fn smallest_mb(problem: &Problem, instance: &Instance) -> Vec<Option<f64>> {
     let mut smallest = vec![None; problem.class_weight.len()];
     let demands = problem.groups.iter().flat_map(|g| &g.demands);
     for (demand, servers) in demands.zip(&instance.servers) {
-        let least = servers.iter().map(|&i| instance.added_mb(i as usize, None)).min_by(f64::total_cmp);
+        let least = servers.iter().map(|s| instance.added_mb(s.candidate as usize, None)).min_by(f64::total_cmp);
         demand.classes.iter().for_each(|&c| smallest[c] = least);
     }
     smallest

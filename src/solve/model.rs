@@ -94,9 +94,8 @@ pub fn model(instance: &Instance, limits: &Limits, start: &State) -> Model {
     for (f, servers) in instance.servers.iter().enumerate() {
         let mut served = Vec::new();
         let mut first = true;
-        for &i in servers {
-            let i = i as usize;
-            let value = instance.candidates[i].value;
+        for server in servers {
+            let (i, value) = (server.candidate as usize, server.value);
             // y_fi ∈ [0, 1]: demand f is served by image i, which saves w_f v_i.
             let is_start = first && start.chosen[i];
             first &= !is_start;

@@ -25,13 +25,15 @@ pub struct Price {
     pub load_ms: f64,
     /// Resident MB.
     pub resident_mb: f64,
+    /// MB on disk, when it is known.
+    pub disk_mb: Option<f64>,
     /// Where the figures come from.
     pub source: CostSource,
 }
 
 impl From<cost::Price> for Price {
     fn from(price: cost::Price) -> Self {
-        Self { load_ms: price.load_ms, resident_mb: price.resident_mb, source: price.source }
+        Self { load_ms: price.load_ms, resident_mb: price.resident_mb, disk_mb: price.disk_mb, source: price.source }
     }
 }
 
@@ -54,8 +56,40 @@ pub struct Demand {
     pub classes: Vec<usize>,
     /// The core of their closures.
     pub core: Set,
-    /// Cold starts in the planning period; 0 when they never start.
+    /// What one start counts for in the objective that is maximised; 0 when they never start.
     pub weight: f64,
+    /// Cold starts in the planning period of the functions that there are: 0 for what is only expected to come, which
+    /// has no classes either.
+    pub known: f64,
+}
+
+/// An image that must be kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pin {
+    /// Its packages; dependency-closed.
+    pub set: Set,
+    /// Index of the wish that it comes from.
+    pub wish: usize,
+}
+
+/// An image that is there already.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Old {
+    /// Its packages; dependency-closed.
+    pub set: Set,
+    /// Those of the image that it is forked from.
+    pub parent: Option<Set>,
+}
+
+/// A class that must be served well.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Floor {
+    /// Index into [`Group::demands`].
+    pub demand: usize,
+    /// Least milliseconds that one of its starts must save.
+    pub least_ms: f64,
+    /// Index of the wish that it comes from.
+    pub wish: usize,
 }
 
 /// One platform and trust domain.
@@ -71,6 +105,12 @@ pub struct Group {
     pub items: Vec<Item>,
     /// Sorted by core, each core once and never empty.
     pub demands: Vec<Demand>,
+    /// Images that must be kept.
+    pub pins: Vec<Pin>,
+    /// Classes that must be served well.
+    pub floors: Vec<Floor>,
+    /// Images that are there already and need not be built; sorted by set.
+    pub old: Vec<Old>,
 }
 
 /// Everything that a plan is made for.
@@ -104,6 +144,11 @@ impl Group {
     /// Resident MB of a set, without the warm host.
     pub fn resident_mb(&self, set: &Set) -> f64 {
         set.ones().map(|i| self.items[i].price.resident_mb).sum()
+    }
+
+    /// MB on disk of a set; packages whose size is not known count as nothing.
+    pub fn disk_mb(&self, set: &Set) -> f64 {
+        set.ones().filter_map(|i| self.items[i].price.disk_mb).sum()
     }
 
     /// Milliseconds to swap a function onto an image that holds a set.
@@ -289,8 +334,16 @@ fn group(
             Item { id: id.clone(), price: facts.prices[id], requires }
         })
         .collect();
-    let mut group =
-        Group { platform: platform.clone(), trust_domain: domain.to_string(), language, items, demands: Vec::new() };
+    let mut group = Group {
+        platform: platform.clone(),
+        trust_domain: domain.to_string(),
+        language,
+        items,
+        demands: Vec::new(),
+        pins: Vec::new(),
+        floors: Vec::new(),
+        old: Vec::new(),
+    };
     let mut cores: BTreeMap<Set, Vec<usize>> = BTreeMap::new();
     for (c, ids) in closures {
         let core = group.core(&to_set(&mut ids.into_iter())?);
@@ -302,7 +355,7 @@ fn group(
         .into_iter()
         .map(|(core, members)| {
             let weight = sum_weights(members.iter().map(|&c| classes[c].weight));
-            Demand { classes: members, core, weight }
+            Demand { classes: members, core, weight, known: weight }
         })
         .collect();
     (!group.demands.is_empty()).then_some(group)

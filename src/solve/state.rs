@@ -3,7 +3,7 @@
 //! Once the images are chosen everything else follows: each demand takes the image that saves it most, and each image is
 //! forked from the chosen part of it that holds most memory.
 
-use super::instance::Instance;
+use super::instance::{Instance, Service};
 
 /// A choice of candidates with its consequences.
 #[derive(Debug, Clone)]
@@ -14,10 +14,16 @@ pub struct State<'a> {
     pub chosen: Vec<bool>,
     /// How many are.
     pub images: usize,
+    /// How many of them have to be built.
+    pub built: usize,
+    /// Requirements that no chosen candidate meets.
+    pub missing: usize,
     /// For each demand, the value of the best chosen image, 0 when none serves it.
     pub best: Vec<f64>,
     /// For each chosen candidate, its parent.
     parent: Vec<Option<u32>>,
+    /// For each requirement, how many chosen candidates meet it.
+    met: Vec<u32>,
 }
 
 impl<'a> State<'a> {
@@ -28,8 +34,11 @@ impl<'a> State<'a> {
             instance,
             chosen: vec![false; n],
             images: 0,
+            built: 0,
+            missing: instance.required.len(),
             best: vec![0.0; instance.weights.len()],
             parent: vec![None; n],
+            met: vec![0; instance.required.len()],
         }
     }
 
@@ -50,6 +59,21 @@ impl<'a> State<'a> {
     /// MB that the chosen images take, summed anew.
     pub fn memory(&self) -> f64 {
         self.members().map(|i| self.instance.added_mb(i, self.parent(i))).sum()
+    }
+
+    /// MB on disk that the chosen images take, summed anew.
+    pub fn disk(&self) -> f64 {
+        self.members().map(|i| self.instance.added_disk_mb(i, self.parent(i))).sum()
+    }
+
+    /// Whether a requirement would no longer be met without the chosen `i`.
+    pub fn is_needed(&self, i: usize) -> bool {
+        self.instance.candidates[i].meets.iter().any(|&r| self.met[r as usize] == 1)
+    }
+
+    /// Whether requirement `r` is met.
+    pub fn meets(&self, r: usize) -> bool {
+        self.met[r] > 0
     }
 
     /// Chosen candidates, ascending.
@@ -79,8 +103,11 @@ impl<'a> State<'a> {
 
     /// Milliseconds that choosing `i` besides would save.
     pub fn gain(&self, i: usize) -> f64 {
-        let c = &self.instance.candidates[i];
-        c.demands.iter().map(|&d| self.instance.weights[d as usize] * (c.value - self.best[d as usize]).max(0.0)).sum()
+        let gain = |s: &Service| {
+            let d = s.demand as usize;
+            self.instance.weights[d] * (s.value - self.best[d]).max(0.0)
+        };
+        self.instance.candidates[i].services.iter().map(gain).sum()
     }
 
     /// MB that choosing `i` besides would take; negative when more is given back by images that could then be forked
@@ -96,13 +123,29 @@ impl<'a> State<'a> {
         c.overhead + c.resident - self.resident(self.best_parent(i)) - given_back
     }
 
+    /// MB on disk that choosing `i` besides would take; negative when images that could then lie on it give more back.
+    pub fn disk_cost(&self, i: usize) -> f64 {
+        let c = &self.instance.candidates[i];
+        let disk = |i: Option<u32>| i.map_or(0.0, |i| self.instance.candidates[i as usize].disk);
+        let given_back: f64 = c
+            .children
+            .iter()
+            .filter(|&&k| self.chosen[k as usize] && self.is_better_parent(i as u32, self.parent[k as usize]))
+            .map(|&k| {
+                let child = self.instance.candidates[k as usize].disk;
+                (child - disk(self.parent[k as usize])).max(0.0) - (child - c.disk).max(0.0)
+            })
+            .sum();
+        (c.disk - disk(self.best_parent(i))).max(0.0) - given_back
+    }
+
     /// Milliseconds that would be lost without the chosen `i`.
     pub fn loss(&self, i: usize) -> f64 {
         let c = &self.instance.candidates[i];
         let mut loss = 0.0;
-        for &d in &c.demands {
-            if c.value > 0.0 && self.best[d as usize] == c.value {
-                loss += self.instance.weights[d as usize] * (c.value - self.second_best(d, i));
+        for s in &c.services {
+            if self.best[s.demand as usize] == s.value {
+                loss += self.instance.weights[s.demand as usize] * (s.value - self.second_best(s.demand, i));
             }
         }
         loss
@@ -111,8 +154,8 @@ impl<'a> State<'a> {
     fn second_best(&self, demand: u32, without: usize) -> f64 {
         self.instance.servers[demand as usize]
             .iter()
-            .find(|&&k| k as usize != without && self.chosen[k as usize])
-            .map_or(0.0, |&k| self.instance.candidates[k as usize].value)
+            .find(|s| s.candidate as usize != without && self.chosen[s.candidate as usize])
+            .map_or(0.0, |s| s.value)
     }
 
     /// MB that would be freed without the chosen `i`; negative when it is a parent that gives back more than it takes.
@@ -142,9 +185,14 @@ impl<'a> State<'a> {
         self.parent[i] = self.best_parent(i);
         self.chosen[i] = true;
         self.images += 1;
-        for &d in &c.demands {
-            let best = &mut self.best[d as usize];
-            *best = best.max(c.value);
+        self.built += usize::from(c.is_new);
+        for &r in &c.meets {
+            self.missing -= usize::from(self.met[r as usize] == 0);
+            self.met[r as usize] += 1;
+        }
+        for s in &c.services {
+            let best = &mut self.best[s.demand as usize];
+            *best = best.max(s.value);
         }
         for &k in &c.children {
             if self.chosen[k as usize] && self.is_better_parent(i as u32, self.parent[k as usize]) {
@@ -162,10 +210,15 @@ impl<'a> State<'a> {
         let c = &instance.candidates[i];
         self.chosen[i] = false;
         self.images -= 1;
+        self.built -= usize::from(c.is_new);
+        for &r in &c.meets {
+            self.met[r as usize] -= 1;
+            self.missing += usize::from(self.met[r as usize] == 0);
+        }
         self.parent[i] = None;
-        for &d in &c.demands {
-            if self.best[d as usize] == c.value {
-                self.best[d as usize] = self.second_best(d, i);
+        for s in &c.services {
+            if self.best[s.demand as usize] == s.value {
+                self.best[s.demand as usize] = self.second_best(s.demand, i);
             }
         }
         for &k in &c.children {

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest, Sha256};
 
 use super::problem::{Group, Problem, Set};
+use super::stable::Gone;
 use super::{Options, Solution};
 use crate::graph::classes::Class;
 use crate::model::inventory::{Function, Import, ImportKind, Inventory, State, Target};
-use crate::model::plan::{self, Assignment, Image, NextBest, Plan, Share, Unserved, WhyUnserved};
+use crate::model::plan::{self, Assignment, Changes, Image, NextBest, Plan, Removed, Share, Unserved, WhyUnserved};
 use crate::model::platform::Language;
 use crate::model::units::round;
-use crate::model::{CostSource, Diagnostic, GENERATOR, PackageId, Place, codes, normalise_pypi};
+use crate::model::{CostSource, Diagnostic, GENERATOR, PackageId, Place, Platform, codes, normalise_pypi};
 
 /// Decimals kept of milliseconds and MB.
 const DIGITS: u32 = 6;
@@ -26,6 +27,8 @@ pub struct Context<'a> {
     pub weights: &'a str,
     /// Those of [`super::problem()`].
     pub diagnostics: Vec<Diagnostic>,
+    /// The plan that this one was made from, and its images that cannot stay.
+    pub before: Option<(&'a Plan, Vec<Gone>)>,
 }
 
 /// Which chosen images can serve a class, the best first, with what they save.
@@ -45,9 +48,10 @@ pub fn to_plan(
     options: &Options,
     context: Context,
 ) -> Plan {
-    let Context { modules, weights, mut diagnostics } = context;
+    let Context { modules, weights, mut diagnostics, before } = context;
     let services = services(problem, solution);
-    let images = images(inventory, classes, problem, solution, &services, modules);
+    let old = before.as_ref().map(|(plan, _)| *plan);
+    let images = images(inventory, classes, problem, solution, &services, modules, old);
     let mut assignments = Vec::new();
     let mut served = vec![false; inventory.functions.len()];
     for service in &services {
@@ -80,6 +84,15 @@ pub fn to_plan(
             diagnostics.push(Diagnostic::new(codes::BUDGET_TOO_SMALL, Place::default(), reason));
         }
     }
+    let changes = before.and_then(|(old, gone)| changes(old, gone, &images, solution, options));
+    if let Some(few) = changes.as_ref().filter(|c| c.loss > c.max_loss + 1e-9) {
+        let reason = format!(
+            "the plan saves {:.2} % less than the best one found; {} % was allowed",
+            few.loss * 100.0,
+            round(few.max_loss * 100.0, 3)
+        );
+        diagnostics.push(Diagnostic::new(codes::CHANGES_TOO_FEW, Place::default(), reason));
+    }
     diagnostics.sort();
     diagnostics.dedup();
 
@@ -108,6 +121,7 @@ pub fn to_plan(
         assignments,
         unserved,
         open: open(inventory),
+        changes,
         diagnostics,
     }
 }
@@ -161,7 +175,9 @@ fn images(
     solution: &Solution,
     services: &[Service],
     modules: &dyn Fn(&PackageId) -> Vec<String>,
+    old: Option<&Plan>,
 ) -> Vec<Image> {
+    let there = images_there(old);
     let mut users: Vec<Vec<usize>> = vec![Vec::new(); solution.chosen.len()];
     let mut saved = vec![0.0; solution.chosen.len()];
     for service in services {
@@ -182,13 +198,19 @@ fn images(
             packages.sort();
             let held = chosen.parent.map_or(0.0, |p| group.resident_mb(&solution.chosen[p].set));
             let resident = group.resident_mb(&chosen.set);
+            // An image that is there keeps what it preloads, and with that its id.
+            let known = there.get(&(&group.platform, group.trust_domain.as_str(), packages.as_slice()));
+            let preload = match known {
+                Some(image) => image.preload.clone(),
+                None => preload(group, &chosen.set, &functions, modules),
+            };
             Image {
                 id: String::new(),
                 parent: None,
                 platform: group.platform.clone(),
                 trust_domain: group.trust_domain.clone(),
                 packages,
-                preload: preload(group, &chosen.set, &functions, modules),
+                preload,
                 load_ms: round(group.load_ms(&chosen.set), DIGITS),
                 resident_mb: round(group.language.image_overhead_mb + resident, DIGITS),
                 added_mb: round(group.language.image_overhead_mb + (resident - held).max(0.0), DIGITS),
@@ -213,6 +235,42 @@ fn images(
         images[i].parent = chosen.parent.map(|p| images[p].id.clone());
     }
     images
+}
+
+/// The images of a plan by what they are.
+fn images_there(old: Option<&Plan>) -> BTreeMap<(&Platform, &str, &[String]), &Image> {
+    let images = old.map_or(&[][..], |plan| &plan.images);
+    images.iter().map(|i| ((&i.platform, i.trust_domain.as_str(), i.packages.as_slice()), i)).collect()
+}
+
+/// What became of the images of the plan before.
+fn changes(old: &Plan, gone: Vec<Gone>, images: &[Image], solution: &Solution, options: &Options) -> Option<Changes> {
+    let (stable, best) = options.stable.zip(solution.unsettled)?;
+    let before: BTreeMap<&str, &Image> = old.images.iter().map(|i| (i.id.as_str(), i)).collect();
+    let now: BTreeSet<&str> = images.iter().map(|i| i.id.as_str()).collect();
+    let mut why: BTreeMap<String, String> = gone.into_iter().map(|g| (g.image, g.why)).collect();
+    let (mut built, mut reparented) = (Vec::new(), Vec::new());
+    for image in images {
+        match before.get(image.id.as_str()) {
+            None => built.push(image.id.clone()),
+            Some(was) if was.parent != image.parent => reparented.push(image.id.clone()),
+            Some(_) => {}
+        }
+    }
+    built.sort();
+    reparented.sort();
+    let removed = before.keys().filter(|id| !now.contains(*id));
+    let removed = removed.map(|id| Removed { image: id.to_string(), why: why.remove(*id) }).collect();
+    Some(Changes {
+        max_changes: stable.max_changes,
+        max_loss: stable.loss,
+        best_objective: round(best.max(solution.objective), DIGITS),
+        loss: if best > 0.0 { round((1.0 - solution.objective / best).max(0.0), 9) } else { 0.0 },
+        kept: images.len() - built.len() - reparented.len(),
+        built,
+        reparented,
+        removed,
+    })
 }
 
 /// Parents before children, then by id.

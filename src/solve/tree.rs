@@ -351,7 +351,7 @@ impl Tree<'_> {
     }
 
     fn keeps(&self, state: &State) -> bool {
-        self.limits.fits(state.memory()) && state.images <= self.limits.max_images
+        state.missing == 0 && self.limits.keeps(state)
     }
 
     /// Takes a plan for the best known one if it is better.

@@ -46,6 +46,45 @@ pub fn verify(
     broken
 }
 
+/// What the plan says of the images of the plan `before` that is not so; none when all of it is.
+pub fn verify_changes(plan: &Plan, before: &Plan) -> Vec<String> {
+    let Some(said) = &plan.changes else { return vec!["says nothing of the images of the plan before".into()] };
+    let old: BTreeMap<&str, &Image> = before.images.iter().map(|i| (i.id.as_str(), i)).collect();
+    let new: BTreeMap<&str, &Image> = plan.images.iter().map(|i| (i.id.as_str(), i)).collect();
+    let mut broken = Vec::new();
+    let built: BTreeSet<&str> = new.keys().filter(|id| !old.contains_key(*id)).copied().collect();
+    let moved: BTreeSet<&str> =
+        new.iter().filter(|(id, i)| old.get(*id).is_some_and(|o| o.parent != i.parent)).map(|(id, _)| *id).collect();
+    let removed: BTreeSet<&str> = old.keys().filter(|id| !new.contains_key(*id)).copied().collect();
+    let sets = [
+        ("built", said.built.iter().map(String::as_str).collect::<BTreeSet<_>>(), built),
+        ("reparented", said.reparented.iter().map(String::as_str).collect(), moved),
+        ("removed", said.removed.iter().map(|r| r.image.as_str()).collect(), removed),
+    ];
+    let changed = said.built.len() + said.reparented.len();
+    for (what, stated, found) in sets {
+        if stated != found {
+            broken.push(format!("states {} images as {what}, which are {}", stated.len(), found.len()));
+        }
+    }
+    if said.kept + changed != plan.images.len() {
+        broken.push(format!("states {} images as kept and {changed} as changed of {}", said.kept, plan.images.len()));
+    }
+    if said.max_changes.is_some_and(|most| changed > most) {
+        broken.push(format!("changes {changed} images, more than are allowed"));
+    }
+    for (id, image) in &new {
+        if old.get(id).is_some_and(|o| o.packages != image.packages || o.preload != image.preload) {
+            broken.push(format!("{id}: is not what it was in the plan before"));
+        }
+    }
+    let loss = if said.best_objective > 0.0 { (1.0 - plan.objective / said.best_objective).max(0.0) } else { 0.0 };
+    if (said.loss - loss).abs() > TOLERANCE || said.loss.is_nan() {
+        broken.push(format!("states a loss of {}, which is {loss}", said.loss));
+    }
+    broken
+}
+
 /// What is not placed, by state: every function that is not locked, and its part of the weight.
 fn check_open(plan: &Plan, inventory: &Inventory, broken: &mut Vec<String>) {
     let mut states: BTreeMap<State, (usize, f64)> = BTreeMap::new();

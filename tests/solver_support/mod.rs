@@ -57,7 +57,8 @@ impl Fleet {
             let mut package = Package::new(pypi(name));
             package.requires = Some(requires.iter().map(|r| pypi(r)).collect());
             inventory.packages.push(package);
-            let price = Price { load_ms: *load_ms, resident_mb: *resident_mb, source: CostSource::Measured };
+            let price =
+                Price { load_ms: *load_ms, resident_mb: *resident_mb, disk_mb: None, source: CostSource::Measured };
             prices.insert(pypi(name), price);
         }
         for (i, (weight, closure)) in functions.iter().enumerate() {
@@ -82,7 +83,7 @@ impl Fleet {
         let (problem, diagnostics) =
             solve::problem(&self.inventory, &classes, &|id, _| self.price(id), &|_| self.language);
         let solution = solve::plan(&problem, options, &|_| ());
-        let context = Context { modules: &|id| vec![id.name.clone()], weights: "uniform", diagnostics };
+        let context = Context { modules: &|id| vec![id.name.clone()], weights: "uniform", diagnostics, before: None };
         let plan = solve::to_plan(&self.inventory, &classes, &problem, &solution, options, context);
         (solution, plan)
     }
@@ -182,6 +183,7 @@ pub fn fleets() -> impl Strategy<Value = Fleet> {
                 let price = Price {
                     load_ms: f64::from(load),
                     resident_mb: f64::from(resident) / 2.0,
+                    disk_mb: None,
                     source: CostSource::Measured,
                 };
                 prices.insert(name(i), price);
