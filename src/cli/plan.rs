@@ -53,14 +53,18 @@ pub struct Made {
     pub costs: Costs,
 }
 
-/// Weighs, prices, solves and verifies.
-fn make(
-    inventory: &mut Inventory,
-    budget_mb: f64,
-    options: &SolveOptions,
-    before: Option<(&Plan, Stable)>,
-    talk: Talk,
-) -> Result<Made, Failure> {
+/// What a fleet is planned with.
+pub struct Priced {
+    /// Where its weights come from.
+    pub weights: String,
+    /// One price for each package and platform.
+    pub costs: Costs,
+    /// What could not be read or priced.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Weighs functions and prices packages.
+pub fn priced(inventory: &mut Inventory, options: &SolveOptions) -> Result<Priced, Failure> {
     let mut diagnostics: Vec<Diagnostic> = Vec::new();
     let mut weights = "uniform".to_string();
     if let Some(path) = &options.trace {
@@ -75,6 +79,33 @@ fn make(
     let user = load::costs(options.costs.as_ref())?;
     let (costs, unpriced) = cost::resolve(inventory, user.as_ref(), options.assume_cost);
     diagnostics.extend(unpriced);
+    Ok(Priced { weights, costs, diagnostics })
+}
+
+/// What the command line says of how images are chosen.
+pub fn options(options: &SolveOptions, budget_mb: f64) -> Options {
+    Options {
+        budget_mb,
+        max_images: options.max_images,
+        exact: match options.exact {
+            ExactChoice::Auto => Exact::Auto,
+            ExactChoice::Never => Exact::Never,
+            ExactChoice::Always => Exact::Always,
+        },
+        time_limit: options.time_limit.map(Duration::from_secs_f64),
+        ..Options::default()
+    }
+}
+
+/// Weighs, prices, solves and verifies.
+fn make(
+    inventory: &mut Inventory,
+    budget_mb: f64,
+    solve: &SolveOptions,
+    before: Option<(&Plan, Stable)>,
+    talk: Talk,
+) -> Result<Made, Failure> {
+    let Priced { weights, costs, mut diagnostics } = priced(inventory, solve)?;
     let prices = Prices::new(&costs);
 
     let classes = classes(inventory);
@@ -83,18 +114,7 @@ fn make(
     let (mut problem, left_out) = solve::problem(inventory, &classes, &price, &language);
     diagnostics.extend(left_out);
     let gone = before.map(|(plan, _)| (plan, solve::stable::note(&mut problem, plan)));
-    let options = Options {
-        budget_mb,
-        max_images: options.max_images,
-        exact: match options.exact {
-            ExactChoice::Auto => Exact::Auto,
-            ExactChoice::Never => Exact::Never,
-            ExactChoice::Always => Exact::Always,
-        },
-        stable: before.map(|(_, stable)| stable),
-        time_limit: options.time_limit.map(Duration::from_secs_f64),
-        ..Options::default()
-    };
+    let options = Options { stable: before.map(|(_, stable)| stable), ..options(solve, budget_mb) };
     let bar = talk.bar("solving");
     let solution = solve::plan(&problem, &options, &|progress| bar.message(&summary::progress(progress)));
     drop(bar);

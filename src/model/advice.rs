@@ -28,7 +28,8 @@ pub struct Advice {
     pub after: Effect,
     /// In the order in which to follow it: each adds most to those before it.
     pub advice: Vec<Piece>,
-    /// Moves that declared ranges or what other packages require forbid, the heaviest first.
+    /// Moves that only a declared range forbids, those that would save most first: whether to loosen it is for its owner
+    /// to decide.
     pub held_back: Vec<HeldBack>,
     /// How much was looked at.
     pub looked_at: LookedAt,
@@ -129,7 +130,7 @@ pub struct Move {
     pub declared: Vec<Requirement>,
 }
 
-/// A move that would make sharing possible, and that a range forbids.
+/// A move that would make sharing possible, and that a declaration forbids.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HeldBack {
     /// What functions would have to move to.
@@ -138,10 +139,14 @@ pub struct HeldBack {
     pub from: Vec<String>,
     /// The functions, sorted.
     pub functions: Vec<String>,
-    /// What forbids it, with its place.
-    pub because: String,
-    /// Milliseconds that they load of it and what it requires: more than this is not to be had.
-    pub at_most_ms: f64,
+    /// Their lock.
+    pub lock: String,
+    /// What forbids it.
+    pub declared: Requirement,
+    /// `remaining_ms` that it would take away by itself, compared without a proof.
+    pub saved_ms: f64,
+    /// MB that it would take from the images.
+    pub saved_mb: f64,
 }
 
 /// How much was looked at.

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::graph::classes::sum_weights;
-use crate::model::inventory::State;
+use crate::model::advice::Direction;
+use crate::model::inventory::{Requirement, State};
 use crate::model::{PackageId, Platform};
 
 use super::fleet::{Fleet, Target};
 use super::moves::{self, Refusal, UnitShift};
-use super::{Cost, Options};
+use super::{Cost, Options, ranges};
 
 /// Closures of one target that are tried: they differ in the versions of what it requires.
 const VARIANTS: usize = 2;
@@ -29,8 +30,11 @@ pub struct Candidate<'a> {
     pub package: &'a PackageId,
     /// Locks that move.
     pub locks: BTreeSet<String>,
-    /// Milliseconds that the moving functions load of the target: they could save no more.
+    /// Milliseconds that the functions of the place load of the target afterwards, beyond those of the version that most of
+    /// them have: about what one image in place of several can save.
     pub potential: f64,
+    /// Whether some function would fall back to an earlier version.
+    pub falls: bool,
 }
 
 /// A move that is forbidden.
@@ -38,11 +42,13 @@ pub struct Candidate<'a> {
 pub struct Forbidden<'a> {
     /// The version.
     pub package: &'a PackageId,
+    /// Where the versions that it requires are taken from: the index of a function.
+    pub like: usize,
     /// The lock that cannot move.
     pub unit: usize,
-    /// Why.
-    pub because: String,
-    /// As in [`Candidate`].
+    /// What forbids it.
+    pub declared: Requirement,
+    /// Milliseconds that the functions of the place load of the versions that they have.
     pub potential: f64,
 }
 
@@ -67,41 +73,53 @@ pub fn find<'a>(fleet: &Fleet<'a>, cost: &Cost, options: &Options) -> Found<'a> 
     found.checked = versions.len();
     let mut seen: BTreeSet<(Place<'a>, &PackageId, BTreeSet<String>, usize)> = BTreeSet::new();
     for (place, package, holders) in versions {
-        let mut refused: BTreeMap<usize, Refusal> = BTreeMap::new();
+        let mut refused: BTreeMap<usize, (usize, Requirement)> = BTreeMap::new();
         let mut allowed: BTreeSet<usize> = BTreeSet::new();
         for (variant, (like, target)) in variants(fleet, package, &holders).into_iter().enumerate() {
-            let mut movable: BTreeMap<usize, f64> = BTreeMap::new();
+            let mut movable: BTreeMap<usize, Vec<(&'a PackageId, f64)>> = BTreeMap::new();
             for unit in units(fleet, place, package) {
-                match moves::shift(fleet, unit, &target) {
+                match moves::shift(fleet, unit, &target, false) {
                     Some(Ok(shift)) => {
-                        movable.insert(unit, potential(fleet, cost, place, &shift, &target));
+                        movable.insert(unit, weights(fleet, place, &shift, package));
                     }
-                    Some(Err(refusal)) => {
-                        refused.insert(unit, refusal);
+                    Some(Err(Refusal { declared: Some(declared), .. })) => {
+                        refused.entry(unit).or_insert((like, declared));
                     }
-                    None => {}
+                    Some(Err(_)) | None => {}
                 }
             }
             allowed.extend(movable.keys());
-            let lock = |unit: &usize| fleet.units[*unit].lock.clone();
-            let mut sets: Vec<(BTreeSet<String>, f64)> =
-                vec![(movable.keys().map(lock).collect(), movable.values().sum())];
+            let mut sets: Vec<Vec<usize>> = vec![movable.keys().copied().collect()];
             if (2..=ALONE).contains(&movable.len()) {
-                sets.extend(movable.iter().map(|(unit, potential)| (BTreeSet::from([lock(unit)]), *potential)));
+                sets.extend(movable.keys().map(|unit| vec![*unit]));
             }
-            for (locks, potential) in sets {
-                if !locks.is_empty() && seen.insert((place, package, locks.clone(), variant)) {
-                    found.candidates.push(Candidate { place, like, package, locks, potential });
+            let load: f64 = target.edges.keys().filter_map(|id| cost(id, place.0)).map(|(ms, _)| ms).sum();
+            let held = sum_weights(holders.iter().map(|&f| fleet.function(f).weight));
+            for units in sets.into_iter().filter(|units| !units.is_empty()) {
+                let mut from: BTreeMap<&PackageId, f64> = BTreeMap::new();
+                for (id, weight) in units.iter().flat_map(|unit| &movable[unit]) {
+                    *from.entry(id).or_default() += weight;
+                }
+                let most = from.values().copied().fold(held, f64::max);
+                let potential = load * (held + from.values().sum::<f64>() - most);
+                let falls = from.keys().any(|id| ranges::direction(id, package) == Direction::Downgrade);
+                let locks: BTreeSet<String> = units.iter().map(|unit| fleet.units[*unit].lock.clone()).collect();
+                if seen.insert((place, package, locks.clone(), variant)) {
+                    found.candidates.push(Candidate { place, like, package, locks, potential, falls });
                 }
             }
         }
-        for (unit, refusal) in refused.into_iter().filter(|(unit, r)| r.by_range && !allowed.contains(unit)) {
+        for (unit, (like, declared)) in refused.into_iter().filter(|(unit, _)| !allowed.contains(unit)) {
             let potential = loaded(fleet, cost, place, unit, package);
-            found.forbidden.push(Forbidden { package, unit, because: refusal.because, potential });
+            found.forbidden.push(Forbidden { package, like, unit, declared, potential });
         }
     }
     // Stable: what weighs the same stays in the order of places and names.
-    found.candidates.sort_by(|a, b| b.potential.total_cmp(&a.potential));
+    let better = |a: &Candidate, b: &Candidate| {
+        let size = |c: &Candidate| (c.falls, c.locks.len());
+        b.potential.total_cmp(&a.potential).then_with(|| size(a).cmp(&size(b)))
+    };
+    found.candidates.sort_by(better);
     found.forbidden.sort_by(|a, b| b.potential.total_cmp(&a.potential));
     found
 }
@@ -121,11 +139,11 @@ fn versions<'a>(fleet: &Fleet<'a>, cost: &Cost) -> Vec<(Place<'a>, &'a PackageId
     let mut all: Vec<(f64, Place<'a>, &'a PackageId, Vec<usize>)> = Vec::new();
     for ((place, _), versions) in by_name.into_iter().filter(|(_, versions)| versions.len() > 1) {
         let total: f64 = versions.values().map(|holders| weight(holders)).sum();
+        let most = versions.values().map(|holders| weight(holders)).fold(0.0, f64::max);
         for (id, holders) in versions {
-            // Everything that any of them loads with it is in the target of the first.
             let first = fleet.target(holders[0], id);
             let load: f64 = first.edges.keys().filter_map(|id| cost(id, place.0)).map(|(ms, _)| ms).sum();
-            let heavy = load * (total - weight(&holders));
+            let heavy = load * (total - most);
             if load > 0.0 && weight(&holders) > 0.0 && fleet.is_from_registry(id) {
                 all.push((heavy, place, id, holders));
             }
@@ -165,17 +183,16 @@ fn units(fleet: &Fleet, place: Place, package: &PackageId) -> Vec<usize> {
     (0..fleet.units.len()).filter(|&unit| fleet.units[unit].functions.iter().any(|f| concerned(f))).collect()
 }
 
-/// Weighted milliseconds that the functions of a place load of a target once they have moved.
-fn potential(fleet: &Fleet, cost: &Cost, place: Place, shift: &UnitShift, target: &Target) -> f64 {
-    let of = |shift: &moves::Shift| -> f64 {
-        let function = fleet.function(shift.function);
-        if function.platform.as_ref() != Some(place.0) || function.trust_domain != place.1 {
-            return 0.0;
-        }
-        let shared = target.edges.keys().filter(|id| shift.closure.contains(*id));
-        function.weight * shared.filter_map(|id| cost(id, place.0)).map(|(ms, _)| ms).sum::<f64>()
-    };
-    shift.functions.iter().map(of).sum()
+/// The versions that functions of a place move from, each with its weight.
+fn weights<'a>(
+    fleet: &Fleet<'a>,
+    place: Place,
+    shift: &UnitShift,
+    package: &PackageId,
+) -> Vec<(&'a PackageId, f64)> {
+    let functions = shift.functions.iter().map(|s| fleet.function(s.function));
+    let here = functions.filter(|f| f.platform.as_ref() == Some(place.0) && f.trust_domain == place.1);
+    here.filter_map(|f| Some((f.closure.iter().find(|id| id.name == package.name)?, f.weight))).collect()
 }
 
 /// Weighted milliseconds that the functions of a lock and a place load of the versions of a name that they have, and of what

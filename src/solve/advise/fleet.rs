@@ -7,7 +7,7 @@ use std::rc::Rc;
 use crate::model::inventory::{Function, Inventory, Package, Requirement, RequiresOn, State, Target as Imported};
 use crate::model::{PackageId, Platform};
 
-use super::ranges;
+use super::ranges::{self, Allows};
 
 /// What each package of one closure requires there; `None` where no lock says.
 pub type Edges<'a> = BTreeMap<&'a PackageId, Option<BTreeSet<&'a PackageId>>>;
@@ -28,6 +28,8 @@ pub struct Fleet<'a> {
     /// What is indexed.
     pub inventory: &'a Inventory,
     packages: HashMap<&'a PackageId, &'a Package>,
+    /// What locks say of packages: not what moves that were only assumed have added.
+    said: HashMap<&'a PackageId, &'a Package>,
     /// Sorted by lock.
     pub units: Vec<Unit>,
     views: RefCell<HashMap<usize, Rc<Edges<'a>>>>,
@@ -49,6 +51,11 @@ pub struct Target<'a> {
 impl<'a> Fleet<'a> {
     /// Indexes an inventory.
     pub fn new(inventory: &'a Inventory) -> Self {
+        Self::after(inventory, inventory)
+    }
+
+    /// Indexes what moves have made of an inventory.
+    pub fn after(inventory: &'a Inventory, base: &'a Inventory) -> Self {
         let mut by_lock: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
         for (at, function) in inventory.functions.iter().enumerate() {
             if let (Some(lock), Some(_), State::Locked) = (&function.lock, &function.platform, function.state) {
@@ -63,6 +70,7 @@ impl<'a> Fleet<'a> {
         Self {
             inventory,
             packages: inventory.packages.iter().map(|p| (&p.id, p)).collect(),
+            said: base.packages.iter().map(|p| (&p.id, p)).collect(),
             units: by_lock.into_iter().map(unit).collect(),
             views: RefCell::default(),
         }
@@ -76,6 +84,11 @@ impl<'a> Fleet<'a> {
     /// What is known of a package.
     pub fn package(&self, id: &PackageId) -> Option<&'a Package> {
         self.packages.get(id).copied()
+    }
+
+    /// Whether a package allows another as its dependency.
+    pub fn allows(&self, dependent: &PackageId, id: &PackageId) -> Allows {
+        ranges::dependent(self.said.get(dependent).copied(), id)
     }
 
     /// Whether a package is what a registry holds.

@@ -59,8 +59,8 @@ impl Change<'_> {
 pub struct Refusal {
     /// In words, with the place where it is written.
     pub because: String,
-    /// Whether what a function or package states itself forbids it: loosening that would help.
-    pub by_range: bool,
+    /// What a function declares itself, where that is what forbids it: loosening it would help.
+    pub declared: Option<Requirement>,
 }
 
 impl<'a> UnitShift<'a> {
@@ -81,7 +81,14 @@ impl<'a> UnitShift<'a> {
 }
 
 /// What moving the functions of a lock to a target changes; `None` where none of them has another version of it.
-pub fn shift<'a>(fleet: &Fleet<'a>, unit: usize, target: &Target<'a>) -> Option<Result<UnitShift<'a>, Refusal>> {
+///
+/// With `loose`, what the functions themselves declare of the target's name is not asked.
+pub fn shift<'a>(
+    fleet: &Fleet<'a>,
+    unit: usize,
+    target: &Target<'a>,
+    loose: bool,
+) -> Option<Result<UnitShift<'a>, Refusal>> {
     let name = &target.package.name;
     let is_other = |id: &PackageId| id.name == *name && id.ecosystem == target.package.ecosystem;
     let functions = fleet.units[unit].functions.iter().copied().filter(|&f| {
@@ -94,7 +101,7 @@ pub fn shift<'a>(fleet: &Fleet<'a>, unit: usize, target: &Target<'a>) -> Option<
     }
     if let Some(stranger) = target.edges.keys().find(|id| !fleet.is_from_registry(id)) {
         let because = format!("{} comes from no registry", stranger.spec());
-        return Some(Err(Refusal { because, by_range: false }));
+        return Some(Err(Refusal { because, declared: None }));
     }
     // Names that stay where they are: in Python one lock has one version of a name for all of its functions.
     let mut kept: BTreeSet<&'a str> = BTreeSet::new();
@@ -103,20 +110,19 @@ pub fn shift<'a>(fleet: &Fleet<'a>, unit: usize, target: &Target<'a>) -> Option<
         for &at in &functions {
             let Some(platform) = fleet.function(at).platform.as_ref() else { continue };
             let here = fleet.target_for(at, target, platform);
-            let mut mover = Mover::new(fleet, at, here, &kept);
+            let mut mover = Mover { loose, ..Mover::new(fleet, at, here, &kept) };
             match mover.run() {
                 Ok(shift) => {
                     out.functions.push(shift);
                     out.questions.append(&mut mover.questions);
                 }
-                Err(Stop::Keep(stays, because)) if stays != *name => {
-                    // Each name once: the loop ends.
-                    if !kept.insert(stays) {
-                        return Some(Err(Refusal { because, by_range: true }));
+                // Each name once: the loop ends.
+                Err(Stop::Keep(stays, refusal)) => {
+                    if stays == name || !kept.insert(stays) {
+                        return Some(Err(refusal));
                     }
                     continue 'again;
                 }
-                Err(Stop::Keep(_, because)) => return Some(Err(Refusal { because, by_range: true })),
                 Err(Stop::Refused(refusal)) => return Some(Err(refusal)),
             }
         }
@@ -127,7 +133,7 @@ pub fn shift<'a>(fleet: &Fleet<'a>, unit: usize, target: &Target<'a>) -> Option<
 /// Why a function does not move as was tried.
 enum Stop<'a> {
     /// This name must stay.
-    Keep(&'a str, String),
+    Keep(&'a str, Refusal),
     /// It cannot move at all.
     Refused(Refusal),
 }
@@ -144,7 +150,8 @@ struct Mover<'f, 'a> {
     wanted: BTreeMap<&'a str, Vec<&'a PackageId>>,
     questions: BTreeSet<String>,
     /// Why an npm dependent or the function itself keeps the old version.
-    stays_because: Option<String>,
+    stays_because: Option<Refusal>,
+    loose: bool,
 }
 
 impl<'f, 'a> Mover<'f, 'a> {
@@ -159,7 +166,7 @@ impl<'f, 'a> Mover<'f, 'a> {
         }
         let platform = fleet.function(at).platform.as_ref();
         let edges = fleet.edges(at);
-        Self { fleet, at, target, kept, edges, platform, wanted, questions: BTreeSet::new(), stays_because: None }
+        Self { fleet, at, target, kept, edges, platform, wanted, questions: BTreeSet::new(), stays_because: None, loose: false }
     }
 
     fn run(&mut self) -> Result<Shift<'a>, Stop<'a>> {
@@ -187,12 +194,10 @@ impl<'f, 'a> Mover<'f, 'a> {
         let after = self.keep_imported(&roots, after, &mapped, &replaced);
         if !after.contains_key(self.target.package) {
             let name = &self.target.package.name;
-            let because = self.stays_because.take().unwrap_or_else(|| format!("nothing says what requires {name}"));
-            return Err(Stop::Refused(Refusal { because, by_range: true }));
+            let silent = || Refusal { because: format!("nothing says what requires {name}"), declared: None };
+            return Err(Stop::Refused(self.stays_because.take().unwrap_or_else(silent)));
         }
-        if python {
-            self.accept_kept(&after, &replaced)?;
-        }
+        self.accept_new(&after)?;
         self.ask_of_workspaces();
         let known = |id: &PackageId, set: &BTreeSet<&PackageId>| {
             let sets = self.fleet.package(id).zip(self.platform).map(|(p, on)| p.requires_for(on)).unwrap_or_default();
@@ -215,12 +220,13 @@ impl<'f, 'a> Mover<'f, 'a> {
         }
         let mut silent: BTreeSet<&PackageId> = BTreeSet::new();
         for (from, to) in &map {
-            let keep = |because: String| Err(Stop::Keep(from.name.as_str(), because));
+            let keep = |refusal: Refusal| Err(Stop::Keep(from.name.as_str(), refusal));
             if !ranges::is_ordinary(from, to) || !self.fleet.is_from_registry(from) {
-                return keep(format!("{} is not a version that a resolver would replace by {}", from.spec(), to.spec()));
+                let because = format!("no resolver replaces {} by {}", from.spec(), to.spec());
+                return keep(Refusal { because, declared: None });
             }
             for requirement in self.fleet.declared(self.at, &from.name) {
-                if !ranges::declared(requirement, to) {
+                if !self.may_ignore(&from.name) && !ranges::declared(requirement, to) {
                     return keep(forbids(self.fleet.function(self.at).id.as_str(), requirement));
                 }
             }
@@ -229,7 +235,7 @@ impl<'f, 'a> Mover<'f, 'a> {
                 let moves = map.contains_key(dependent);
                 match requires {
                     Some(requires) if requires.contains(from) && !moves => {
-                        match ranges::dependent(self.fleet.package(dependent), to) {
+                        match self.fleet.allows(dependent, to) {
                             Allows::Yes => {}
                             Allows::No => return keep(asks(self.fleet, dependent, to)),
                             Allows::Unknown => self.ask(dependent, to),
@@ -253,11 +259,11 @@ impl<'f, 'a> Mover<'f, 'a> {
         if package.is_some_and(|p| p.aliases.values().any(|id| id == to)) {
             return to;
         }
-        if let Some(new) = of_name.iter().find(|new| ranges::dependent(package, new) == Allows::Yes) {
+        if let Some(new) = of_name.iter().find(|new| self.fleet.allows(from, new) == Allows::Yes) {
             return new;
         }
         if to.name == self.target.package.name {
-            if ranges::dependent(package, self.target.package) == Allows::Unknown {
+            if self.fleet.allows(from, self.target.package) == Allows::Unknown {
                 self.ask(from, self.target.package);
                 return self.target.package;
             }
@@ -275,7 +281,8 @@ impl<'f, 'a> Mover<'f, 'a> {
         if declared.is_empty() {
             return root;
         }
-        if let Some(new) = of_name.iter().find(|new| declared.iter().all(|r| ranges::declared(r, new))) {
+        let ignored = self.may_ignore(&root.name) && declared.iter().all(|r| r.name == root.name);
+        if let Some(new) = of_name.iter().find(|new| ignored || declared.iter().all(|r| ranges::declared(r, new))) {
             return new;
         }
         if root.name == self.target.package.name {
@@ -284,6 +291,11 @@ impl<'f, 'a> Mover<'f, 'a> {
             self.stays_because = Some(forbids(self.fleet.function(self.at).id.as_str(), forbidding));
         }
         root
+    }
+
+    /// Whether what functions declare of a name does not count.
+    fn may_ignore(&self, name: &str) -> bool {
+        self.loose && name == self.target.package.name
     }
 
     /// The versions that could take the place of one, if it is of the target's names and not among them.
@@ -375,17 +387,14 @@ impl<'f, 'a> Mover<'f, 'a> {
         self.reach(&roots, mapped, replaced)
     }
 
-    /// Whether what comes in accepts the versions that stay.
-    fn accept_kept(
-        &mut self,
-        after: &Edges<'a>,
-        replaced: &BTreeMap<&'a PackageId, &'a PackageId>,
-    ) -> Result<(), Stop<'a>> {
-        let new = |id: &PackageId| replaced.contains_key(id) || !self.edges.contains_key(id);
+    /// Whether what requires something else than before allows it: what comes in, and the closure that it comes from may
+    /// itself rest on what was only assumed.
+    fn accept_new(&mut self, after: &Edges<'a>) -> Result<(), Stop<'a>> {
         let mut unknown: Vec<(&PackageId, &PackageId)> = Vec::new();
-        for (id, requires) in after.iter().filter(|(id, _)| new(id)) {
-            for to in requires.iter().flatten().filter(|to| self.kept.contains(to.name.as_str())) {
-                match ranges::dependent(self.fleet.package(id), to) {
+        for (id, requires) in after {
+            let before = self.edges.get(id).and_then(Option::as_ref);
+            for to in requires.iter().flatten().filter(|to| before.is_none_or(|b| !b.contains(*to))) {
+                match self.fleet.allows(id, to) {
                     Allows::Yes => {}
                     Allows::No => return Err(Stop::Keep(id.name.as_str(), asks(self.fleet, id, to))),
                     Allows::Unknown => unknown.push((id, to)),
@@ -447,11 +456,13 @@ fn roots<'a>(fleet: &Fleet<'a>, at: usize, edges: &Edges<'a>) -> BTreeSet<&'a Pa
     }
 }
 
-fn forbids(function: &str, requirement: &Requirement) -> String {
-    format!("{function} declares {} at {}", requirement.text, requirement.place)
+fn forbids(function: &str, requirement: &Requirement) -> Refusal {
+    let because = format!("{function} declares {} at {}", requirement.text, requirement.place);
+    Refusal { because, declared: Some(requirement.clone()) }
 }
 
-fn asks(fleet: &Fleet, dependent: &PackageId, to: &PackageId) -> String {
+fn asks(fleet: &Fleet, dependent: &PackageId, to: &PackageId) -> Refusal {
     let texts = fleet.package(dependent).and_then(|p| p.ranges.get(&to.name)).map(|t| t.join(" / "));
-    format!("{} requires {} {}", dependent.spec(), to.name, texts.unwrap_or_default())
+    let because = format!("{} requires {} {}", dependent.spec(), to.name, texts.unwrap_or_default());
+    Refusal { because, declared: None }
 }

@@ -15,6 +15,8 @@ use super::{Cost, Effort, Options, Planner, effect};
 
 /// Forbidden moves that are told.
 const HELD_BACK: usize = 5;
+/// Forbidden moves that are planned to find them.
+const LOOSENED: usize = 20;
 /// Open questions of one piece that are told.
 const QUESTIONS: usize = 12;
 /// Gains that differ by less than this share of all load time are the same: plans are not exact.
@@ -54,7 +56,7 @@ pub fn advise(
         before: start,
         after: pieces.last().map_or(start, |piece| piece.cumulative),
         advice: pieces,
-        held_back: held_back(&fleet, &found, search.least_ms),
+        held_back: search.held_back(&fleet, &found)?,
         looked_at: LookedAt {
             versions: found.versions,
             checked: found.checked,
@@ -102,16 +104,15 @@ impl Search<'_> {
             }
             let Some(shifts) = shifts(fleet, candidate) else { continue };
             let gain = Gain::of(&quick, &self.quick(&apply(self.base, &shifts))?);
-            if self.counts(gain) {
-                open.push((gain, candidate));
-            }
+            // What gains nothing by itself may do so once others have made room for it.
+            open.push((gain, candidate));
         }
         let mut pieces: Vec<Piece> = Vec::new();
         let mut current = self.base.clone();
         let (mut current_quick, mut current_full) = (quick, start);
         while pieces.len() < self.options.max_advice && !open.is_empty() {
             let Some(candidate) = self.best(&current, &current_quick, &mut open)? else { break };
-            let now = Fleet::new(&current);
+            let now = Fleet::after(&current, self.base);
             let Some(shifts) = shifts(&now, candidate) else { continue };
             let next = apply(&current, &shifts);
             let full = effect(&(self.planner)(&next, Effort::Full)?);
@@ -135,15 +136,15 @@ impl Search<'_> {
         Ok(pieces)
     }
 
-    /// The move that adds most to those that were taken. Moves that add nothing are
-    /// dropped. What a move added before is taken for the most that it can add now, so that few are planned again.
+    /// The move that adds most to those that were taken; moves with nothing left to change are dropped. What a move
+    /// added when it was last planned is taken for the most that it can add now, so that few are planned again.
     fn best<'c, 'a>(
         &mut self,
         current: &Inventory,
         quick: &Effect,
         open: &mut Vec<(Gain, &'c Candidate<'a>)>,
     ) -> Result<Option<&'c Candidate<'a>>, String> {
-        let fleet = Fleet::new(current);
+        let fleet = Fleet::after(current, self.base);
         let mut fresh: BTreeSet<usize> = BTreeSet::new();
         // Stable: of equal gains the heavier comes first.
         let least = self.least_ms;
@@ -161,25 +162,55 @@ impl Search<'_> {
             let Some(best) = best else { break };
             let (at, _, candidate) = entries[best];
             if fresh.contains(&at) {
-                entries.remove(best);
-                out = Some(candidate);
+                if self.counts(entries[best].1) {
+                    entries.remove(best);
+                    out = Some(candidate);
+                }
                 break;
             }
             if self.plans >= self.options.max_plans {
                 break;
             }
-            let gain = match shifts(&fleet, candidate) {
-                Some(shifts) => Gain::of(quick, &self.quick(&apply(current, &shifts))?),
-                None => Gain { ms: 0.0, mb: 0.0 },
-            };
-            if self.counts(gain) {
-                entries[best].1 = gain;
-                fresh.insert(at);
-            } else {
-                entries.remove(best);
+            match shifts(&fleet, candidate) {
+                Some(shifts) => {
+                    entries[best].1 = Gain::of(quick, &self.quick(&apply(current, &shifts))?);
+                    fresh.insert(at);
+                }
+                None => {
+                    entries.remove(best);
+                }
             }
         }
         open.extend(entries.into_iter().map(|(_, gain, candidate)| (gain, candidate)));
+        Ok(out)
+    }
+
+    /// What declarations forbid, and what following it would gain all the same: one for each lock and name.
+    fn held_back<'f>(&mut self, fleet: &Fleet<'f>, found: &Found<'f>) -> Result<Vec<HeldBack>, String> {
+        let quick = self.quick(self.base)?;
+        let mut out: Vec<HeldBack> = Vec::new();
+        for forbidden in found.forbidden.iter().filter(|f| f.potential > 0.0).take(LOOSENED) {
+            let target = fleet.target(forbidden.like, forbidden.package);
+            let Some(Ok(shift)) = moves::shift(fleet, forbidden.unit, &target, true) else { continue };
+            let gain = Gain::of(&quick, &self.quick(&apply(self.base, std::slice::from_ref(&shift)))?);
+            if !self.counts(gain) {
+                continue;
+            }
+            let change = change::change(fleet, &shift, &forbidden.package.name);
+            out.push(HeldBack {
+                to: forbidden.package.clone(),
+                from: change.moves.first().map(|m| m.from.clone()).unwrap_or_default(),
+                functions: change.functions,
+                lock: change.lock,
+                declared: forbidden.declared.clone(),
+                saved_ms: gain.ms,
+                saved_mb: gain.mb,
+            });
+        }
+        out.sort_by(|a, b| b.saved_ms.total_cmp(&a.saved_ms).then(b.saved_mb.total_cmp(&a.saved_mb)));
+        let mut told: BTreeSet<(String, String)> = BTreeSet::new();
+        out.retain(|held| told.insert((held.lock.clone(), held.to.name.clone())));
+        out.truncate(HELD_BACK);
         Ok(out)
     }
 
@@ -202,7 +233,7 @@ fn shifts<'f>(fleet: &Fleet<'f>, candidate: &Candidate) -> Option<Vec<UnitShift<
     let target = fleet.target(candidate.like, package);
     let mut out = Vec::new();
     for unit in (0..fleet.units.len()).filter(|&u| candidate.locks.contains(&fleet.units[u].lock)) {
-        match moves::shift(fleet, unit, &target) {
+        match moves::shift(fleet, unit, &target, false) {
             Some(Ok(shift)) => out.push(shift),
             Some(Err(_)) => return None,
             None => {}
@@ -278,36 +309,4 @@ fn piece<'f>(
         adds_ms: adds.ms,
         adds_mb: adds.mb,
     }
-}
-
-/// Forbidden moves worth telling, one for each lock and name.
-fn held_back(fleet: &Fleet, found: &Found, least_ms: f64) -> Vec<HeldBack> {
-    let mut told: BTreeSet<(usize, &str)> = BTreeSet::new();
-    let mut out = Vec::new();
-    for forbidden in &found.forbidden {
-        if forbidden.potential < least_ms || out.len() >= HELD_BACK {
-            break;
-        }
-        if !told.insert((forbidden.unit, &forbidden.package.name)) {
-            continue;
-        }
-        let (mut functions, mut from) = (Vec::new(), BTreeSet::new());
-        for &f in &fleet.units[forbidden.unit].functions {
-            let function = fleet.function(f);
-            let own = function.closure.iter().filter(|id| id.name == forbidden.package.name);
-            let own: Vec<&PackageId> = own.filter(|id| *id != forbidden.package).collect();
-            if !own.is_empty() {
-                functions.push(function.id.clone());
-                from.extend(own.into_iter().map(|id| id.version.clone()));
-            }
-        }
-        out.push(HeldBack {
-            to: forbidden.package.clone(),
-            from: from.into_iter().collect(),
-            functions,
-            because: forbidden.because.clone(),
-            at_most_ms: round(forbidden.potential, 6),
-        });
-    }
-    out
 }
