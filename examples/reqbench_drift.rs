@@ -91,7 +91,8 @@ fn plan(
     let (problem, diagnostics) = solve::problem(inventory, &classes, &price, &|_| language);
     let options = Options { budget_mb, exact: Exact::Never, effort: 0, ..Options::default() };
     let solution = solve::plan(&problem, &options, &|_| {});
-    let context = Context { modules: &|_| Vec::new(), weights: "functions of the train half", diagnostics, before: None };
+    let context =
+        Context { modules: &|_| Vec::new(), weights: "functions of the train half", diagnostics, before: None };
     let plan = solve::to_plan(inventory, &classes, &problem, &solution, &options, context);
     match solve::verify::verify(&plan, inventory, &price, &|_| language) {
         broken if broken.is_empty() => Ok(plan),

@@ -122,7 +122,8 @@ impl World {
             let versions: Vec<usize> = (0..NAMES).map(&mut version).collect();
             code = 0;
             let mut closure = BTreeMap::new();
-            let mut queue: Vec<(usize, usize, usize)> = roots.iter().map(|&(name, _, low, high)| (name, low, high)).collect();
+            let mut queue: Vec<(usize, usize, usize)> =
+                roots.iter().map(|&(name, _, low, high)| (name, low, high)).collect();
             while let Some((name, low, high)) = queue.pop() {
                 if !(low..=high).contains(&versions[name]) {
                     return None;
@@ -244,7 +245,7 @@ fn follow(closures: &mut [(BTreeMap<usize, usize>, String)], piece: &Piece, worl
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn following_advice_gives_what_it_promised_inside_every_range(world in world()) {

@@ -530,14 +530,29 @@ fn advice_names_the_change_and_what_it_saves_comes_true() {
     let output = advise(&["--format", "json"]);
     assert_eq!(status(&output), 0);
     let held = &parsed(&output)["held_back"][0];
-    assert_eq!((&held["declared"]["text"], &held["declared"]["file"]), (&json!("numpy==1.26.3"), &json!("c/requirements.in")));
+    assert_eq!(
+        (&held["declared"]["text"], &held["declared"]["file"]),
+        (&json!("numpy==1.26.3"), &json!("c/requirements.in"))
+    );
 }
 
 #[test]
 fn the_help_is_as_it_was_reviewed() {
     let folder = root().join("tests/cli");
-    let commands =
-        ["", "scan", "merge", "graph", "plan", "advise", "emit", "inspect", "explain", "check", "schema", "completions"];
+    let commands = [
+        "",
+        "scan",
+        "merge",
+        "graph",
+        "plan",
+        "advise",
+        "emit",
+        "inspect",
+        "explain",
+        "check",
+        "schema",
+        "completions",
+    ];
     for command in commands {
         let args: Vec<&str> = if command.is_empty() { vec!["--help"] } else { vec![command, "--help"] };
         let output = Command::new(env!("CARGO_BIN_EXE_warmset")).args(&args).env("COLUMNS", "100").output().unwrap();

@@ -33,11 +33,8 @@ pub fn run(command: &AdviseCommand, talk: Talk) -> Result<Outcome, Failure> {
         planned(fleet, &prices, &priced.weights, &options)
     };
     let cost = |id: &_, platform: &_| prices.get(id, platform).map(|p| (p.load_ms, p.resident_mb));
-    let wanted = advise::Options {
-        max_advice: command.max_advice,
-        min_gain: command.min_gain,
-        ..advise::Options::default()
-    };
+    let wanted =
+        advise::Options { max_advice: command.max_advice, min_gain: command.min_gain, ..advise::Options::default() };
     let bar = talk.bar("advising");
     let advice = advise::advise(&inventory, &cost, &planner, &wanted, &|done, most| bar.set(done, most));
     drop(bar);
@@ -114,7 +111,10 @@ fn text(advice: &Advice) -> String {
         ),
     );
     if seen.not_locked > 0 {
-        line("left out", format!("{} functions without a complete lock; `warmset lock` would resolve them", seen.not_locked));
+        line(
+            "left out",
+            format!("{} functions without a complete lock; `warmset lock` would resolve them", seen.not_locked),
+        );
     }
     out
 }
@@ -166,7 +166,12 @@ fn detail(number: usize, piece: &Piece, before: &Effect) -> String {
         piece.shared_with + piece.functions.len()
     );
     for change in &piece.changes {
-        out.push_str(&format!("   {} {}: {}\n", paint(CYAN, plain(change.lock.clone())), change.kind, names(&change.functions)));
+        out.push_str(&format!(
+            "   {} {}: {}\n",
+            paint(CYAN, plain(change.lock.clone())),
+            change.kind,
+            names(&change.functions)
+        ));
         for moved in &change.moves {
             out.push_str(&format!("     {}\n", versions(moved)));
         }

@@ -73,13 +73,14 @@ pub struct Piece {
     pub to_confirm: Vec<String>,
     /// The plan when only this is followed.
     pub alone: Effect,
-    /// `remaining_ms` that this alone takes away.
+    /// Milliseconds that sharing saves when this alone is followed: what images save more, or what functions still load
+    /// less, whichever is less. A version that merely loads faster counts for nothing.
     pub saved_ms: f64,
     /// MB that this alone takes from the images; negative where they take more.
     pub saved_mb: f64,
     /// The plan when this and all before it are followed.
     pub cumulative: Effect,
-    /// `remaining_ms` that this takes away after all before it.
+    /// The same after all before it.
     pub adds_ms: f64,
     /// MB that this takes from the images after all before it.
     pub adds_mb: f64,
@@ -143,7 +144,7 @@ pub struct HeldBack {
     pub lock: String,
     /// What forbids it.
     pub declared: Requirement,
-    /// `remaining_ms` that it would take away by itself, compared without a proof.
+    /// As `saved_ms` of a piece of advice, compared without a proof.
     pub saved_ms: f64,
     /// MB that it would take from the images.
     pub saved_mb: f64,

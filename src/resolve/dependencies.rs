@@ -594,12 +594,7 @@ fn declared_in_list(manifest: &Manifest, closure: &Closure, platform: &Platform)
 
 /// Direct dependencies of a complete requirements file as the manifest beside it states them: its own lines say what was
 /// chosen. `None` where it does not hold all that the manifest asks for, in its ranges: then it was not made from it.
-fn compiled_from(
-    lock: &Lock,
-    manifest: &Manifest,
-    closure: &Closure,
-    platform: &Platform,
-) -> Option<Vec<Requirement>> {
+fn compiled_from(lock: &Lock, manifest: &Manifest, closure: &Closure, platform: &Platform) -> Option<Vec<Requirement>> {
     if !lock.complete || manifest.partial || manifest.is_broken() {
         return None;
     }

@@ -184,12 +184,7 @@ fn units(fleet: &Fleet, place: Place, package: &PackageId) -> Vec<usize> {
 }
 
 /// The versions that functions of a place move from, each with its weight.
-fn weights<'a>(
-    fleet: &Fleet<'a>,
-    place: Place,
-    shift: &UnitShift,
-    package: &PackageId,
-) -> Vec<(&'a PackageId, f64)> {
+fn weights<'a>(fleet: &Fleet<'a>, place: Place, shift: &UnitShift, package: &PackageId) -> Vec<(&'a PackageId, f64)> {
     let functions = shift.functions.iter().map(|s| fleet.function(s.function));
     let here = functions.filter(|f| f.platform.as_ref() == Some(place.0) && f.trust_domain == place.1);
     here.filter_map(|f| Some((f.closure.iter().find(|id| id.name == package.name)?, f.weight))).collect()

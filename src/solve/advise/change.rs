@@ -73,9 +73,7 @@ fn steps(lock: &str, kind: &str, ecosystem: Ecosystem, moves: &[Move]) -> Vec<St
             "pdm lock --update-reuse".into(),
         ],
         "pipfile" => vec![format!("write into Pipfile: {}", pins("")), "pipenv lock".into()],
-        "package-lock" => {
-            node(&set, "overrides", "npm install --package-lock-only", "npm install --package-lock-only")
-        }
+        "package-lock" => node(&set, "overrides", "npm install --package-lock-only", "npm install --package-lock-only"),
         "pnpm" => node(&set, "pnpm.overrides", "pnpm update --lockfile-only", "pnpm install --lockfile-only"),
         "yarn" => node(&set, "resolutions", "yarn upgrade", "yarn install"),
         "bun" => node(&set, "overrides", "bun add", "bun install"),
@@ -98,7 +96,10 @@ fn node(set: &[(&Move, &String)], field: &str, install: &str, again: &str) -> Ve
     }
     for (m, to) in several {
         let stays = m.beside.join(", ");
-        out.push(format!("write into package.json: \"{field}\" of {} to {to} for what does not need {stays}", m.package));
+        out.push(format!(
+            "write into package.json: \"{field}\" of {} to {to} for what does not need {stays}",
+            m.package
+        ));
     }
     let list: Vec<String> = direct.iter().map(|(m, to)| format!("{}@{to}", m.package)).collect();
     out.push(if list.is_empty() { again.to_string() } else { format!("{install} {}", list.join(" ")) });
@@ -111,7 +112,8 @@ mod tests {
     use crate::model::Place;
 
     fn moved(package: &str, to: &str, declared: Option<&str>, beside: &[&str]) -> Move {
-        let place = |file| Requirement { name: package.into(), text: package.into(), place: Place::at(file, 3), package: None };
+        let place =
+            |file| Requirement { name: package.into(), text: package.into(), place: Place::at(file, 3), package: None };
         Move {
             package: package.into(),
             from: vec!["1.0.0".into()],

@@ -203,11 +203,8 @@ pub fn slim(inventory: &Inventory) -> Inventory {
             ..Function::new(&function.id)
         });
     }
-    slim.packages = inventory
-        .packages
-        .iter()
-        .map(|p| Package { hashes: Vec::new(), reason: Vec::new(), ..p.clone() })
-        .collect();
+    slim.packages =
+        inventory.packages.iter().map(|p| Package { hashes: Vec::new(), reason: Vec::new(), ..p.clone() }).collect();
     slim
 }
 

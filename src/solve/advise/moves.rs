@@ -166,7 +166,18 @@ impl<'f, 'a> Mover<'f, 'a> {
         }
         let platform = fleet.function(at).platform.as_ref();
         let edges = fleet.edges(at);
-        Self { fleet, at, target, kept, edges, platform, wanted, questions: BTreeSet::new(), stays_because: None, loose: false }
+        Self {
+            fleet,
+            at,
+            target,
+            kept,
+            edges,
+            platform,
+            wanted,
+            questions: BTreeSet::new(),
+            stays_because: None,
+            loose: false,
+        }
     }
 
     fn run(&mut self) -> Result<Shift<'a>, Stop<'a>> {
@@ -234,13 +245,11 @@ impl<'f, 'a> Mover<'f, 'a> {
                 // What moves itself is known to fit: it comes from one closure.
                 let moves = map.contains_key(dependent);
                 match requires {
-                    Some(requires) if requires.contains(from) && !moves => {
-                        match self.fleet.allows(dependent, to) {
-                            Allows::Yes => {}
-                            Allows::No => return keep(asks(self.fleet, dependent, to)),
-                            Allows::Unknown => self.ask(dependent, to),
-                        }
-                    }
+                    Some(requires) if requires.contains(from) && !moves => match self.fleet.allows(dependent, to) {
+                        Allows::Yes => {}
+                        Allows::No => return keep(asks(self.fleet, dependent, to)),
+                        Allows::Unknown => self.ask(dependent, to),
+                    },
                     None if !moves => {
                         silent.insert(dependent);
                     }
@@ -286,7 +295,8 @@ impl<'f, 'a> Mover<'f, 'a> {
             return new;
         }
         if root.name == self.target.package.name {
-            let forbidding = declared.iter().find(|r| !ranges::declared(r, self.target.package)).unwrap_or(&declared[0]);
+            let forbidding =
+                declared.iter().find(|r| !ranges::declared(r, self.target.package)).unwrap_or(&declared[0]);
             // What the function states itself is what its owner can change.
             self.stays_because = Some(forbids(self.fleet.function(self.at).id.as_str(), forbidding));
         }

@@ -76,8 +76,10 @@ struct Gain {
 
 impl Gain {
     fn of(before: &Effect, after: &Effect) -> Self {
+        let (loaded, served) = (before.remaining_ms - after.remaining_ms, after.objective - before.objective);
         Self {
-            ms: round(before.remaining_ms - after.remaining_ms, 6),
+            // A version that merely loads faster is no gain of sharing, and one that loads slower is a loss.
+            ms: round(loaded.min(served), 6),
             mb: round(before.memory_mb - after.memory_mb, 6),
         }
     }
