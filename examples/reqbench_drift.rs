@@ -130,7 +130,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let rows: BTreeMap<String, Vec<Row>> =
         serde_json::from_str(&std::fs::read_to_string(dir.join("forklift_v3.json"))?)?;
     println!("                          train                            test");
-    println!("split nodes   budget   as is  aligned     lost     as is  aligned     lost   total ms aligned/as is");
+    println!("split nodes   budget   as is  aligned     lost     as is  aligned     lost   aligned/as is: ms  MB used");
     let mut means: BTreeMap<usize, (f64, [f64; 4])> = BTreeMap::new();
     for (split, rows) in rows.iter().filter(|(split, _)| only.as_ref().is_none_or(|only| only == *split)) {
         let (train, costs) = reqbench::fleet(&data, &splits, split, "train")?;
@@ -141,15 +141,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (train_one, test_one) = (aligned(&train, &to), aligned(&test, &to));
         for row in rows {
             let mut shares = [0.0; 4];
-            let mut totals = [0.0; 2];
+            let (mut totals, mut memory) = ([0.0; 2], [0.0; 2]);
             for (at, (train, test)) in [(&train, &test), (&train_one, &test_one)].into_iter().enumerate() {
                 let plan = plan(train, &prices, language, row.budget_mb)?;
                 let (total, saved) = judged(&plan, test, &prices);
                 shares[at] = plan.saved_share;
                 shares[2 + at] = saved / total;
                 totals[at] = plan.total_ms;
+                memory[at] = plan.memory_mb;
             }
-            println!("{}  {:8.4}", line(split, row.nodes, row.budget_mb, &shares), totals[1] / totals[0]);
+            let ratios = (totals[1] / totals[0], memory[1] / memory[0]);
+            println!("{}  {:16.4}  {:.4}", line(split, row.nodes, row.budget_mb, &shares), ratios.0, ratios.1);
             let mean = means.entry(row.nodes).or_insert((0.0, [0.0; 4]));
             mean.0 += 1.0;
             mean.1.iter_mut().zip(shares).for_each(|(sum, share)| *sum += share);

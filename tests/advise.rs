@@ -14,6 +14,9 @@ use warmset::solve::{self, Context, Price};
 const NAMES: usize = 5;
 const VERSIONS: usize = 3;
 
+/// A package, the version that is tried first, and the range that is declared.
+type Root = (usize, usize, usize, usize);
+
 /// Versions are 1 to 3; package `i` requires only packages with higher numbers.
 #[derive(Debug, Clone)]
 struct World {
@@ -21,8 +24,8 @@ struct World {
     requires: Vec<Vec<Vec<(usize, usize, usize)>>>,
     /// By package and version: whether its ranges are recorded.
     recorded: Vec<Vec<bool>>,
-    /// Roots with the versions that are tried first, and the range that is declared; the lock; the weight.
-    functions: Vec<(Vec<(usize, usize, usize, usize)>, usize, u8)>,
+    /// Roots, lock and weight.
+    functions: Vec<(Vec<Root>, usize, u8)>,
     budget: f64,
 }
 
@@ -107,11 +110,7 @@ impl World {
     }
 
     /// All choices of versions, tried in turn.
-    fn solve(
-        &self,
-        roots: &[(usize, usize, usize, usize)],
-        known: &BTreeMap<usize, usize>,
-    ) -> Option<BTreeMap<usize, usize>> {
+    fn solve(&self, roots: &[Root], known: &BTreeMap<usize, usize>) -> Option<BTreeMap<usize, usize>> {
         (0..VERSIONS.pow(NAMES as u32)).find_map(|mut code| {
             let mut first: BTreeMap<usize, usize> = roots.iter().map(|r| (r.0, r.1)).collect();
             let mut version = |name: usize| {
@@ -146,7 +145,7 @@ impl World {
                 let set: BTreeSet<PackageId> = required.iter().map(|(to, ..)| id(*to, closure[to])).collect();
                 sets.entry(id(name, version)).or_default().insert(set.into_iter().collect());
             }
-            let declared = |&(name, _, low, high): &(usize, usize, usize, usize)| Requirement {
+            let declared = |&(name, _, low, high): &Root| Requirement {
                 name: format!("p{name}"),
                 text: format!("p{name}{}", text(low, high)),
                 place: Place::at("pyproject.toml", 1),

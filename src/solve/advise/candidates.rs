@@ -1,6 +1,7 @@
 //! Moves worth a plan: versions that some functions have and others could have, the heaviest first.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use crate::graph::classes::sum_weights;
 use crate::model::advice::Direction;
@@ -72,12 +73,12 @@ pub fn find<'a>(fleet: &Fleet<'a>, cost: &Cost, options: &Options) -> Found<'a> 
     versions.truncate(options.max_checked);
     found.checked = versions.len();
     let mut seen: BTreeSet<(Place<'a>, &PackageId, BTreeSet<String>, usize)> = BTreeSet::new();
-    for (place, package, holders) in versions {
+    for Version { place, package, holders, all } in versions {
         let mut refused: BTreeMap<usize, (usize, Requirement)> = BTreeMap::new();
         let mut allowed: BTreeSet<usize> = BTreeSet::new();
         for (variant, (like, target)) in variants(fleet, package, &holders).into_iter().enumerate() {
             let mut movable: BTreeMap<usize, Vec<(&'a PackageId, f64)>> = BTreeMap::new();
-            for unit in units(fleet, place, package) {
+            for unit in units(fleet, &all, package) {
                 match moves::shift(fleet, unit, &target, false) {
                     Some(Ok(shift)) => {
                         movable.insert(unit, weights(fleet, place, &shift, package));
@@ -124,8 +125,18 @@ pub fn find<'a>(fleet: &Fleet<'a>, cost: &Cost, options: &Options) -> Found<'a> 
     found
 }
 
-/// Versions that some functions of a place have and others do not, with the functions that have them; the heaviest first.
-fn versions<'a>(fleet: &Fleet<'a>, cost: &Cost) -> Vec<(Place<'a>, &'a PackageId, Vec<usize>)> {
+/// A version that some functions of a place have and others do not.
+struct Version<'a> {
+    place: Place<'a>,
+    package: &'a PackageId,
+    /// The functions that have it.
+    holders: Vec<usize>,
+    /// All that have any version of its name.
+    all: Rc<[usize]>,
+}
+
+/// Versions that some functions of a place have and others do not; the heaviest first.
+fn versions<'a>(fleet: &Fleet<'a>, cost: &Cost) -> Vec<Version<'a>> {
     let mut by_name: BTreeMap<(Place<'a>, &str), BTreeMap<&PackageId, Vec<usize>>> = BTreeMap::new();
     for (at, function) in fleet.inventory.functions.iter().enumerate() {
         if let (Some(platform), State::Locked) = (&function.platform, function.state) {
@@ -136,21 +147,22 @@ fn versions<'a>(fleet: &Fleet<'a>, cost: &Cost) -> Vec<(Place<'a>, &'a PackageId
         }
     }
     let weight = |of: &[usize]| sum_weights(of.iter().map(|&f| fleet.function(f).weight));
-    let mut all: Vec<(f64, Place<'a>, &'a PackageId, Vec<usize>)> = Vec::new();
+    let mut found: Vec<(f64, Version<'a>)> = Vec::new();
     for ((place, _), versions) in by_name.into_iter().filter(|(_, versions)| versions.len() > 1) {
         let total: f64 = versions.values().map(|holders| weight(holders)).sum();
+        let all: Rc<[usize]> = versions.values().flatten().copied().collect::<BTreeSet<_>>().into_iter().collect();
         let most = versions.values().map(|holders| weight(holders)).fold(0.0, f64::max);
         for (id, holders) in versions {
             let first = fleet.target(holders[0], id);
             let load: f64 = first.edges.keys().filter_map(|id| cost(id, place.0)).map(|(ms, _)| ms).sum();
             let heavy = load * (total - most);
             if load > 0.0 && weight(&holders) > 0.0 && fleet.is_from_registry(id) {
-                all.push((heavy, place, id, holders));
+                found.push((heavy, Version { place, package: id, holders, all: Rc::clone(&all) }));
             }
         }
     }
-    all.sort_by(|a, b| b.0.total_cmp(&a.0));
-    all.into_iter().map(|(_, place, id, holders)| (place, id, holders)).collect()
+    found.sort_by(|a, b| b.0.total_cmp(&a.0));
+    found.into_iter().map(|(_, version)| version).collect()
 }
 
 /// The closures that a version has, those of the most functions first.
@@ -171,16 +183,10 @@ fn variants<'a>(fleet: &Fleet<'a>, package: &'a PackageId, holders: &[usize]) ->
     found.into_iter().take(VARIANTS).map(|(_, at, target)| (at, target)).collect()
 }
 
-/// Locks with a function of the place that has another version of a package.
-fn units(fleet: &Fleet, place: Place, package: &PackageId) -> Vec<usize> {
-    let concerned = |&f: &usize| {
-        let function = fleet.function(f);
-        function.platform.as_ref() == Some(place.0)
-            && function.trust_domain == place.1
-            && function.closure.binary_search(package).is_err()
-            && function.closure.iter().any(|id| id.name == package.name && id.ecosystem == package.ecosystem)
-    };
-    (0..fleet.units.len()).filter(|&unit| fleet.units[unit].functions.iter().any(|f| concerned(f))).collect()
+/// Locks of functions that lack a version.
+fn units(fleet: &Fleet, functions: &[usize], package: &PackageId) -> BTreeSet<usize> {
+    let lacks = |f: &&usize| fleet.function(**f).closure.binary_search(package).is_err();
+    functions.iter().filter(lacks).filter_map(|&f| fleet.unit_of[f]).collect()
 }
 
 /// The versions that functions of a place move from, each with its weight.

@@ -32,6 +32,8 @@ pub struct Fleet<'a> {
     said: HashMap<&'a PackageId, &'a Package>,
     /// Sorted by lock.
     pub units: Vec<Unit>,
+    /// By function: its unit.
+    pub unit_of: Vec<Option<usize>>,
     views: RefCell<HashMap<usize, Rc<Edges<'a>>>>,
 }
 
@@ -67,11 +69,17 @@ impl<'a> Fleet<'a> {
             kind: kind.into(),
             functions,
         };
+        let units: Vec<Unit> = by_lock.into_iter().map(unit).collect();
+        let mut unit_of = vec![None; inventory.functions.len()];
+        for (at, unit) in units.iter().enumerate() {
+            unit.functions.iter().for_each(|&f| unit_of[f] = Some(at));
+        }
         Self {
             inventory,
             packages: inventory.packages.iter().map(|p| (&p.id, p)).collect(),
             said: base.packages.iter().map(|p| (&p.id, p)).collect(),
-            units: by_lock.into_iter().map(unit).collect(),
+            units,
+            unit_of,
             views: RefCell::default(),
         }
     }
