@@ -502,6 +502,9 @@ fn advice_names_the_change_and_what_it_saves_comes_true() {
     let output = advise(&["--format", "json"]);
     assert_eq!(status(&output), 1, "{}", stderr(&output));
     let advice = parsed(&output);
+    let schema: Value =
+        serde_json::from_str(&std::fs::read_to_string(root().join("schemas/advice.schema.json")).unwrap()).unwrap();
+    assert!(jsonschema::validator_for(&schema).unwrap().is_valid(&advice));
     let piece = &advice["advice"][0];
     assert_eq!(piece["to"], "pypi:numpy==1.26.4");
     assert_eq!((&piece["from"], &piece["functions"]), (&json!(["1.26.3"]), &json!(["c"])));
