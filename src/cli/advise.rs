@@ -5,6 +5,7 @@ use crate::emit::json;
 use crate::graph::classes::classes;
 use crate::model::advice::{Advice, Direction, Effect, Move, Piece};
 use crate::model::diagnostic::plain;
+use crate::model::units::round;
 use crate::model::{Inventory, Plan};
 use crate::solve::advise::{self, Effort};
 use crate::solve::{self, Exact, verify};
@@ -87,8 +88,8 @@ fn text(advice: &Advice) -> String {
                 plain(held.declared.place.to_string()),
                 plain(held.declared.text.clone()),
                 to,
-                format!("{:.1}", held.saved_ms),
-                format!("{:.1}", held.saved_mb),
+                tenths(held.saved_ms),
+                tenths(held.saved_mb),
                 names(&held.functions),
             ]);
         }
@@ -126,6 +127,11 @@ fn effect(effect: &Effect) -> String {
     )
 }
 
+/// A number that does not show a zero as negative.
+fn tenths(value: f64) -> String {
+    format!("{:.1}", round(value, 1))
+}
+
 fn table(pieces: &[Piece]) -> String {
     let headings =
         ["", "move", "from", ">functions", ">alone ms", ">MB", ">adds ms", ">MB", ">remains ms", ">images", "ranges"];
@@ -134,12 +140,12 @@ fn table(pieces: &[Piece]) -> String {
         table.row(vec![
             (at + 1).to_string(),
             paint(BOLD, piece.to.spec()),
-            format!("{}{}", piece.from.join(", "), mark(Some(piece.direction))),
+            format!("{}{}", piece.from.join(", "), falls(piece)),
             piece.functions.len().to_string(),
-            format!("{:.1}", piece.saved_ms),
-            format!("{:.1}", piece.saved_mb),
-            format!("{:.1}", piece.adds_ms),
-            format!("{:.1}", piece.adds_mb),
+            tenths(piece.saved_ms),
+            tenths(piece.saved_mb),
+            tenths(piece.adds_ms),
+            tenths(piece.adds_mb),
             format!("{:.1}", piece.cumulative.remaining_ms),
             piece.cumulative.images.to_string(),
             if piece.to_confirm.is_empty() { "known".into() } else { paint(YELLOW, "to confirm") },
@@ -147,6 +153,15 @@ fn table(pieces: &[Piece]) -> String {
     }
     let note = "alone: followed by itself; adds: followed after those above it. MB that the images take less, at the same budget";
     format!("{}  {}\n", table.render(), paint(DIM, note))
+}
+
+/// What falls back to an earlier version: the advised package, or only others that move with it.
+fn falls(piece: &Piece) -> String {
+    let others = piece.changes.iter().flat_map(|c| &c.moves).any(|m| m.direction == Some(Direction::Downgrade));
+    match piece.direction {
+        Direction::Upgrade if others => format!(" {}", paint(YELLOW, "others downgrade")),
+        direction => mark(Some(direction)),
+    }
 }
 
 /// A downgrade is never silent.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::lock::installed;
+use crate::lock::npm::npm_range;
 use crate::model::advice::{Change, Move};
 use crate::model::inventory::Requirement;
 use crate::model::{Ecosystem, PackageId};
@@ -39,8 +40,32 @@ pub fn change<'a>(fleet: &Fleet<'a>, shift: &UnitShift<'a>, name: &str) -> Chang
     let mut functions: Vec<String> = shift.functions.iter().map(|s| fleet.function(s.function).id.clone()).collect();
     functions.sort();
     let ecosystem = shift.functions.iter().flat_map(|s| s.closure.first()).map(|id| id.ecosystem).next();
-    let steps = steps(&unit.lock, &unit.kind, ecosystem.unwrap_or(Ecosystem::Pypi), &moves);
+    let chosen = |m: &&Move| m.declared.is_empty() && m.to.iter().all(|to| follows(fleet, shift, &m.package, to));
+    let wished: Vec<Move> = moves.iter().filter(|m| !chosen(m)).cloned().collect();
+    let steps = steps(&unit.lock, &unit.kind, ecosystem.unwrap_or(Ecosystem::Pypi), &wished);
     Change { lock: unit.lock.clone(), kind: unit.kind.clone(), functions, moves, steps }
+}
+
+/// Whether an npm version need not be asked for: all that require it allow no other.
+fn follows(fleet: &Fleet, shift: &UnitShift, name: &str, version: &str) -> bool {
+    let id = PackageId::npm(name, version);
+    let mut required = false;
+    for function in &shift.functions {
+        let Some(platform) = &fleet.function(function.function).platform else { return false };
+        for requirer in &function.closure {
+            let Some(package) = fleet.package(requirer) else { return false };
+            let known = package.requires_for(platform).iter().any(|set| set.contains(&id));
+            let new = function.sets.iter().any(|(of, set)| of == requirer && set.contains(&id));
+            if known || new {
+                required = true;
+                let exact = |range: &String| npm_range::exact(range).is_some_and(|only| only == version);
+                if !package.ranges.get(name).is_some_and(|ranges| ranges.iter().all(exact)) {
+                    return false;
+                }
+            }
+        }
+    }
+    required
 }
 
 /// Steps in the lock's folder. uv and pip-compile choose a version for what only others require; npm's package managers
