@@ -37,6 +37,7 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show what warmset reads in single files: locks, manifests, sources')
             [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Say why a package is in a function''s closure, or why a function got its image')
             [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Check in CI that a plan still fits the fleet')
+            [CompletionResult]::new('advise', 'advise', [CompletionResultType]::ParameterValue, 'Say which functions could share more if they moved to versions that others have, inside their own ranges')
             [CompletionResult]::new('formats', 'formats', [CompletionResultType]::ParameterValue, 'Say which declarations, locks, manifests and sources are read, and how much of each')
             [CompletionResult]::new('schema', 'schema', [CompletionResultType]::ParameterValue, 'Write the JSON Schemas of all artefacts')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script of a shell')
@@ -205,6 +206,33 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
+        'warmset;advise' {
+            [CompletionResult]::new('--budget', '--budget', [CompletionResultType]::ParameterName, 'Memory that all images may take together: 256MiB, 1.5GB (MB is 10^6 bytes)')
+            [CompletionResult]::new('--max-advice', '--max-advice', [CompletionResultType]::ParameterName, 'Most pieces of advice')
+            [CompletionResult]::new('--min-gain', '--min-gain', [CompletionResultType]::ParameterName, 'Leave out advice that saves less than this share of all load time, and of the images'' memory: 0.1%, 0.001')
+            [CompletionResult]::new('--python', '--python', [CompletionResultType]::ParameterName, 'Python version of functions that do not say theirs')
+            [CompletionResult]::new('--node', '--node', [CompletionResultType]::ParameterName, 'Node.js major version of functions that do not say theirs')
+            [CompletionResult]::new('--arch', '--arch', [CompletionResultType]::ParameterName, 'Architecture of functions that do not say theirs')
+            [CompletionResult]::new('--libc', '--libc', [CompletionResultType]::ParameterName, 'C library that the functions run on')
+            [CompletionResult]::new('--pins', '--pins', [CompletionResultType]::ParameterName, 'Versions for functions without a lock: a lock or requirements file, or lines of name==version and name@version')
+            [CompletionResult]::new('--locks', '--locks', [CompletionResultType]::ParameterName, 'What `warmset lock` resolved, for functions without a complete lock')
+            [CompletionResult]::new('--costs', '--costs', [CompletionResultType]::ParameterName, 'Costs measured on this fleet; others come from the shipped table and estimates')
+            [CompletionResult]::new('--assume-cost', '--assume-cost', [CompletionResultType]::ParameterName, 'Cost of every package that has none: milliseconds and size, for example 5ms,2MB')
+            [CompletionResult]::new('--trace', '--trace', [CompletionResultType]::ParameterName, 'Calls of the functions: function,count or Azure Functions 2019 / 2021 columns. Without it each function weighs 1')
+            [CompletionResult]::new('--keep-alive', '--keep-alive', [CompletionResultType]::ParameterName, 'Seconds that an idle instance stays warm, for counting cold starts in a trace')
+            [CompletionResult]::new('--trace-period', '--trace-period', [CompletionResultType]::ParameterName, 'Seconds that a function,count trace covers')
+            [CompletionResult]::new('--max-images', '--max-images', [CompletionResultType]::ParameterName, 'Most images to keep')
+            [CompletionResult]::new('--exact', '--exact', [CompletionResultType]::ParameterName, 'Whether to solve the mixed-integer model after the greedy plan')
+            [CompletionResult]::new('--time-limit', '--time-limit', [CompletionResultType]::ParameterName, 'Seconds that the mixed-integer solver may take. With a limit the plan can depend on the machine''s speed')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'What is printed')
+            [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads to use; the output does not depend on it. 0 takes one for each core')
+            [CompletionResult]::new('--exit-zero', '--exit-zero', [CompletionResultType]::ParameterName, 'Exit with status 0 also where there is advice')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
         'warmset;formats' {
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'What is printed')
             [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads to use; the output does not depend on it. 0 takes one for each core')
@@ -241,6 +269,7 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show what warmset reads in single files: locks, manifests, sources')
             [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Say why a package is in a function''s closure, or why a function got its image')
             [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Check in CI that a plan still fits the fleet')
+            [CompletionResult]::new('advise', 'advise', [CompletionResultType]::ParameterValue, 'Say which functions could share more if they moved to versions that others have, inside their own ranges')
             [CompletionResult]::new('formats', 'formats', [CompletionResultType]::ParameterValue, 'Say which declarations, locks, manifests and sources are read, and how much of each')
             [CompletionResult]::new('schema', 'schema', [CompletionResultType]::ParameterValue, 'Write the JSON Schemas of all artefacts')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script of a shell')
@@ -272,6 +301,9 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
             break
         }
         'warmset;help;check' {
+            break
+        }
+        'warmset;help;advise' {
             break
         }
         'warmset;help;formats' {

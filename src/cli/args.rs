@@ -102,6 +102,15 @@ pub enum Command {
         Exit status: 0 the plan fits, 1 findings, 2 could not tell.")]
     Check(CheckCommand),
 
+    /// Say which functions could share more if they moved to versions that others have, inside their own ranges
+    #[command(after_help = "Examples:\n  warmset advise fixtures/fleet --budget 256MiB\n  \
+        warmset advise inventory.json --costs costs.json --budget 2GiB --format json > advice.json\n  \
+        warmset advise . --budget 1GiB --max-advice 3\n\n\
+        Every piece is checked against the ranges that functions and packages state, and the plan is recomputed with it.\n\
+        No registry is asked: functions move only to versions that other functions of their platform have.\n\n\
+        Exit status: 0 nothing to advise, 1 there is advice, 2 could not tell.")]
+    Advise(AdviseCommand),
+
     /// Say which declarations, locks, manifests and sources are read, and how much of each
     Formats(FormatsCommand),
 
@@ -375,6 +384,35 @@ pub struct SolveOptions {
     /// Seconds that the mixed-integer solver may take. With a limit the plan can depend on the machine's speed.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub time_limit: Option<f64>,
+}
+
+/// `warmset advise`.
+#[derive(Debug, Args)]
+pub struct AdviseCommand {
+    /// Folder that holds the fleet, or an inventory.json.
+    #[arg(default_value = ".")]
+    pub input: PathBuf,
+    /// Memory that all images may take together: 256MiB, 1.5GB (MB is 10^6 bytes).
+    #[arg(long, value_name = "SIZE", value_parser = budget)]
+    pub budget: f64,
+    /// Most pieces of advice.
+    #[arg(long, value_name = "N", default_value = "10", value_parser = positive)]
+    pub max_advice: usize,
+    /// Leave out advice that saves less than this share of all load time, and of the images' memory: 0.1%, 0.001.
+    #[arg(long, value_name = "SHARE", default_value = "0.1%", value_parser = percent)]
+    pub min_gain: f64,
+    /// How functions are read.
+    #[command(flatten)]
+    pub options: FleetOptions,
+    /// How images are chosen.
+    #[command(flatten)]
+    pub solve: SolveOptions,
+    /// What is printed.
+    #[arg(long, value_enum, default_value_t = TextFormat::Text)]
+    pub format: TextFormat,
+    /// Exit with status 0 also where there is advice.
+    #[arg(long)]
+    pub exit_zero: bool,
 }
 
 /// `warmset emit`.

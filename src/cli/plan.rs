@@ -86,19 +86,18 @@ pub struct Prepared<'a> {
     pub before: Option<(&'a Plan, Vec<Gone>)>,
 }
 
-/// Weighs, prices, and applies what is asked.
-pub fn prepare<'a>(
-    inventory: &'a mut Inventory,
-    wishes: &'a Wishes,
-    options: &SolveOptions,
-    before: Option<(&'a Plan, Stable)>,
-) -> Result<Prepared<'a>, Failure> {
-    if options.share == ShareChoice::Superset && options.aim == Some(AimChoice::Expected) {
-        return Err(Failure::Message(
-            "--aim expected is for --share subset: what would disturb functions that nobody has seen is not known"
-                .into(),
-        ));
-    }
+/// What a fleet is planned with.
+pub struct Priced {
+    /// Where its weights come from.
+    pub weights: String,
+    /// One price for each package and platform.
+    pub costs: Costs,
+    /// What could not be read or priced.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Weighs functions and prices packages.
+pub fn priced(inventory: &mut Inventory, options: &SolveOptions) -> Result<Priced, Failure> {
     let mut diagnostics: Vec<Diagnostic> = Vec::new();
     let mut weights = "uniform".to_string();
     if let Some(path) = &options.trace {
@@ -116,25 +115,17 @@ pub fn prepare<'a>(
     if let Some(waste) = options.waste_ms_per_mb {
         costs.languages.values_mut().for_each(|language| language.waste_ms_per_mb = Some(waste));
     }
-    let prices = Prices::new(&costs);
+    Ok(Priced { weights, costs, diagnostics })
+}
 
-    let price = |id: &_, platform: &_| prices.get(id, platform).map(Into::into);
-    let language = |language| prices.language(language);
-    let share = match options.share {
-        ShareChoice::Subset => Share::Subset,
-        ShareChoice::Superset => Share::Superset,
-    };
-    let pools = solve::wishes::pools(wishes).map_err(Failure::Diagnostics)?;
-    let inventory: &'a Inventory = inventory;
-    let mut asked = solve::wishes::asked(inventory, wishes, &pools, share, &|_| true, &price, &language);
-    diagnostics.extend(asked.diagnostics.clone());
-    // Those of a pool are put in their place when it is solved.
-    let rest = pools.last().filter(|_| pools.len() == 1);
-    let options = Options {
-        budget_mb: rest.map_or(0.0, |p| p.memory_mb),
-        max_images: images(wishes),
-        disk_mb: rest.and_then(|p| p.disk.as_ref()).map(|(mb, _)| *mb),
-        share,
+/// What the command line says of how images are chosen, but for what is asked of the plan.
+pub fn options(options: &SolveOptions) -> Options {
+    Options {
+        max_images: options.max_images,
+        share: match options.share {
+            ShareChoice::Subset => Share::Subset,
+            ShareChoice::Superset => Share::Superset,
+        },
         exact: match options.exact {
             ExactChoice::Auto => Exact::Auto,
             ExactChoice::Never => Exact::Never,
@@ -144,10 +135,43 @@ pub fn prepare<'a>(
             Some(AimChoice::Known) => Aim::Known,
             Some(AimChoice::Expected) | None => Aim::Expected,
         },
-        stable: before.map(|(_, stable)| stable),
         time_limit: options.time_limit.map(Duration::from_secs_f64),
         prove: options.prove.map(Duration::from_secs_f64),
         ..Options::default()
+    }
+}
+
+/// Weighs, prices, and applies what is asked.
+pub fn prepare<'a>(
+    inventory: &'a mut Inventory,
+    wishes: &'a Wishes,
+    choices: &SolveOptions,
+    before: Option<(&'a Plan, Stable)>,
+) -> Result<Prepared<'a>, Failure> {
+    if choices.share == ShareChoice::Superset && choices.aim == Some(AimChoice::Expected) {
+        return Err(Failure::Message(
+            "--aim expected is for --share subset: what would disturb functions that nobody has seen is not known"
+                .into(),
+        ));
+    }
+    let Priced { weights, costs, mut diagnostics } = priced(inventory, choices)?;
+    let prices = Prices::new(&costs);
+
+    let price = |id: &_, platform: &_| prices.get(id, platform).map(Into::into);
+    let language = |language| prices.language(language);
+    let options = options(choices);
+    let pools = solve::wishes::pools(wishes).map_err(Failure::Diagnostics)?;
+    let inventory: &'a Inventory = inventory;
+    let mut asked = solve::wishes::asked(inventory, wishes, &pools, options.share, &|_| true, &price, &language);
+    diagnostics.extend(asked.diagnostics.clone());
+    // Those of a pool are put in their place when it is solved.
+    let rest = pools.last().filter(|_| pools.len() == 1);
+    let options = Options {
+        budget_mb: rest.map_or(0.0, |p| p.memory_mb),
+        max_images: images(wishes),
+        disk_mb: rest.and_then(|p| p.disk.as_ref()).map(|(mb, _)| *mb),
+        stable: before.map(|(_, stable)| stable),
+        ..options
     };
     let before = before.map(|(plan, _)| (plan, stable::note(&mut asked.problem, plan)));
     Ok(Prepared { weights, costs, prices, inventory, wishes, asked, diagnostics, options, before })

@@ -4,6 +4,7 @@
 //! [`verify::verify`]. All of it is a pure function of its
 //! input: no clock, no thread and no hash order decides how a plan turns out (but a time limit that the caller asks for).
 
+pub mod advise;
 pub mod backend;
 pub mod bound;
 pub mod candidates;
