@@ -125,7 +125,7 @@ _warmset() {
             return 0
             ;;
         warmset__subcmd__advise)
-            opts="-q -h --budget --max-advice --min-gain --python --node --arch --libc --pins --locks --costs --assume-cost --trace --keep-alive --trace-period --max-images --exact --time-limit --format --exit-zero --threads --quiet --help"
+            opts="-q -h --budget --max-advice --min-gain --python --node --arch --libc --pins --locks --costs --assume-cost --trace --keep-alive --trace-period --max-images --aim --share --waste-ms-per-mb --prove --exact --time-limit --demands --disk --max-image --pin --exclude --floor --alone --cold --format --exit-zero --threads --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -191,11 +191,59 @@ _warmset() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --aim)
+                    COMPREPLY=($(compgen -W "expected known" -- "${cur}"))
+                    return 0
+                    ;;
+                --share)
+                    COMPREPLY=($(compgen -W "subset superset" -- "${cur}"))
+                    return 0
+                    ;;
+                --waste-ms-per-mb)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --prove)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --exact)
                     COMPREPLY=($(compgen -W "auto never always" -- "${cur}"))
                     return 0
                     ;;
                 --time-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --demands)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --disk)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-image)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pin)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --exclude)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --floor)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --alone)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cold)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -783,13 +831,17 @@ _warmset() {
             return 0
             ;;
         warmset__subcmd__plan)
-            opts="-q -h --budget --out --name --python --node --arch --libc --pins --locks --costs --assume-cost --trace --keep-alive --trace-period --max-images --exact --time-limit --from --churn --loss --format --threads --quiet --help"
+            opts="-q -h --budget --sweep --out --name --python --node --arch --libc --pins --locks --costs --assume-cost --trace --keep-alive --trace-period --max-images --aim --share --waste-ms-per-mb --prove --exact --time-limit --demands --disk --max-image --pin --exclude --floor --alone --cold --from --churn --loss --format --threads --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --budget)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sweep)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -849,11 +901,59 @@ _warmset() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --aim)
+                    COMPREPLY=($(compgen -W "expected known" -- "${cur}"))
+                    return 0
+                    ;;
+                --share)
+                    COMPREPLY=($(compgen -W "subset superset" -- "${cur}"))
+                    return 0
+                    ;;
+                --waste-ms-per-mb)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --prove)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --exact)
                     COMPREPLY=($(compgen -W "auto never always" -- "${cur}"))
                     return 0
                     ;;
                 --time-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --demands)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --disk)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-image)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pin)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --exclude)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --floor)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --alone)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cold)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

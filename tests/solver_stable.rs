@@ -8,10 +8,10 @@ use proptest::prelude::*;
 use solver_support::{Fleet, fleets, function, language, pypi, python};
 use warmset::graph::classes::classes;
 use warmset::model::Plan;
-use warmset::solve::{self, Context, Exact, Options, Stable, stable, verify};
+use warmset::solve::{self, Aim, Context, Exact, Options, Stable, stable, verify};
 
 fn options(budget_mb: f64) -> Options {
-    Options { budget_mb, exact: Exact::Never, effort: 0, max_candidates: 300, ..Options::default() }
+    Options { budget_mb, exact: Exact::Never, effort: 0, max_candidates: 300, aim: Aim::Known, ..Options::default() }
 }
 
 /// The plan of a fleet that keeps what it can of `before`.

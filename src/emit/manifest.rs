@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::preload;
 use super::view::View;
 use crate::model::manifest::{
-    Fallback, FileDigest, ManifestCosts, ManifestFunction, ManifestImage, SCHEMA, SwapManifest, SwapMethod,
+    Fallback, FileDigest, ManifestCosts, ManifestFunction, ManifestImage, ManifestPool, SCHEMA, SwapManifest,
+    SwapMethod,
 };
+use crate::model::plan::{PoolPlan, Share};
 use crate::model::{Function, GENERATOR, Inventory, Language, PackageId, Plan};
 
 /// Oldest CRIU that restores on current kernels.
@@ -26,8 +28,18 @@ pub fn manifest(
         name: name.into(),
         budget_mb: plan.budget_mb,
         memory_mb: plan.memory_mb,
+        pools: plan.pools.iter().map(pool).collect(),
         images: views.iter().map(|view| image(view, locks)).collect(),
         functions: functions(plan, inventory, views),
+    }
+}
+
+fn pool(pool: &PoolPlan) -> ManifestPool {
+    ManifestPool {
+        name: pool.of.name.clone(),
+        hosts: pool.of.hosts,
+        budget_mb: pool.budget_mb,
+        memory_mb: pool.memory_mb,
     }
 }
 
@@ -46,6 +58,7 @@ fn image(view: &View<'_>, locks: &BTreeMap<String, (&'static str, Vec<u8>)>) -> 
         parent: view.parent.map(|p| p.id.clone()),
         platform: image.platform.clone(),
         trust_domain: image.trust_domain.clone(),
+        pool: image.pool.clone(),
         folder: view.folder(),
         reference: view.reference(),
         digest: None,
@@ -74,9 +87,10 @@ fn functions(plan: &Plan, inventory: &Inventory, views: &[View<'_>]) -> Vec<Mani
         .map(|function| {
             let image = assigned.get(function.id.as_str()).and_then(|id| views.iter().find(|v| v.image.id == *id));
             let held: BTreeSet<&PackageId> = image.iter().flat_map(|v| &v.packages).collect();
-            let mut loads: Vec<&PackageId> = function.closure.iter().filter(|p| !held.contains(p)).collect();
-            loads.sort();
-            loads.dedup();
+            let closure: BTreeSet<&PackageId> = function.closure.iter().collect();
+            let specs = |ids: &BTreeSet<&PackageId>, without: &BTreeSet<&PackageId>| {
+                ids.difference(without).map(|p| p.spec()).collect::<Vec<_>>()
+            };
             let folder = function.platform.as_ref().map(|p| preload::function_folder(p.language));
             ManifestFunction {
                 id: function.id.clone(),
@@ -84,8 +98,9 @@ fn functions(plan: &Plan, inventory: &Inventory, views: &[View<'_>]) -> Vec<Mani
                 handler: function.handler.clone(),
                 platform: function.platform.clone(),
                 image: image.map(|v| v.image.id.clone()),
-                fallback: fallback(function, image, views),
-                loads: loads.into_iter().map(PackageId::spec).collect(),
+                fallback: fallback(plan, function, image, views),
+                loads: specs(&closure, &held),
+                unneeded: specs(&held, &closure),
                 unresolved: function.unresolved.iter().map(|r| r.text.clone()).collect(),
                 environment: folder.map(|f| ("WARMSET_FUNCTION_DIR".to_string(), f.to_string())).into_iter().collect(),
             }
@@ -95,16 +110,21 @@ fn functions(plan: &Plan, inventory: &Inventory, views: &[View<'_>]) -> Vec<Mani
     functions
 }
 
-/// The other images that the function may use under the subset rule and that are faster than a cold start, the one
-/// that saves most first; then the cold start.
-fn fallback(function: &Function, own: Option<&View<'_>>, views: &[View<'_>]) -> Vec<Fallback> {
+/// The other images that the function may use and that are faster than a cold start, the one that saves most first; then
+/// the cold start. Under the superset rule what an image saves depends on the function: the plan knows the best and the
+/// next best, and no more are named.
+fn fallback(plan: &Plan, function: &Function, own: Option<&View<'_>>, views: &[View<'_>]) -> Vec<Fallback> {
+    if plan.share == Share::Superset {
+        let assignment = plan.assignments.iter().find(|a| own.is_some() && a.function == function.id);
+        let next = assignment.and_then(|a| a.next_best.as_ref()).map(|next| next.image.clone());
+        let next = next.filter(|id| views.iter().any(|v| v.image.id == *id)).map(|id| Fallback::Image { id });
+        return next.into_iter().chain([Fallback::Cold]).collect();
+    }
     let closure: BTreeSet<&PackageId> = function.closure.iter().collect();
     let mut others: Vec<(f64, &str)> = views
         .iter()
         .filter(|v| own.is_some_and(|own| own.image.id != v.image.id))
-        .filter(|v| {
-            function.platform.as_ref() == Some(&v.image.platform) && function.trust_domain == v.image.trust_domain
-        })
+        .filter(|v| plan.admits(v.image, function))
         .filter(|v| v.packages.iter().all(|p| closure.contains(p)))
         .map(|v| (v.image.load_ms - v.image.swap_ms, v.image.id.as_str()))
         .filter(|(saved, _)| *saved > 0.0)
@@ -168,7 +188,7 @@ mod tests {
         let mut image = own.image.clone();
         image.id = "mine".into();
         let own = View { image: &image, ..own };
-        assert_eq!(fallback(&table, Some(&own), &views), [Fallback::Cold]);
+        assert_eq!(fallback(&plan, &table, Some(&own), &views), [Fallback::Cold]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Invariant: pure. Nothing is read or written; equal plans give equal bytes; one source file an output format.
 
 mod bake;
+pub mod curve_svg;
 mod dockerfile;
 pub mod findings;
 pub mod graph_dot;
@@ -25,6 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::lock::npm::npm_layout::Layout;
+use crate::model::curve::Curve;
 use crate::model::manifest::SwapManifest;
 use crate::model::{Advice, Costs, Diagnostic, Inventory, Language, Package, PackageId, Place, Plan, Platform, codes};
 
@@ -116,8 +118,14 @@ pub fn emit(plan: &Plan, inventory: &Inventory, options: &EmitOptions) -> Emitte
 
     put(&mut out, "plan.json", plan);
     put(&mut out, "swap-manifest.json", &manifest::manifest(&options.name, plan, inventory, &views, &locks));
-    for (file, tree) in openlambda::trees(&views) {
-        put(&mut out, &file, &tree);
+    if plan.share.is_subset() {
+        for (file, tree) in openlambda::trees(&views) {
+            put(&mut out, &file, &tree);
+        }
+    } else if views.iter().any(|v| v.language() == Language::Python) {
+        let reason = "no import cache tree for OpenLambda is written for a plan under the superset rule: it would use no \
+                      image that holds more than a function's requirement lines";
+        out.diagnostics.push(Diagnostic::new(codes::EXPORT_LEFT_OUT, Place::file("openlambda"), reason));
     }
     let bake = bake::bake(&options.name, &views, &bases, &on_parent);
     out.files.insert("docker-bake.hcl".into(), bake.into_bytes());
@@ -223,6 +231,7 @@ pub fn schemas() -> BTreeMap<&'static str, String> {
         ("inventory.schema.json", schema::<Inventory>()),
         ("plan.schema.json", schema::<Plan>()),
         ("swap-manifest.schema.json", schema::<SwapManifest>()),
+        ("sweep.schema.json", schema::<Curve>()),
     ];
     texts.into_iter().collect()
 }

@@ -5,6 +5,7 @@
 pub mod advice;
 pub mod codes;
 pub mod costs;
+pub mod curve;
 pub mod diagnostic;
 pub mod inventory;
 pub mod lines;
@@ -18,6 +19,7 @@ pub mod schema;
 pub mod severity;
 pub mod support;
 pub mod units;
+pub mod wishes;
 
 pub use advice::Advice;
 pub use codes::Code;

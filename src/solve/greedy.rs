@@ -150,12 +150,11 @@ impl<'a> Search<'a> {
         let mut memory = self.state.memory();
         let mut disk = if limits.disk_mb.is_finite() { self.state.disk() } else { 0.0 };
         self.update();
-        let mut heap: BinaryHeap<Entry> = BinaryHeap::new();
         // What does not fit now may fit once a new parent gives memory back.
-        let mut waiting: Vec<Entry> = Vec::new();
-        for i in 0..self.gain.len() {
-            self.offer(&mut heap, i, rank, banned);
-        }
+        let (heap, mut waiting): (Vec<Entry>, Vec<Entry>) = (0..self.gain.len())
+            .filter_map(|i| self.entry(i, rank, banned))
+            .partition(|entry| limits.fits(memory + entry.cost));
+        let mut heap = BinaryHeap::from(heap);
         while self.state.images < limits.max_images {
             let Some(entry) = heap.pop() else { break };
             let i = entry.candidate as usize;
@@ -179,7 +178,7 @@ impl<'a> Search<'a> {
                 heap.extend(waiting.drain(..));
             }
             for k in self.update() {
-                self.offer(&mut heap, k as usize, rank, banned);
+                heap.extend(self.entry(k as usize, rank, banned));
             }
         }
         added
@@ -190,17 +189,18 @@ impl<'a> Search<'a> {
         if steps.is_multiple_of(64) { self.state.memory() } else { before + cost }
     }
 
-    fn offer(&self, heap: &mut BinaryHeap<Entry>, i: usize, rank: Rank, banned: &dyn Fn(usize) -> bool) {
+    /// What a candidate is worth now; none when there is no reason to add it.
+    fn entry(&self, i: usize, rank: Rank, banned: &dyn Fn(usize) -> bool) -> Option<Entry> {
         let (gain, cost) = (self.gain[i], self.cost[i]);
         if self.state.chosen[i] || (gain <= 0.0 && cost >= -1e-9) || banned(i) {
-            return;
+            return None;
         }
         let key = match rank {
             _ if cost <= 1e-9 => f64::INFINITY,
             Rank::Ratio => gain / cost,
             Rank::Gain => gain,
         };
-        heap.push(Entry { key, gain, cost, candidate: i as u32 });
+        Some(Entry { key, gain, cost, candidate: i as u32 })
     }
 }
 

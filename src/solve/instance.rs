@@ -2,6 +2,7 @@
 
 use super::candidates::Candidates;
 use super::problem::{Group, Problem, Set};
+use super::superset::{self, Values};
 
 /// A demand that a candidate can serve.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -87,21 +88,29 @@ impl Instance {
             let first = (instance.candidates.len(), instance.weights.len());
             let mut found: Vec<Candidate> = Vec::new();
             let holders = Holders::new(group.items.len(), group.demands.iter().map(|d| &d.core));
+            let (wide, values) = (superset::is_wide(group), Values::new(group));
             let mut sets: Vec<&Set> = family.sets.iter().collect();
             sets.extend(group.pins.iter().map(|pin| &pin.set));
             sets.extend(group.old.iter().map(|old| &old.set));
             sets.sort();
             sets.dedup();
+            sets.retain(|set| group.allows(set));
             for set in sets {
-                let value = group.value_ms(set);
-                let users: Vec<usize> = holders.supersets(set, |d| &group.demands[d].core);
+                let valued = values.of(set);
+                let all = || (0..group.demands.len()).collect();
+                let able = if wide { all() } else { holders.supersets(set, |d| &group.demands[d].core) };
+                let service = |d: usize| {
+                    let value = valued.for_demand(&group.demands[d]).filter(|value| *value > 0.0)?;
+                    Some(Service { demand: (first.1 + d) as u32, value })
+                };
+                let used = !able.is_empty();
+                let services: Vec<Service> = able.into_iter().filter_map(service).collect();
                 let resident = group.resident_mb(set);
                 let overhead = group.language.image_overhead_mb.max(0.0);
                 let pinned = group.pins.iter().any(|pin| pin.set == *set);
-                if !pinned && (users.is_empty() || (value <= 0.0 && resident <= overhead)) {
+                if !pinned && (!used || (services.is_empty() && resident <= overhead)) {
                     continue;
                 }
-                let service = |d: usize| Service { demand: (first.1 + d) as u32, value };
                 found.push(Candidate {
                     group: g,
                     set: set.clone(),
@@ -109,7 +118,7 @@ impl Instance {
                     overhead,
                     disk: group.disk_mb(set),
                     is_new: group.old.binary_search_by(|old| old.set.cmp(set)).is_err(),
-                    services: if value > 0.0 { users.into_iter().map(service).collect() } else { Vec::new() },
+                    services,
                     meets: Vec::new(),
                     parents: Vec::new(),
                     children: Vec::new(),
@@ -180,6 +189,12 @@ impl Instance {
         self.note_required();
     }
 
+    /// Drops the requirements that are not to be kept.
+    pub fn keep_required(&mut self, kept: impl Fn(&Required) -> bool) {
+        self.required.retain(kept);
+        self.note_required();
+    }
+
     /// Tells each candidate what it meets.
     fn note_required(&mut self) {
         self.candidates.iter_mut().for_each(|c| c.meets.clear());
@@ -208,6 +223,19 @@ impl Instance {
         let mut small = Instance { candidates, weights, servers, items, required, complete: self.complete };
         small.note_required();
         (small, old)
+    }
+
+    /// The instance without what only the superset rule allows: images serve demands whose core holds all of them.
+    pub fn narrow(&self, problem: &Problem) -> Instance {
+        let cores: Vec<&Set> = problem.groups.iter().flat_map(|g| &g.demands).map(|d| &d.core).collect();
+        let mut narrow = self.clone();
+        for c in &mut narrow.candidates {
+            c.services.retain(|s| c.set.is_subset(cores[s.demand as usize]));
+        }
+        for (servers, core) in narrow.servers.iter_mut().zip(&cores) {
+            servers.retain(|s| self.candidates[s.candidate as usize].set.is_subset(core));
+        }
+        narrow
     }
 
     /// Number of possible parent → child pairs.

@@ -5,6 +5,9 @@ use super::state::State;
 
 /// Rounds of exchanges over the whole plan.
 const ROUNDS: usize = 6;
+/// Images that a round tries to bring in, the best for their memory first: on ReqBench more of them change no plan by a
+/// thousandth, and take half of the time.
+const BROUGHT_IN: usize = 300;
 /// Relative improvement below which an exchange is not worth it: rounding errors must not drive the search.
 const LEAST: f64 = 1e-9;
 
@@ -81,6 +84,7 @@ fn exchange_in(search: &mut Search, limits: &Limits) {
         }
     }
     outside.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    outside.truncate(BROUGHT_IN);
     for (_, i) in outside {
         if search.state.chosen[i] || search.state.gain(i) <= objective * LEAST {
             continue;

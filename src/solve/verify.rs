@@ -2,13 +2,16 @@
 //!
 //! Everything is worked out again from names: who may use what, who is forked from whom, what it takes and what it saves.
 
+mod demands;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::problem::Price;
+use super::problem::{Price, Problem};
+use super::usable::Usable;
 use crate::graph::classes::class_digest;
 use crate::model::costs::LanguageCosts;
 use crate::model::inventory::{Function, Inventory, Package, State};
-use crate::model::plan::{Image, Plan, Status};
+use crate::model::plan::{Aim, Image, Plan, Status};
 use crate::model::platform::Language;
 use crate::model::{PackageId, Platform};
 
@@ -22,9 +25,9 @@ type Ids<'a> = BTreeSet<&'a PackageId>;
 /// An image with what it holds, by name.
 struct Held {
     ids: BTreeSet<PackageId>,
-    load_ms: f64,
     resident_mb: f64,
-    value_ms: f64,
+    swap_ms: f64,
+    waste_ms_per_mb: f64,
 }
 
 /// The rules that the plan breaks, as text; none when it holds.
@@ -43,6 +46,7 @@ pub fn verify(
     check_service(plan, inventory, price, &held, &mut broken);
     check_totals(plan, &mut broken);
     check_open(plan, inventory, &mut broken);
+    demands::check(plan, inventory, price, &held, &mut broken);
     broken
 }
 
@@ -81,6 +85,82 @@ pub fn verify_changes(plan: &Plan, before: &Plan) -> Vec<String> {
     let loss = if said.best_objective > 0.0 { (1.0 - plan.objective / said.best_objective).max(0.0) } else { 0.0 };
     if (said.loss - loss).abs() > TOLERANCE || said.loss.is_nan() {
         broken.push(format!("states a loss of {}, which is {loss}", said.loss));
+    }
+    broken
+}
+
+/// What the plan says of expected functions that is not so, and what is wrong with them; none when all of it holds.
+/// For plans under the subset rule.
+///
+/// `aimed` is what the plan was made for: the problem itself, or what [`super::prior`] made of it. Only names, weights
+/// and prices are taken from it; who may use what, and what that saves, is worked out again.
+pub fn verify_expected(
+    plan: &Plan,
+    inventory: &Inventory,
+    aimed: &Problem,
+    price: &dyn Fn(&PackageId, &Platform) -> Option<Price>,
+    language: &dyn Fn(Language) -> LanguageCosts,
+) -> Vec<String> {
+    let mut broken = Vec::new();
+    let held: Vec<Held> = plan.images.iter().map(|image| hold(image, price, language, &mut broken)).collect();
+    let packages: BTreeMap<&PackageId, &Package> = inventory.packages.iter().map(|p| (&p.id, p)).collect();
+    let (mut objective, mut known, mut all, mut moved, mut closures) = (0.0, 0.0, 0.0, 0.0, 0);
+    for group in &aimed.groups {
+        let mine = |platform: Option<&Platform>, domain: &str| {
+            platform == Some(&group.platform) && domain == group.trust_domain
+        };
+        let pool = group.pool_name.as_deref();
+        let load = |id: &PackageId| price(id, &group.platform).map_or(0.0, |p| p.load_ms);
+        let images: Vec<(&Held, f64)> = plan
+            .images
+            .iter()
+            .zip(&held)
+            .filter(|(image, _)| mine(Some(&image.platform), &image.trust_domain) && image.pool.as_deref() == pool)
+            .map(|(_, held)| (held, held.ids.iter().map(load).sum::<f64>() - held.swap_ms))
+            .collect();
+        // Functions by what they load, so that looking for one that loads a whole closure is quick.
+        let mut loaded_by: BTreeMap<&PackageId, Vec<&Function>> = BTreeMap::new();
+        for function in inventory.functions.iter().filter(|f| mine(f.platform.as_ref(), &f.trust_domain)) {
+            function.closure.iter().for_each(|id| loaded_by.entry(id).or_default().push(function));
+        }
+        let none = Vec::new();
+        for demand in &group.demands {
+            let ids: Ids = demand.core.ones().map(|i| &group.items[i].id).collect();
+            let usable = images.iter().filter(|(held, _)| held.ids.iter().all(|id| ids.contains(id)));
+            let best = usable.map(|(_, value)| *value).fold(0.0, f64::max);
+            objective += demand.weight * best;
+            known += demand.known * best;
+            all += demand.weight;
+            moved += (demand.weight - demand.known).max(0.0);
+            if demand.known > 0.0 || demand.weight <= 0.0 {
+                continue;
+            }
+            closures += 1;
+            let rarest = ids.iter().map(|id| loaded_by.get(id).unwrap_or(&none)).min_by_key(|f| f.len());
+            let is_part = |f: &&Function| ids.iter().all(|id| f.closure.binary_search(id).is_ok());
+            if !rarest.unwrap_or(&none).iter().any(is_part) {
+                broken.push(format!("expects {} packages together that no function loads", ids.len()));
+            }
+            for id in &ids {
+                let sets = packages.get(id).map(|p| p.requires_for(&group.platform)).unwrap_or_default();
+                if !sets.is_empty() && !sets.iter().any(|set| set.iter().all(|r| r == *id || ids.contains(r))) {
+                    broken.push(format!("expects {id} without what it requires"));
+                }
+            }
+        }
+    }
+    let said = plan.expected.map_or((0, 0.0), |e| (e.closures, e.weight_share));
+    if said.0 != closures || plan.expected.is_some() != (plan.aim == Aim::Expected) {
+        broken.push(format!("states {} expected closures, which are {closures}", said.0));
+    }
+    for (what, stated, found) in [
+        ("objective", plan.objective, objective),
+        ("objective for the known functions", plan.known_ms(), known),
+        ("share of weight that is only expected", said.1, if all > 0.0 { moved / all } else { 0.0 }),
+    ] {
+        if differs(stated, found) {
+            broken.push(format!("states a {what} of {stated}, which is {found}"));
+        }
     }
     broken
 }
@@ -145,7 +225,7 @@ fn hold(
             broken.push(format!("{}: states a {what} of {stated}, which is {found}", image.id));
         }
     }
-    Held { ids, load_ms, resident_mb: resident, value_ms: load_ms - swap }
+    Held { ids, resident_mb: resident, swap_ms: swap, waste_ms_per_mb: costs.waste_ms_per_mb.unwrap_or(0.0) }
 }
 
 /// Versions, requirements and sources of what the images hold.
@@ -200,9 +280,12 @@ fn check_parents(plan: &Plan, held: &[Held], language: &dyn Fn(Language) -> Lang
                 // Parents come first, so nothing can be its own ancestor.
                 Some(&p) if p < i => {
                     let other = &plan.images[p];
-                    if other.platform != image.platform || other.trust_domain != image.trust_domain {
-                        broken
-                            .push(format!("{}: its parent {parent} is of another platform or trust domain", image.id));
+                    if other.platform != image.platform
+                        || other.trust_domain != image.trust_domain
+                        || other.pool != image.pool
+                    {
+                        let reason = "is of another platform or trust domain, or of another pool";
+                        broken.push(format!("{}: its parent {parent} {reason}", image.id));
                     }
                     if !held[p].ids.is_subset(&held[i].ids) {
                         broken.push(format!("{}: does not hold all of its parent {parent}", image.id));
@@ -229,15 +312,27 @@ fn check_parents(plan: &Plan, held: &[Held], language: &dyn Fn(Language) -> Lang
     }
 }
 
-/// Whether an image may serve a function: same platform and trust domain, and the function loads all that it holds, in
-/// one version.
-fn may_serve(image: &Image, held: &Held, function: &Function, closure: &Ids, names: &BTreeMap<&str, usize>) -> bool {
-    function.platform.as_ref() == Some(&image.platform)
-        && function.trust_domain == image.trust_domain
-        && held.ids.iter().all(|id| {
-            let once = image.platform.language != Language::Python || names.get(id.name.as_str()) == Some(&1);
-            once && closure.contains(id)
-        })
+/// What one start of a function saves on an image that it may use, and how much of it the function loads.
+struct Service {
+    value_ms: f64,
+    needed_ms: f64,
+    unneeded: usize,
+    unneeded_mb: f64,
+}
+
+fn service(
+    usable: &Usable,
+    image: &Image,
+    held: &Held,
+    function: &Function,
+    price: &dyn Fn(&PackageId, &Platform) -> Option<Price>,
+) -> Option<Service> {
+    let split = usable.split(image, &held.ids, function)?;
+    let prices = |ids: &[&PackageId]| ids.iter().filter_map(|id| price(id, &image.platform)).collect::<Vec<_>>();
+    let needed_ms: f64 = prices(&split.needed).iter().map(|p| p.load_ms).sum();
+    let unneeded_mb: f64 = prices(&split.unneeded).iter().map(|p| p.resident_mb).sum();
+    let value_ms = needed_ms - held.swap_ms - held.waste_ms_per_mb * unneeded_mb;
+    Some(Service { value_ms, needed_ms, unneeded: split.unneeded.len(), unneeded_mb })
 }
 
 /// Who is served by what, and what that saves.
@@ -258,19 +353,17 @@ fn check_service(
     }
     let (mut objective, mut total) = (0.0, 0.0);
     let mut serves = vec![(0usize, 0.0f64); held.len()];
+    let usable = Usable::new(plan, held.iter().flat_map(|h| &h.ids), inventory);
     for function in &inventory.functions {
         let id = &function.id;
         let closure: Ids = function.closure.iter().collect();
-        let mut names: BTreeMap<&str, usize> = BTreeMap::new();
-        closure.iter().for_each(|p| *names.entry(p.name.as_str()).or_default() += 1);
         let load: f64 = match &function.platform {
             Some(platform) => closure.iter().filter_map(|p| price(p, platform)).map(|p| p.load_ms).sum(),
             None => 0.0,
         };
         total += function.weight * load;
-        let usable =
-            |i: &usize| held[*i].value_ms > 0.0 && may_serve(&plan.images[*i], &held[*i], function, &closure, &names);
-        let best = (0..held.len()).filter(usable).map(|i| held[i].value_ms).fold(0.0, f64::max);
+        let of = |i: usize| service(&usable, &plan.images[i], &held[i], function, price);
+        let best = (0..held.len()).filter_map(of).map(|s| s.value_ms).fold(0.0, f64::max);
         objective += function.weight * best;
         let Some(assignment) = assigned.get(id.as_str()) else {
             if !unserved.contains(id.as_str()) {
@@ -289,11 +382,16 @@ fn check_service(
             continue;
         };
         serves[i].0 += 1;
-        serves[i].1 += function.weight * held[i].value_ms;
-        if !may_serve(&plan.images[i], &held[i], function, &closure, &names) {
+        let Some(service) = of(i) else {
             broken.push(format!("{id}: may not use {}", assignment.image));
-        } else if differs(held[i].value_ms, best) {
-            broken.push(format!("{id}: {} saves {} ms, but another image {best}", assignment.image, held[i].value_ms));
+            continue;
+        };
+        serves[i].1 += function.weight * service.value_ms;
+        if differs(service.value_ms, best) {
+            broken.push(format!("{id}: {} saves {} ms, but another image {best}", assignment.image, service.value_ms));
+        }
+        if assignment.unneeded != service.unneeded {
+            broken.push(format!("{id}: does not need {} packages of {}", service.unneeded, assignment.image));
         }
         let sorted: Vec<PackageId> = closure.iter().map(|&p| p.clone()).collect();
         if function.platform.as_ref().map(|p| class_digest(p, &function.trust_domain, &sorted))
@@ -302,8 +400,9 @@ fn check_service(
             broken.push(format!("{id}: is not of class {}", assignment.class));
         }
         for (what, stated, found) in [
-            ("saved time", assignment.saved_ms, held[i].value_ms),
-            ("remaining time", assignment.remaining_ms, (load - held[i].load_ms).max(0.0)),
+            ("saved time", assignment.saved_ms, service.value_ms),
+            ("remaining time", assignment.remaining_ms, (load - service.needed_ms).max(0.0)),
+            ("memory that it does not need", assignment.unneeded_mb, service.unneeded_mb),
             ("weight", assignment.weight, function.weight),
         ] {
             if differs(stated, found) {
@@ -316,13 +415,19 @@ fn check_service(
             broken.push(format!("{}: serves {count} functions and saves them {saved} ms, not as stated", image.id));
         }
     }
-    for (what, stated, found) in [("objective", plan.objective, objective), ("total", plan.total_ms, total)] {
+    // What is said of expected functions is for `verify_expected`.
+    let aimed = if plan.aim == Aim::Known { plan.objective } else { plan.known_ms() };
+    for (what, stated, found) in [
+        ("objective", aimed, objective),
+        ("objective for the known functions", plan.known.map_or(f64::NAN, |k| k.objective), objective),
+        ("total", plan.total_ms, total),
+    ] {
         if differs(stated, found) {
             broken.push(format!("states a {what} of {stated} ms, which is {found}"));
         }
     }
     let share = if total > 0.0 { objective / total } else { 0.0 };
-    if differs(plan.saved_share, share) {
+    if differs(plan.saved_share, share) || plan.known.is_none_or(|k| differs(k.saved_share, share)) {
         broken.push(format!("states a saved share of {}, which is {share}", plan.saved_share));
     }
 }
@@ -331,6 +436,14 @@ fn check_service(
 fn check_totals(plan: &Plan, broken: &mut Vec<String>) {
     if plan.bound.is_nan() || plan.bound < plan.objective {
         broken.push(format!("the bound {} is below the objective {}", plan.bound, plan.objective));
+    }
+    if let Some(second) =
+        plan.proof.second_bound.as_ref().filter(|b| b.value < plan.bound || b.method == plan.proof.method)
+    {
+        broken.push(format!("its second bound {} by {} is no second one", second.value, second.method));
+    }
+    if plan.proof.method != plan.method.bound {
+        broken.push(format!("its bound is by {} and by {}", plan.method.bound, plan.proof.method));
     }
     let gap = if plan.bound > 0.0 { (plan.bound - plan.objective) / plan.bound } else { 0.0 };
     if differs(plan.gap, gap) {
@@ -343,7 +456,7 @@ fn check_totals(plan: &Plan, broken: &mut Vec<String>) {
         broken.push("called empty, but holds images".into());
     }
     let sources: f64 = plan.value_by_source.values().sum();
-    if plan.objective > 0.0 && (sources - 1.0).abs() > 1e-4 {
+    if plan.known_ms() > 0.0 && (sources - 1.0).abs() > 1e-4 {
         broken.push(format!("the shares of value by source add up to {sources}"));
     }
 }
