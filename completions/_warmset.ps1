@@ -216,7 +216,7 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
             break
         }
         'warmset;advise' {
-            [CompletionResult]::new('--budget', '--budget', [CompletionResultType]::ParameterName, 'Memory that all images may take together: 256MiB, 1.5GB (MB is 10^6 bytes)')
+            [CompletionResult]::new('--budget', '--budget', [CompletionResultType]::ParameterName, 'Memory that all images may take together on one host: 256MiB, 1.5GB (MB is 10^6 bytes). Without it that of [plan] in warmset.toml')
             [CompletionResult]::new('--max-advice', '--max-advice', [CompletionResultType]::ParameterName, 'Most pieces of advice')
             [CompletionResult]::new('--min-gain', '--min-gain', [CompletionResultType]::ParameterName, 'Leave out advice that saves less than this share of all load time, and of the images'' memory: 0.1%, 0.001')
             [CompletionResult]::new('--python', '--python', [CompletionResultType]::ParameterName, 'Python version of functions that do not say theirs')
@@ -237,6 +237,14 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
             [CompletionResult]::new('--prove', '--prove', [CompletionResultType]::ParameterName, 'Seconds to spend, once the plan is made, on proving how good it is; better plans found on the way are taken. The result then depends on the machine, and plan.json says how long it took')
             [CompletionResult]::new('--exact', '--exact', [CompletionResultType]::ParameterName, 'Whether to solve the mixed-integer model after the greedy plan')
             [CompletionResult]::new('--time-limit', '--time-limit', [CompletionResultType]::ParameterName, 'Seconds that the mixed-integer solver may take. With a limit the plan can depend on the machine''s speed')
+            [CompletionResult]::new('--demands', '--demands', [CompletionResultType]::ParameterName, 'Pools, floors, pins, exclusions and limits: a file with the [plan] tables of warmset.toml. They are added to those of the fleet''s own warmset.toml, and of two limits this one counts')
+            [CompletionResult]::new('--disk', '--disk', [CompletionResultType]::ParameterName, 'Disk that the packages of all images may take together: 10GiB')
+            [CompletionResult]::new('--max-image', '--max-image', [CompletionResultType]::ParameterName, 'Resident memory that one image may take, with the warm host: 300MiB')
+            [CompletionResult]::new('--pin', '--pin', [CompletionResultType]::ParameterName, 'Image that must be kept: PLAN#ID of another plan, or packages with versions and, if needed, a platform; may be given again')
+            [CompletionResult]::new('--exclude', '--exclude', [CompletionResultType]::ParameterName, 'Package that no image may hold: numpy, numpy==1.26.4, npm:left-pad; may be given again')
+            [CompletionResult]::new('--floor', '--floor', [CompletionResultType]::ParameterName, 'Least share of its load time that each start of a function must be saved: payments-api=80%, payments-*=0.5; may be given again')
+            [CompletionResult]::new('--alone', '--alone', [CompletionResultType]::ParameterName, 'Function that shares an image with no other; may be given again')
+            [CompletionResult]::new('--cold', '--cold', [CompletionResultType]::ParameterName, 'Function that no image may serve; may be given again')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'What is printed')
             [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads to use; the output does not depend on it. 0 takes one for each core')
             [CompletionResult]::new('--exit-zero', '--exit-zero', [CompletionResultType]::ParameterName, 'Exit with status 0 also where there is advice')

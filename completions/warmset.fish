@@ -200,7 +200,7 @@ github\t'GitHub workflow commands, shown as annotations'"
 complete -c warmset -n "__fish_warmset_using_subcommand check" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r
 complete -c warmset -n "__fish_warmset_using_subcommand check" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c warmset -n "__fish_warmset_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c warmset -n "__fish_warmset_using_subcommand advise" -l budget -d 'Memory that all images may take together: 256MiB, 1.5GB (MB is 10^6 bytes)' -r
+complete -c warmset -n "__fish_warmset_using_subcommand advise" -l budget -d 'Memory that all images may take together on one host: 256MiB, 1.5GB (MB is 10^6 bytes). Without it that of [plan] in warmset.toml' -r
 complete -c warmset -n "__fish_warmset_using_subcommand advise" -l max-advice -d 'Most pieces of advice' -r
 complete -c warmset -n "__fish_warmset_using_subcommand advise" -l min-gain -d 'Leave out advice that saves less than this share of all load time, and of the images\' memory: 0.1%, 0.001' -r
 complete -c warmset -n "__fish_warmset_using_subcommand advise" -l python -d 'Python version of functions that do not say theirs' -r
@@ -227,6 +227,14 @@ complete -c warmset -n "__fish_warmset_using_subcommand advise" -l exact -d 'Whe
 never\t'Never'
 always\t'Always; give --time-limit for large instances'"
 complete -c warmset -n "__fish_warmset_using_subcommand advise" -l time-limit -d 'Seconds that the mixed-integer solver may take. With a limit the plan can depend on the machine\'s speed' -r
+complete -c warmset -n "__fish_warmset_using_subcommand advise" -l demands -d 'Pools, floors, pins, exclusions and limits: a file with the [plan] tables of warmset.toml. They are added to those of the fleet\'s own warmset.toml, and of two limits this one counts' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand advise" -l disk -d 'Disk that the packages of all images may take together: 10GiB' -r
+complete -c warmset -n "__fish_warmset_using_subcommand advise" -l max-image -d 'Resident memory that one image may take, with the warm host: 300MiB' -r
+complete -c warmset -n "__fish_warmset_using_subcommand advise" -l pin -d 'Image that must be kept: PLAN#ID of another plan, or packages with versions and, if needed, a platform; may be given again' -r
+complete -c warmset -n "__fish_warmset_using_subcommand advise" -l exclude -d 'Package that no image may hold: numpy, numpy==1.26.4, npm:left-pad; may be given again' -r
+complete -c warmset -n "__fish_warmset_using_subcommand advise" -l floor -d 'Least share of its load time that each start of a function must be saved: payments-api=80%, payments-*=0.5; may be given again' -r
+complete -c warmset -n "__fish_warmset_using_subcommand advise" -l alone -d 'Function that shares an image with no other; may be given again' -r
+complete -c warmset -n "__fish_warmset_using_subcommand advise" -l cold -d 'Function that no image may serve; may be given again' -r
 complete -c warmset -n "__fish_warmset_using_subcommand advise" -l format -d 'What is printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c warmset -n "__fish_warmset_using_subcommand advise" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r

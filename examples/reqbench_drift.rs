@@ -17,7 +17,7 @@ use serde::Deserialize;
 use warmset::graph::classes::classes;
 use warmset::model::inventory::{Package, RequiresOn};
 use warmset::model::{Inventory, PackageId, Plan};
-use warmset::solve::{self, Context, Exact, Options, Price};
+use warmset::solve::{self, Aim, Context, Exact, Options, Price};
 
 #[derive(Deserialize)]
 struct Row {
@@ -89,7 +89,7 @@ fn plan(
     let price = |id: &_, _: &_| -> Option<Price> { prices.get(id).copied() };
     let classes = classes(inventory);
     let (problem, diagnostics) = solve::problem(inventory, &classes, &price, &|_| language);
-    let options = Options { budget_mb, exact: Exact::Never, effort: 0, ..Options::default() };
+    let options = Options { budget_mb, exact: Exact::Never, effort: 0, aim: Aim::Known, ..Options::default() };
     let solution = solve::plan(&problem, &options, &|_| {});
     let context =
         Context { modules: &|_| Vec::new(), weights: "functions of the train half", diagnostics, before: None };

@@ -197,7 +197,13 @@ fn planned(fleet: &Inventory, budget_mb: f64) -> Plan {
     };
     let classes = classes(fleet);
     let (problem, diagnostics) = solve::problem(fleet, &classes, &price, &|_| language);
-    let options = solve::Options { budget_mb, effort: 0, exact: solve::Exact::Never, ..solve::Options::default() };
+    let options = solve::Options {
+        budget_mb,
+        effort: 0,
+        aim: solve::Aim::Known,
+        exact: solve::Exact::Never,
+        ..solve::Options::default()
+    };
     let solution = solve::plan(&problem, &options, &|_| {});
     let context = Context { modules: &|_| Vec::new(), weights: "inventory", diagnostics, before: None };
     let plan = solve::to_plan(fleet, &classes, &problem, &solution, &options, context);
@@ -207,7 +213,7 @@ fn planned(fleet: &Inventory, budget_mb: f64) -> Plan {
 }
 
 fn advise(fleet: &Inventory, budget: f64) -> Advice {
-    let planner = |fleet: &Inventory, _: Effort| Ok(planned(fleet, budget));
+    let planner = |fleet: &Inventory, _: Effort| Ok::<_, ()>(planned(fleet, budget));
     advise::advise(fleet, &|id, _| Some(cost(id)), &planner, &advise::Options::default(), &|_, _| {}).unwrap()
 }
 

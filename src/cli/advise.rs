@@ -1,21 +1,19 @@
 //! `warmset advise`.
 
-use crate::cost::Prices;
 use crate::emit::json;
-use crate::graph::classes::classes;
+use crate::model::Inventory;
 use crate::model::advice::{Advice, Direction, Effect, Move, Piece};
 use crate::model::diagnostic::plain;
 use crate::model::units::round;
-use crate::model::{Inventory, Plan};
 use crate::solve::advise::{self, Effort};
-use crate::solve::{self, Aim, Exact, verify};
+use crate::solve::{Exact, Options};
 
 use super::Outcome;
-use super::args::{AdviseCommand, ShareChoice, TextFormat};
+use super::args::{AdviseCommand, AimChoice, SolveOptions, TextFormat};
 use super::load::{self, Failure};
-use super::plan;
 use super::table::Table;
 use super::talk::{BOLD, CYAN, DIM, GREEN, Talk, YELLOW, paint};
+use super::{demands, plan};
 
 /// Names of functions that are shown of each piece of advice; all of them are in the JSON.
 const FUNCTIONS: usize = 4;
@@ -23,56 +21,34 @@ const FUNCTIONS: usize = 4;
 /// Looks for versions that functions could share.
 pub fn run(command: &AdviseCommand, talk: Talk) -> Result<Outcome, Failure> {
     let mut inventory = load::inventory(&command.input, &command.options, talk)?;
-    let priced = plan::priced(&mut inventory, &command.solve)?;
-    let prices = Prices::new(&priced.costs);
-    if command.solve.share == ShareChoice::Superset {
-        return Err(Failure::Message(
-            "advise compares plans of --share subset: under superset versions need not agree".into(),
-        ));
-    }
-    // What moves and what that saves is about functions that there are.
-    let options = solve::Options { budget_mb: command.budget, aim: Aim::Known, ..plan::options(&command.solve) };
-    let planner = |fleet: &Inventory, effort: Effort| -> Result<Plan, String> {
+    let mut diagnostics = inventory.diagnostics.clone();
+    let wishes = demands::wishes(&command.input, command.budget, command.solve.max_images, &command.demands)?;
+    // What is not there yet says nothing of what moving would save those that are.
+    let solve = SolveOptions { aim: command.solve.aim.or(Some(AimChoice::Known)), ..command.solve.clone() };
+    let ready = plan::prepare(&mut inventory, &wishes, &solve, None)?;
+    diagnostics.extend(ready.diagnostics.iter().cloned());
+    let planner = |fleet: &Inventory, effort: Effort| {
         let options = match effort {
-            Effort::Full => options.clone(),
-            Effort::Quick => solve::Options { effort: 0, exact: Exact::Never, ..options.clone() },
+            Effort::Full => ready.options.clone(),
+            Effort::Quick => Options { effort: 0, exact: Exact::Never, prove: None, ..ready.options.clone() },
         };
-        planned(fleet, &prices, &priced.weights, &options)
+        ready.of(fleet, &options).solved(&|_| {})
     };
-    let cost = |id: &_, platform: &_| prices.get(id, platform).map(|p| (p.load_ms, p.resident_mb));
+    let cost = |id: &_, platform: &_| ready.prices.get(id, platform).map(|p| (p.load_ms, p.resident_mb));
     let wanted =
         advise::Options { max_advice: command.max_advice, min_gain: command.min_gain, ..advise::Options::default() };
     let bar = talk.bar("advising");
-    let advice = advise::advise(&inventory, &cost, &planner, &wanted, &|done, most| bar.set(done, most));
+    let advice = advise::advise(&ready.asked.inventory, &cost, &planner, &wanted, &|done, most| bar.set(done, most))?;
     drop(bar);
-    let advice = advice.map_err(Failure::Message)?;
     talk.result(&match command.format {
         TextFormat::Json => json::text(&advice),
         TextFormat::Text => text(&advice),
     })?;
-    let mut diagnostics = inventory.diagnostics.clone();
-    diagnostics.extend(priced.diagnostics.iter().cloned());
     diagnostics.sort();
     diagnostics.dedup();
     talk.diagnostics(&diagnostics);
     let outcome = if advice.advice.is_empty() { Outcome::Clean } else { Outcome::Findings };
     Ok(outcome.or_clean(command.exit_zero))
-}
-
-/// A plan that has passed its verification.
-fn planned(fleet: &Inventory, prices: &Prices, weights: &str, options: &solve::Options) -> Result<Plan, String> {
-    let classes = classes(fleet);
-    let price = |id: &_, platform: &_| prices.get(id, platform).map(Into::into);
-    let language = |language| prices.language(language);
-    let (problem, diagnostics) = solve::problem(fleet, &classes, &price, &language);
-    let solution = solve::plan(&problem, options, &|_| {});
-    let context = solve::Context { modules: &|_| Vec::new(), weights, diagnostics, before: None };
-    let plan = solve::to_plan(fleet, &classes, &problem, &solution, options, context);
-    let broken = verify::verify(&plan, fleet, &price, &language);
-    if broken.is_empty() {
-        return Ok(plan);
-    }
-    Err(format!("a plan does not pass its verification; this is a bug in warmset:\n  {}", broken.join("\n  ")))
 }
 
 /// A table of all pieces, then what to do for each.

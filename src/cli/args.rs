@@ -107,9 +107,10 @@ pub enum Command {
         warmset advise inventory.json --costs costs.json --budget 2GiB --format json > advice.json\n  \
         warmset advise . --budget 1GiB --max-advice 3\n\n\
         Every piece is checked against the ranges that functions and packages state, and the plan is recomputed with it.\n\
-        No registry is asked: functions move only to versions that other functions of their platform have.\n\n\
+        No registry is asked: functions move only to versions that other functions of their platform have.\n\
+        Plans are for the functions that there are (`plan --aim known`) unless --aim says otherwise.\n\n\
         Exit status: 0 nothing to advise, 1 there is advice, 2 could not tell.")]
-    Advise(AdviseCommand),
+    Advise(Box<AdviseCommand>),
 
     /// Say which declarations, locks, manifests and sources are read, and how much of each
     Formats(FormatsCommand),
@@ -392,9 +393,10 @@ pub struct AdviseCommand {
     /// Folder that holds the fleet, or an inventory.json.
     #[arg(default_value = ".")]
     pub input: PathBuf,
-    /// Memory that all images may take together: 256MiB, 1.5GB (MB is 10^6 bytes).
+    /// Memory that all images may take together on one host: 256MiB, 1.5GB (MB is 10^6 bytes). Without it that of [plan]
+    /// in warmset.toml.
     #[arg(long, value_name = "SIZE", value_parser = budget)]
-    pub budget: f64,
+    pub budget: Option<f64>,
     /// Most pieces of advice.
     #[arg(long, value_name = "N", default_value = "10", value_parser = positive)]
     pub max_advice: usize,
@@ -407,6 +409,9 @@ pub struct AdviseCommand {
     /// How images are chosen.
     #[command(flatten)]
     pub solve: SolveOptions,
+    /// What is asked of the plan.
+    #[command(flatten)]
+    pub demands: DemandOptions,
     /// What is printed.
     #[arg(long, value_enum, default_value_t = TextFormat::Text)]
     pub format: TextFormat,

@@ -86,18 +86,19 @@ pub struct Prepared<'a> {
     pub before: Option<(&'a Plan, Vec<Gone>)>,
 }
 
-/// What a fleet is planned with.
-pub struct Priced {
-    /// Where its weights come from.
-    pub weights: String,
-    /// One price for each package and platform.
-    pub costs: Costs,
-    /// What could not be read or priced.
-    pub diagnostics: Vec<Diagnostic>,
-}
-
-/// Weighs functions and prices packages.
-pub fn priced(inventory: &mut Inventory, options: &SolveOptions) -> Result<Priced, Failure> {
+/// Weighs, prices, and applies what is asked.
+pub fn prepare<'a>(
+    inventory: &'a mut Inventory,
+    wishes: &'a Wishes,
+    options: &SolveOptions,
+    before: Option<(&'a Plan, Stable)>,
+) -> Result<Prepared<'a>, Failure> {
+    if options.share == ShareChoice::Superset && options.aim == Some(AimChoice::Expected) {
+        return Err(Failure::Message(
+            "--aim expected is for --share subset: what would disturb functions that nobody has seen is not known"
+                .into(),
+        ));
+    }
     let mut diagnostics: Vec<Diagnostic> = Vec::new();
     let mut weights = "uniform".to_string();
     if let Some(path) = &options.trace {
@@ -115,17 +116,25 @@ pub fn priced(inventory: &mut Inventory, options: &SolveOptions) -> Result<Price
     if let Some(waste) = options.waste_ms_per_mb {
         costs.languages.values_mut().for_each(|language| language.waste_ms_per_mb = Some(waste));
     }
-    Ok(Priced { weights, costs, diagnostics })
-}
+    let prices = Prices::new(&costs);
 
-/// What the command line says of how images are chosen, but for what is asked of the plan.
-pub fn options(options: &SolveOptions) -> Options {
-    Options {
-        max_images: options.max_images,
-        share: match options.share {
-            ShareChoice::Subset => Share::Subset,
-            ShareChoice::Superset => Share::Superset,
-        },
+    let price = |id: &_, platform: &_| prices.get(id, platform).map(Into::into);
+    let language = |language| prices.language(language);
+    let share = match options.share {
+        ShareChoice::Subset => Share::Subset,
+        ShareChoice::Superset => Share::Superset,
+    };
+    let pools = solve::wishes::pools(wishes).map_err(Failure::Diagnostics)?;
+    let inventory: &'a Inventory = inventory;
+    let mut asked = solve::wishes::asked(inventory, wishes, &pools, share, &|_| true, &price, &language);
+    diagnostics.extend(asked.diagnostics.clone());
+    // Those of a pool are put in their place when it is solved.
+    let rest = pools.last().filter(|_| pools.len() == 1);
+    let options = Options {
+        budget_mb: rest.map_or(0.0, |p| p.memory_mb),
+        max_images: images(wishes),
+        disk_mb: rest.and_then(|p| p.disk.as_ref()).map(|(mb, _)| *mb),
+        share,
         exact: match options.exact {
             ExactChoice::Auto => Exact::Auto,
             ExactChoice::Never => Exact::Never,
@@ -135,49 +144,35 @@ pub fn options(options: &SolveOptions) -> Options {
             Some(AimChoice::Known) => Aim::Known,
             Some(AimChoice::Expected) | None => Aim::Expected,
         },
+        stable: before.map(|(_, stable)| stable),
         time_limit: options.time_limit.map(Duration::from_secs_f64),
         prove: options.prove.map(Duration::from_secs_f64),
         ..Options::default()
-    }
-}
-
-/// Weighs, prices, and applies what is asked.
-pub fn prepare<'a>(
-    inventory: &'a mut Inventory,
-    wishes: &'a Wishes,
-    choices: &SolveOptions,
-    before: Option<(&'a Plan, Stable)>,
-) -> Result<Prepared<'a>, Failure> {
-    if choices.share == ShareChoice::Superset && choices.aim == Some(AimChoice::Expected) {
-        return Err(Failure::Message(
-            "--aim expected is for --share subset: what would disturb functions that nobody has seen is not known"
-                .into(),
-        ));
-    }
-    let Priced { weights, costs, mut diagnostics } = priced(inventory, choices)?;
-    let prices = Prices::new(&costs);
-
-    let price = |id: &_, platform: &_| prices.get(id, platform).map(Into::into);
-    let language = |language| prices.language(language);
-    let options = options(choices);
-    let pools = solve::wishes::pools(wishes).map_err(Failure::Diagnostics)?;
-    let inventory: &'a Inventory = inventory;
-    let mut asked = solve::wishes::asked(inventory, wishes, &pools, options.share, &|_| true, &price, &language);
-    diagnostics.extend(asked.diagnostics.clone());
-    // Those of a pool are put in their place when it is solved.
-    let rest = pools.last().filter(|_| pools.len() == 1);
-    let options = Options {
-        budget_mb: rest.map_or(0.0, |p| p.memory_mb),
-        max_images: images(wishes),
-        disk_mb: rest.and_then(|p| p.disk.as_ref()).map(|(mb, _)| *mb),
-        stable: before.map(|(_, stable)| stable),
-        ..options
     };
     let before = before.map(|(plan, _)| (plan, stable::note(&mut asked.problem, plan)));
     Ok(Prepared { weights, costs, prices, inventory, wishes, asked, diagnostics, options, before })
 }
 
 impl Prepared<'_> {
+    /// The same weights, prices and demands for an inventory that differs in its closures only.
+    pub fn of<'b>(&'b self, inventory: &'b Inventory, options: &Options) -> Prepared<'b> {
+        let price = |id: &_, platform: &_| self.prices.get(id, platform).map(Into::into);
+        let language = |language| self.prices.language(language);
+        let (pools, share) = (&self.asked.pools, self.asked.share);
+        let asked = solve::wishes::asked(inventory, self.wishes, pools, share, &|_| true, &price, &language);
+        Prepared {
+            weights: self.weights.clone(),
+            costs: Costs { entries: Vec::new(), ..self.costs.clone() },
+            prices: self.prices.clone(),
+            inventory,
+            wishes: self.wishes,
+            asked,
+            diagnostics: Vec::new(),
+            options: options.clone(),
+            before: None,
+        }
+    }
+
     /// The plan that a solution comes to, verified.
     pub fn plan(&self, solution: &Solution, parts: &[Part], options: &Options) -> Result<Plan, Failure> {
         let modules = |id: &_| modules(&self.prices, id);
@@ -216,6 +211,19 @@ impl Prepared<'_> {
         Ok(plan)
     }
 
+    /// Solves and verifies.
+    pub fn solved(&self, progress: &dyn Fn(solve::Progress)) -> Result<Plan, Failure> {
+        let options = Options { budget_mb: budget(self.wishes, &self.asked)?, ..self.options.clone() };
+        if !self.asked.impossible.is_empty() {
+            return Err(self.contradictions());
+        }
+        let (solution, parts) = solve::pools::plan_asked(&self.asked, &options, progress);
+        if !solution.met {
+            return Err(self.contradictions());
+        }
+        self.plan(&solution, &parts, &options)
+    }
+
     /// Why the demands cannot be met.
     pub fn contradictions(&self) -> Failure {
         let price = |id: &_, platform: &_| self.prices.get(id, platform).map(Into::into);
@@ -241,20 +249,10 @@ fn make(
     talk: Talk,
 ) -> Result<Made, Failure> {
     let ready = prepare(inventory, wishes, options, before)?;
-    let options = Options { budget_mb: budget(wishes, &ready.asked)?, ..ready.options.clone() };
-    if !ready.asked.impossible.is_empty() {
-        return Err(ready.contradictions());
-    }
     let bar = talk.bar("solving");
     let seen = RefCell::new(summary::Standing::default());
-    let (solution, parts) = solve::pools::plan_asked(&ready.asked, &options, &|progress| {
-        bar.message(&seen.borrow_mut().after(progress));
-    });
+    let plan = ready.solved(&|progress| bar.message(&seen.borrow_mut().after(progress)))?;
     drop(bar);
-    if !solution.met {
-        return Err(ready.contradictions());
-    }
-    let plan = ready.plan(&solution, &parts, &options)?;
     let Prepared { costs, asked, .. } = ready;
     if let Cow::Owned(settled) = asked.inventory {
         inventory.functions = settled.functions;

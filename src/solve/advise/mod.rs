@@ -33,7 +33,7 @@ pub enum Effort {
 }
 
 /// Plans a fleet that differs from the given one only in closures and in what packages require.
-pub type Planner<'p> = dyn Fn(&Inventory, Effort) -> Result<Plan, String> + 'p;
+pub type Planner<'p, E> = dyn Fn(&Inventory, Effort) -> Result<Plan, E> + 'p;
 
 /// What loading a package costs: milliseconds and MB; `None` where that is not known.
 pub type Cost<'p> = dyn Fn(&PackageId, &Platform) -> Option<(f64, f64)> + 'p;
@@ -57,12 +57,13 @@ impl Default for Options {
     }
 }
 
-/// What a plan comes to.
+/// What a plan comes to, for the functions that there are.
 pub fn effect(plan: &Plan) -> Effect {
+    let objective = plan.known_ms();
     Effect {
-        objective: plan.objective,
+        objective,
         total_ms: plan.total_ms,
-        remaining_ms: crate::model::units::round(plan.total_ms - plan.objective, 6),
+        remaining_ms: crate::model::units::round(plan.total_ms - objective, 6),
         memory_mb: plan.memory_mb,
         images: plan.images.len(),
     }

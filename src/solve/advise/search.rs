@@ -26,13 +26,13 @@ const SAME: f64 = 1e-6;
 ///
 /// # Errors
 /// When a plan cannot be made: the planner's own reason.
-pub fn advise(
+pub fn advise<E>(
     inventory: &Inventory,
     cost: &Cost,
-    planner: &Planner,
+    planner: &Planner<E>,
     options: &Options,
     progress: &dyn Fn(usize, usize),
-) -> Result<Advice, String> {
+) -> Result<Advice, E> {
     let base = slim(inventory);
     let before = planner(&base, Effort::Full)?;
     let fleet = Fleet::new(&base);
@@ -85,9 +85,9 @@ impl Gain {
     }
 }
 
-struct Search<'s> {
+struct Search<'s, E> {
     base: &'s Inventory,
-    planner: &'s Planner<'s>,
+    planner: &'s Planner<'s, E>,
     options: &'s Options,
     plans: usize,
     least_ms: f64,
@@ -95,8 +95,8 @@ struct Search<'s> {
     progress: &'s dyn Fn(usize, usize),
 }
 
-impl Search<'_> {
-    fn run(&mut self, fleet: &Fleet, found: &Found, start: Effect) -> Result<Vec<Piece>, String> {
+impl<E> Search<'_, E> {
+    fn run(&mut self, fleet: &Fleet, found: &Found, start: Effect) -> Result<Vec<Piece>, E> {
         // Alone, on the fleet as it is. Half of the plans, so that some are left to follow one piece by another.
         let quick = self.quick(self.base)?;
         let mut open: Vec<(Gain, &Candidate)> = Vec::new();
@@ -145,7 +145,7 @@ impl Search<'_> {
         current: &Inventory,
         quick: &Effect,
         open: &mut Vec<(Gain, &'c Candidate<'a>)>,
-    ) -> Result<Option<&'c Candidate<'a>>, String> {
+    ) -> Result<Option<&'c Candidate<'a>>, E> {
         let fleet = Fleet::after(current, self.base);
         let mut fresh: BTreeSet<usize> = BTreeSet::new();
         // Stable: of equal gains the heavier comes first.
@@ -188,7 +188,7 @@ impl Search<'_> {
     }
 
     /// What declarations forbid, and what following it would gain all the same: one for each lock and name.
-    fn held_back<'f>(&mut self, fleet: &Fleet<'f>, found: &Found<'f>) -> Result<Vec<HeldBack>, String> {
+    fn held_back<'f>(&mut self, fleet: &Fleet<'f>, found: &Found<'f>) -> Result<Vec<HeldBack>, E> {
         let quick = self.quick(self.base)?;
         let mut out: Vec<HeldBack> = Vec::new();
         for forbidden in found.forbidden.iter().filter(|f| f.potential > 0.0).take(LOOSENED) {
@@ -221,7 +221,7 @@ impl Search<'_> {
         gain.ms >= self.least_ms || (gain.ms > -self.least_ms * 1e-3 && gain.mb >= self.least_mb)
     }
 
-    fn quick(&mut self, inventory: &Inventory) -> Result<Effect, String> {
+    fn quick(&mut self, inventory: &Inventory) -> Result<Effect, E> {
         self.plans += 1;
         (self.progress)(self.plans.min(self.options.max_plans), self.options.max_plans);
         Ok(effect(&(self.planner)(inventory, Effort::Quick)?))
