@@ -55,7 +55,8 @@ fn fleet(folder: &Path) {
 }
 
 fn plan(folder: &Path, args: &[&str]) -> Output {
-    let all = [&["plan", "inventory.json", "--costs", "costs.json", "--format", "json"], args].concat();
+    let all =
+        [&["plan", "inventory.json", "--costs", "costs.json", "--format", "json", "--aim", "known"], args].concat();
     warmset(folder, &all)
 }
 
@@ -188,6 +189,8 @@ fn functions_can_be_kept_to_themselves_or_cold() {
             "costs.json",
             "--budget",
             "200MB",
+            "--aim",
+            "known",
             "--format",
             "json",
             "--alone",
@@ -232,6 +235,26 @@ fn pools_have_limits_of_their_own_and_share_no_image() {
     assert!(report.contains("<h2 id=\"h-pools\">Pools</h2>") && report.contains("memory 80 MB of pool pay"));
     let check = warmset(folder, &["check", "inventory.json", "--plan", "plan"]);
     assert_eq!(check.status.code(), Some(0), "{}", String::from_utf8_lossy(&check.stdout));
+
+    // So have those that are planned for what is expected too.
+    let expected = warmset(
+        folder,
+        &[
+            "plan",
+            "inventory.json",
+            "--costs",
+            "costs.json",
+            "--demands",
+            "ops.toml",
+            "--format",
+            "json",
+            "--floor",
+            "web=60%",
+        ],
+    );
+    assert_eq!(expected.status.code(), Some(0), "{}", stderr(&expected));
+    let expected: Value = serde_json::from_slice(&expected.stdout).unwrap();
+    assert!(expected["pools"].as_array().unwrap().len() == 2 && expected["demands"][1]["met"] == true);
 
     // Pools that have more than the host, functions that nobody has memory for, parts that are not said.
     assert_eq!(

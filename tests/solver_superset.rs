@@ -37,7 +37,8 @@ proptest! {
         for known in [&search.state, &Choice::new(&instance)] {
             let root = bound::lagrangian(&instance, &limits, known);
             prop_assert!(best <= root.value + 1e-9, "best {best}, bound {}", root.value);
-            let found = tree::search(&instance, &limits, &root, known, 200_000_000, &|_, _| ());
+            let effort = tree::Effort { work: 200_000_000, until: None };
+            let found = tree::search(&instance, &limits, &root, known, effort, &|_, _, _| ());
             prop_assert!(close(found.value, best), "best {best}, tree {found:?}");
         }
         let (solution, plan) = fleet.plan(&wanted);

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use solver_support::{Fleet, fleets};
-use warmset::model::plan::Share;
+use warmset::model::plan::{Aim, Share};
 use warmset::model::wishes::{Wish, Wishes};
 use warmset::model::{PackageId, Place};
 use warmset::solve::wishes::{Asked, Pool, asked, pools};
@@ -182,7 +182,7 @@ fn brute_force(fleet: &Fleet, list: &Wishes, pools: &[Pool], set: &[usize]) -> R
 }
 
 fn options() -> Options {
-    Options { exact: Exact::Always, ..Options::default() }
+    Options { exact: Exact::Always, aim: Aim::Known, ..Options::default() }
 }
 
 fn objective(fleet: &Fleet, list: &Wishes) -> Option<f64> {

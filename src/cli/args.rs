@@ -75,7 +75,8 @@ pub enum Command {
         warmset plan . --budget 1GiB --trace invocations.csv --max-images 20 --out plan\n  \
         warmset plan . --sweep --budget 512MiB --out curve\n  \
         warmset plan . --budget 256MiB --share superset\n  \
-        warmset plan . --budget 1GiB --floor 'payments-*=80%' --exclude torch --out plan")]
+        warmset plan . --budget 1GiB --floor 'payments-*=80%' --exclude torch --out plan\n  \
+        warmset plan . --budget 1GiB --prove 20")]
     Plan(Box<PlanCommand>),
 
     /// Write the plan folder again from a plan and its inventory
@@ -364,6 +365,10 @@ pub struct SolveOptions {
     /// such memory counts against the budget and in the swap time, as all memory of an image does.
     #[arg(long, value_name = "MS", value_parser = milliseconds, requires = "share")]
     pub waste_ms_per_mb: Option<f64>,
+    /// Seconds to spend, once the plan is made, on proving how good it is; better plans found on the way are taken. The
+    /// result then depends on the machine, and plan.json says how long it took.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub prove: Option<f64>,
     /// Whether to solve the mixed-integer model after the greedy plan.
     #[arg(long, value_enum, default_value_t = ExactChoice::Auto)]
     pub exact: ExactChoice,

@@ -1,6 +1,7 @@
 //! `warmset plan`.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -145,6 +146,7 @@ pub fn prepare<'a>(
         },
         stable: before.map(|(_, stable)| stable),
         time_limit: options.time_limit.map(Duration::from_secs_f64),
+        prove: options.prove.map(Duration::from_secs_f64),
         ..Options::default()
     };
     let before = before.map(|(plan, _)| (plan, stable::note(&mut asked.problem, plan)));
@@ -220,8 +222,10 @@ fn make(
         return Err(ready.contradictions());
     }
     let bar = talk.bar("solving");
-    let (solution, parts) =
-        solve::pools::plan_asked(&ready.asked, &options, &|progress| bar.message(&summary::progress(progress)));
+    let seen = RefCell::new(summary::Standing::default());
+    let (solution, parts) = solve::pools::plan_asked(&ready.asked, &options, &|progress| {
+        bar.message(&seen.borrow_mut().after(progress));
+    });
     drop(bar);
     if !solution.met {
         return Err(ready.contradictions());

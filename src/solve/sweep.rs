@@ -13,6 +13,7 @@
 use rayon::prelude::*;
 
 use super::instance::Instance;
+use super::prove::Proven;
 use super::{Limits, Options, Problem, Solution, greedy, improved, local_search, plan_instance};
 use crate::model::plan::{Aim, Status};
 
@@ -134,13 +135,12 @@ fn carry(problem: &Problem, instance: &Instance, options: &Options, steps: &mut 
         let (less, more) = (&mut before[k - 1], &after[0]);
         let limits = Limits { budget_mb: less.budget_mb, ..options.limits() };
         if limits.fits(more.solution.memory_mb) && more.solution.objective > less.solution.objective {
-            let bound = less.solution.bound;
+            let own = less.solution.clone();
             less.solution = more.solution.clone();
-            less.solution.bound = bound;
+            less.solution.take_bound(&own);
         }
         if more.solution.bound < less.solution.bound {
-            less.solution.bound = more.solution.bound.max(less.solution.objective);
-            less.solution.method.bound.clone_from(&more.solution.method.bound);
+            less.solution.take_bound(&more.solution);
         }
         settle(&mut less.solution);
     }
@@ -153,14 +153,14 @@ fn carry(problem: &Problem, instance: &Instance, options: &Options, steps: &mut 
         let options = Options { budget_mb: more.budget_mb, ..options.clone() };
         let limits = options.limits();
         let state = improved(instance, &limits, members(instance, &less.solution).into_iter());
-        let bound = more.solution.bound;
+        let own = more.solution.clone();
         more.solution = if state.objective() > less.solution.objective {
-            let method = less.solution.method.clone();
-            super::solution(problem, instance, &state, bound, method, &options)
+            let (method, proof) = (less.solution.method.clone(), own.proof.clone());
+            super::solution(problem, instance, Proven { best: state, bound: own.bound, method, proof }, &options)
         } else {
             less.solution.clone()
         };
-        more.solution.bound = bound.max(more.solution.objective);
+        more.solution.take_bound(&own);
         settle(&mut more.solution);
     }
 }
@@ -171,6 +171,15 @@ fn members(instance: &Instance, solution: &Solution) -> Vec<usize> {
         instance.candidates.binary_search_by(|other| (other.group, &other.set).cmp(&(c.group, &c.set))).ok()
     };
     solution.chosen.iter().filter_map(place).collect()
+}
+
+impl Solution {
+    /// The bound of `other`, with its proof.
+    fn take_bound(&mut self, other: &Solution) {
+        self.bound = other.bound.max(self.objective);
+        self.method.bound.clone_from(&other.method.bound);
+        self.proof.clone_from(&other.proof);
+    }
 }
 
 /// The status that bound and objective come to.
