@@ -112,7 +112,7 @@ complete -c warmset -n "__fish_warmset_using_subcommand graph" -l top -d 'Show a
 complete -c warmset -n "__fish_warmset_using_subcommand graph" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r
 complete -c warmset -n "__fish_warmset_using_subcommand graph" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c warmset -n "__fish_warmset_using_subcommand graph" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c warmset -n "__fish_warmset_using_subcommand plan" -l budget -d 'Memory that all images may take together: 256MiB, 1.5GB (MB is 10^6 bytes). With --sweep, a mark on the curve' -r
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l budget -d 'Memory that all images may take together on one host: 256MiB, 1.5GB (MB is 10^6 bytes). Without it that of [plan] in warmset.toml. With --sweep, a mark on the curve' -r
 complete -c warmset -n "__fish_warmset_using_subcommand plan" -l sweep -d 'Show what more memory saves, instead of one plan: for a range 64MiB..4GiB, for budgets 256MiB,1GiB,2GiB, or by itself from the smallest useful image to where nothing more is gained' -r
 complete -c warmset -n "__fish_warmset_using_subcommand plan" -l out -d 'Write the plan folder here; with --sweep, sweep.json and sweep.svg' -r -F
 complete -c warmset -n "__fish_warmset_using_subcommand plan" -l name -d 'Name of the plan; by default the name of the folder that it is written to' -r
@@ -135,10 +135,19 @@ known\t'Those that there are'"
 complete -c warmset -n "__fish_warmset_using_subcommand plan" -l share -d 'Which functions an image may serve. Under superset they see packages that they did not ask for: use it only where all functions of a trust domain have one owner' -r -f -a "subset\t'Those that load all it holds'
 superset\t'Also locked functions that do not need all of it, where no version or module is in their way'"
 complete -c warmset -n "__fish_warmset_using_subcommand plan" -l waste-ms-per-mb -d 'Milliseconds charged to each start for each resident MB of its image that it does not need (superset). Without it such memory counts against the budget and in the swap time, as all memory of an image does' -r
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l prove -d 'Seconds to spend, once the plan is made, on proving how good it is; better plans found on the way are taken. The result then depends on the machine, and plan.json says how long it took' -r
 complete -c warmset -n "__fish_warmset_using_subcommand plan" -l exact -d 'Whether to solve the mixed-integer model after the greedy plan' -r -f -a "auto\t'Where the instance is small enough for the solver of this build'
 never\t'Never'
 always\t'Always; give --time-limit for large instances'"
 complete -c warmset -n "__fish_warmset_using_subcommand plan" -l time-limit -d 'Seconds that the mixed-integer solver may take. With a limit the plan can depend on the machine\'s speed' -r
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l demands -d 'Pools, floors, pins, exclusions and limits: a file with the [plan] tables of warmset.toml. They are added to those of the fleet\'s own warmset.toml, and of two limits this one counts' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l disk -d 'Disk that the packages of all images may take together: 10GiB' -r
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l max-image -d 'Resident memory that one image may take, with the warm host: 300MiB' -r
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l pin -d 'Image that must be kept: PLAN#ID of another plan, or packages with versions and, if needed, a platform; may be given again' -r
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l exclude -d 'Package that no image may hold: numpy, numpy==1.26.4, npm:left-pad; may be given again' -r
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l floor -d 'Least share of its load time that each start of a function must be saved: payments-api=80%, payments-*=0.5; may be given again' -r
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l alone -d 'Function that shares an image with no other; may be given again' -r
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l cold -d 'Function that no image may serve; may be given again' -r
 complete -c warmset -n "__fish_warmset_using_subcommand plan" -l from -d 'The plan in use, plan.json or its folder: its images stay unless others save much more' -r -F
 complete -c warmset -n "__fish_warmset_using_subcommand plan" -l churn -d 'Most images to build, or to build on another parent; those that leave do not count' -r
 complete -c warmset -n "__fish_warmset_using_subcommand plan" -l loss -d 'Share of what the best plan saves that may be given up to build fewer images: 1%, 0.01' -r
