@@ -119,8 +119,9 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
             break
         }
         'warmset;plan' {
-            [CompletionResult]::new('--budget', '--budget', [CompletionResultType]::ParameterName, 'Memory that all images may take together: 256MiB, 1.5GB (MB is 10^6 bytes)')
-            [CompletionResult]::new('--out', '--out', [CompletionResultType]::ParameterName, 'Write the plan folder here')
+            [CompletionResult]::new('--budget', '--budget', [CompletionResultType]::ParameterName, 'Memory that all images may take together: 256MiB, 1.5GB (MB is 10^6 bytes). With --sweep, a mark on the curve')
+            [CompletionResult]::new('--sweep', '--sweep', [CompletionResultType]::ParameterName, 'Show what more memory saves, instead of one plan: for a range 64MiB..4GiB, for budgets 256MiB,1GiB,2GiB, or by itself from the smallest useful image to where nothing more is gained')
+            [CompletionResult]::new('--out', '--out', [CompletionResultType]::ParameterName, 'Write the plan folder here; with --sweep, sweep.json and sweep.svg')
             [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'Name of the plan; by default the name of the folder that it is written to')
             [CompletionResult]::new('--python', '--python', [CompletionResultType]::ParameterName, 'Python version of functions that do not say theirs')
             [CompletionResult]::new('--node', '--node', [CompletionResultType]::ParameterName, 'Node.js major version of functions that do not say theirs')
@@ -134,6 +135,9 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
             [CompletionResult]::new('--keep-alive', '--keep-alive', [CompletionResultType]::ParameterName, 'Seconds that an idle instance stays warm, for counting cold starts in a trace')
             [CompletionResult]::new('--trace-period', '--trace-period', [CompletionResultType]::ParameterName, 'Seconds that a function,count trace covers')
             [CompletionResult]::new('--max-images', '--max-images', [CompletionResultType]::ParameterName, 'Most images to keep')
+            [CompletionResult]::new('--aim', '--aim', [CompletionResultType]::ParameterName, 'For which functions to plan: expected unless stated, and known under the superset rule')
+            [CompletionResult]::new('--share', '--share', [CompletionResultType]::ParameterName, 'Which functions an image may serve. Under superset they see packages that they did not ask for: use it only where all functions of a trust domain have one owner')
+            [CompletionResult]::new('--waste-ms-per-mb', '--waste-ms-per-mb', [CompletionResultType]::ParameterName, 'Milliseconds charged to each start for each resident MB of its image that it does not need (superset). Without it such memory counts against the budget and in the swap time, as all memory of an image does')
             [CompletionResult]::new('--exact', '--exact', [CompletionResultType]::ParameterName, 'Whether to solve the mixed-integer model after the greedy plan')
             [CompletionResult]::new('--time-limit', '--time-limit', [CompletionResultType]::ParameterName, 'Seconds that the mixed-integer solver may take. With a limit the plan can depend on the machine''s speed')
             [CompletionResult]::new('--from', '--from', [CompletionResultType]::ParameterName, 'The plan in use, plan.json or its folder: its images stay unless others save much more')

@@ -673,13 +673,17 @@ _warmset() {
             return 0
             ;;
         warmset__subcmd__plan)
-            opts="-q -h --budget --out --name --python --node --arch --libc --pins --locks --costs --assume-cost --trace --keep-alive --trace-period --max-images --exact --time-limit --from --churn --loss --format --threads --quiet --help"
+            opts="-q -h --budget --sweep --out --name --python --node --arch --libc --pins --locks --costs --assume-cost --trace --keep-alive --trace-period --max-images --aim --share --waste-ms-per-mb --exact --time-limit --from --churn --loss --format --threads --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --budget)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sweep)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -736,6 +740,18 @@ _warmset() {
                     return 0
                     ;;
                 --max-images)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --aim)
+                    COMPREPLY=($(compgen -W "expected known" -- "${cur}"))
+                    return 0
+                    ;;
+                --share)
+                    COMPREPLY=($(compgen -W "subset superset" -- "${cur}"))
+                    return 0
+                    ;;
+                --waste-ms-per-mb)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

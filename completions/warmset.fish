@@ -112,8 +112,9 @@ complete -c warmset -n "__fish_warmset_using_subcommand graph" -l top -d 'Show a
 complete -c warmset -n "__fish_warmset_using_subcommand graph" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r
 complete -c warmset -n "__fish_warmset_using_subcommand graph" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c warmset -n "__fish_warmset_using_subcommand graph" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c warmset -n "__fish_warmset_using_subcommand plan" -l budget -d 'Memory that all images may take together: 256MiB, 1.5GB (MB is 10^6 bytes)' -r
-complete -c warmset -n "__fish_warmset_using_subcommand plan" -l out -d 'Write the plan folder here' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l budget -d 'Memory that all images may take together: 256MiB, 1.5GB (MB is 10^6 bytes). With --sweep, a mark on the curve' -r
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l sweep -d 'Show what more memory saves, instead of one plan: for a range 64MiB..4GiB, for budgets 256MiB,1GiB,2GiB, or by itself from the smallest useful image to where nothing more is gained' -r
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l out -d 'Write the plan folder here; with --sweep, sweep.json and sweep.svg' -r -F
 complete -c warmset -n "__fish_warmset_using_subcommand plan" -l name -d 'Name of the plan; by default the name of the folder that it is written to' -r
 complete -c warmset -n "__fish_warmset_using_subcommand plan" -l python -d 'Python version of functions that do not say theirs' -r
 complete -c warmset -n "__fish_warmset_using_subcommand plan" -l node -d 'Node.js major version of functions that do not say theirs' -r
@@ -129,6 +130,11 @@ complete -c warmset -n "__fish_warmset_using_subcommand plan" -l trace -d 'Calls
 complete -c warmset -n "__fish_warmset_using_subcommand plan" -l keep-alive -d 'Seconds that an idle instance stays warm, for counting cold starts in a trace' -r
 complete -c warmset -n "__fish_warmset_using_subcommand plan" -l trace-period -d 'Seconds that a function,count trace covers' -r
 complete -c warmset -n "__fish_warmset_using_subcommand plan" -l max-images -d 'Most images to keep' -r
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l aim -d 'For which functions to plan: expected unless stated, and known under the superset rule' -r -f -a "expected\t'Those that will come: the known ones, and parts of what they load that a new one may load'
+known\t'Those that there are'"
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l share -d 'Which functions an image may serve. Under superset they see packages that they did not ask for: use it only where all functions of a trust domain have one owner' -r -f -a "subset\t'Those that load all it holds'
+superset\t'Also locked functions that do not need all of it, where no version or module is in their way'"
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l waste-ms-per-mb -d 'Milliseconds charged to each start for each resident MB of its image that it does not need (superset). Without it such memory counts against the budget and in the swap time, as all memory of an image does' -r
 complete -c warmset -n "__fish_warmset_using_subcommand plan" -l exact -d 'Whether to solve the mixed-integer model after the greedy plan' -r -f -a "auto\t'Where the instance is small enough for the solver of this build'
 never\t'Never'
 always\t'Always; give --time-limit for large instances'"

@@ -28,9 +28,21 @@ MUTATIONS = [
     ("cores keep what cannot be loaded", "src/solve/problem.rs", "if lost.is_empty() {", "if true {"),
     ("swap costs nothing", "src/solve/problem.rs", "self.load_ms(set) - self.swap_ms(set)", "self.load_ms(set)"),
     ("the loss allowed is ignored", "src/solve/stable.rs", "best.objective() * (1.0 - stable.loss)", "best.objective()"),
+    ("packages that are excluded are preloaded", "src/solve/problem.rs", "facts.usable.contains_key(id) && !(rules.excluded)(id)", "facts.usable.contains_key(id)"),
+    ("packages of unknown size are preloaded where disk is limited", "src/solve/problem.rs", "usable.retain(|id| known(id));", ""),
+    ("images may be of any size", "src/solve/instance.rs", "sets.retain(|set| group.allows(set));", ""),
+    ("pools share groups", "src/solve/problem.rs", "by_domain.entry((&classes[c].trust_domain, pool))", "by_domain.entry((&classes[c].trust_domain, 0))"),
+    ("a floor is half of what is asked for", "src/solve/wishes.rs", "share * self.problem.class_load_ms[class]", "0.5 * share * self.problem.class_load_ms[class]"),
+    ("floors do not reach the exact model", "src/solve/model.rs", "for required in &instance.required {", "for required in instance.required.iter().take(0) {"),
+    ("disk does not reach the exact model", "src/solve/model.rs", "model.row(disk, Relation::AtMost, limits.disk_mb);", ""),
+    ("the model may fork from a smaller parent", "src/solve/model.rs", "let mut terms = vec![(parent as usize, 1.0), forks[1]];", "let mut terms = vec![(parent as usize, 1.0)];"),
+    ("plans that lack what is required count", "src/solve/mod.rs", "state.missing == 0 && limits.keeps(state)", "limits.keeps(state)"),
+    ("a contradiction names all demands", "src/solve/contradictions.rs", "from_first.into_iter().chain(from_second).collect()", "rest.to_vec()"),
+    ("verify takes any floor for met", "src/solve/verify/demands.rs", "least < share - 1e-6", "least < -1.0"),
+    ("verify takes any package", "src/solve/verify/demands.rs", "h.ids.iter().any(|id| is_package(package, id))", "h.ids.is_empty()"),
     ("old images get any parent", "src/solve/stable.rs", "kept.insert(i, parent);", ""),
 ]
-TESTS = ["--lib", "--test", "solver_properties", "--test", "solver_rules", "--test", "solver_stable"]
+TESTS = ["--lib", "--test", "solver_properties", "--test", "solver_rules", "--test", "solver_stable", "--test", "solver_wishes", "--test", "demands"]
 
 
 def main():

@@ -68,7 +68,10 @@ fn holds(value: &Value, schema: &str) {
 fn a_curve_is_the_same_with_any_number_of_threads_and_keeps_its_schema() {
     let dir = tempfile::tempdir().unwrap();
     let of = |threads| {
-        plan(dir.path(), &["--sweep", "10MB..80MB", "--budget", "34MB", "--format", "json", "--threads", threads])
+        plan(
+            dir.path(),
+            &["--sweep", "10MB..80MB", "--aim", "known", "--budget", "34MB", "--format", "json", "--threads", threads],
+        )
     };
     let one = of("1");
     assert_eq!(one.stdout, of("3").stdout);
@@ -89,7 +92,7 @@ fn a_curve_is_the_same_with_any_number_of_threads_and_keeps_its_schema() {
     let at = |mb: f64| points.iter().find(|p| of(p, "budget_mb") == mb).map(|p| of(p, "objective"));
     assert_eq!(at(34.0), Some(97.0 + 196.0));
     assert_eq!(at(80.0), Some(2.0 * 196.0 + 97.0));
-    let alone = parsed(&plan(dir.path(), &["--budget", "34MB", "--format", "json"]));
+    let alone = parsed(&plan(dir.path(), &["--budget", "34MB", "--aim", "known", "--format", "json"]));
     assert_eq!(of(&alone, "objective"), 293.0);
 }
 

@@ -7,10 +7,11 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use solver_support::{Fleet, fleets, pypi};
 use warmset::model::PackageId;
+use warmset::model::plan::Status;
 use warmset::solve::{self, Aim, Exact, Options, Problem, prior, verify};
 
 fn options(budget_mb: f64, aim: Aim) -> Options {
-    Options { budget_mb, exact: Exact::Always, aim, ..Options::default() }
+    Options { budget_mb, exact: Exact::Never, effort: 1, aim, ..Options::default() }
 }
 
 /// Closures of each group by name, with their weights.
@@ -28,7 +29,7 @@ fn same(a: &Problem, b: &Problem) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn expected_closures_are_closed_parts_and_the_weight_stays(fleet in fleets()) {
@@ -110,12 +111,13 @@ fn a_function_nobody_has_seen_finds_an_image() {
         plan.images.into_iter().map(|i| i.packages).collect()
     };
     let (numpy, both) = (vec![pypi("numpy").spec()], vec![pypi("numpy").spec(), pypi("pandas").spec()]);
-    assert_eq!(images(Aim::Known, 80.0), [both.clone()]);
-    assert_eq!(images(Aim::Expected, 79.0), [both.clone()]);
+    assert_eq!(images(Aim::Known, 80.0), std::slice::from_ref(&both));
+    assert_eq!(images(Aim::Expected, 79.0), std::slice::from_ref(&both));
     // 35 MB with numpy alone, and 45 for the other forked from it.
     assert_eq!(images(Aim::Expected, 80.0), [numpy, both]);
     let (_, plan) = fleet.plan(&options(80.0, Aim::Expected));
     // Half of the start is expected to load both, half only numpy.
-    assert_eq!((plan.objective, plan.bound, plan.gap), (250.0, 250.0, 0.0));
+    assert_eq!((plan.objective, plan.status), (250.0, Status::Optimal));
+    assert!((plan.bound - 250.0).abs() < 1e-6, "{}", plan.bound);
     assert_eq!(plan.expected.map(|e| (e.closures, e.weight_share)), Some((1, 0.5)));
 }

@@ -10,6 +10,8 @@ use crate::resolve::Shard;
 use crate::resolve::relock::Tool;
 use crate::solve::sweep::Budgets;
 
+use super::demands::DemandOptions;
+
 const LONG_ABOUT: &str = "warmset reads a fleet of serverless function packages, finds what they load in common, and \
 chooses the shared warm images that save the most cold-start time within a memory budget. It says how far that choice \
 can be from the best possible, and writes the Dockerfiles, locks and swap manifest that a builder and a runtime need.";
@@ -73,8 +75,9 @@ pub enum Command {
         warmset plan . --budget 1GiB --trace invocations.csv --max-images 20 --out plan\n  \
         warmset plan . --sweep --budget 512MiB --out curve\n  \
         warmset plan . --budget 256MiB --share superset\n  \
+        warmset plan . --budget 1GiB --floor 'payments-*=80%' --exclude torch --out plan\n  \
         warmset plan . --budget 1GiB --prove 20")]
-    Plan(PlanCommand),
+    Plan(Box<PlanCommand>),
 
     /// Write the plan folder again from a plan and its inventory
     #[command(after_help = "Examples:\n  warmset emit target/plan --out deploy/warm\n  \
@@ -293,8 +296,9 @@ pub struct GraphCommand {
 pub struct PlanCommand {
     /// Folder that holds the fleet, or an inventory.json.
     pub input: PathBuf,
-    /// Memory that all images may take together: 256MiB, 1.5GB (MB is 10^6 bytes). With --sweep, a mark on the curve.
-    #[arg(long, value_name = "SIZE", value_parser = budget, required_unless_present = "sweep")]
+    /// Memory that all images may take together on one host: 256MiB, 1.5GB (MB is 10^6 bytes). Without it that of [plan]
+    /// in warmset.toml. With --sweep, a mark on the curve.
+    #[arg(long, value_name = "SIZE", value_parser = budget)]
     pub budget: Option<f64>,
     /// Show what more memory saves, instead of one plan: for a range 64MiB..4GiB, for budgets 256MiB,1GiB,2GiB, or by
     /// itself from the smallest useful image to where nothing more is gained.
@@ -312,6 +316,9 @@ pub struct PlanCommand {
     /// How images are chosen.
     #[command(flatten)]
     pub solve: SolveOptions,
+    /// What is asked of the plan.
+    #[command(flatten)]
+    pub demands: DemandOptions,
     /// The plan in use, plan.json or its folder: its images stay unless others save much more.
     #[arg(long, value_name = "PLAN", help_heading = "Stable plans", conflicts_with = "sweep")]
     pub from: Option<PathBuf>,

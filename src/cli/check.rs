@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::cost::{self, Prices};
 use crate::emit::{findings, json as artefact};
+use crate::model::wishes::settle;
 use crate::model::{Diagnostic, Place, Severity, codes, read};
 use crate::solve::{check, verify};
 
@@ -39,7 +40,9 @@ pub fn run(command: &CheckCommand, talk: Talk) -> Result<Outcome, Failure> {
             return Err(Failure::Diagnostics(broken.into_iter().map(say).collect()));
         }
     }
-    let now = load::inventory(&command.input, &command.options, talk)?;
+    let mut now = load::inventory(&command.input, &command.options, talk)?;
+    // What was asked for when the plan was made holds for new functions too.
+    settle(&mut now.functions, plan.demands.iter().map(|d| &d.wished.wish));
     if now.functions.is_empty() {
         return Err(Failure::Message(format!(
             "no function was found in {}: nothing to check",

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::cost::{self, Prices};
 use crate::emit::json;
 use crate::model::plan::WhyUnserved;
+use crate::model::wishes::{REST, Wish};
 use crate::model::{Assignment, Function, Image, Inventory, PackageId, Place, Plan};
 use crate::resolve::explain::{self, Why};
 use crate::solve::usable::{Split, Usable};
@@ -104,6 +105,7 @@ struct Choice<'a> {
     why_not: Option<WhyUnserved>,
     others: Vec<(&'a Image, f64)>,
     closure: usize,
+    demands: Vec<String>,
 }
 
 /// What one start saves on an image; none when the plan's costs are not there to tell.
@@ -157,7 +159,46 @@ fn choice<'a>(plan: &'a Plan, inventory: &'a Inventory, prices: Option<&Prices>,
         others: all.into_iter().filter(|(i, _)| assignment.is_none_or(|a| i.id != a.image)).collect(),
         got,
         closure: function.map_or(0, |f| f.closure.len()),
+        demands: function.map_or_else(Vec::new, |f| demands(plan, f)),
     }
+}
+
+/// What was asked of the plan that touches a function, and what that means for it.
+fn demands(plan: &Plan, function: &Function) -> Vec<String> {
+    let image = plan.assignments.iter().find(|a| a.function == function.id).map(|a| a.image.as_str());
+    let mut out = Vec::new();
+    if !plan.pools.is_empty() {
+        let name = plan.pool_of(function).unwrap_or(REST);
+        let budget = plan.pools.iter().find(|p| p.of.name == name).map_or(0.0, |p| p.budget_mb);
+        out.push(format!("its pool is {name}, with {budget:.1} MB"));
+    }
+    for demand in &plan.demands {
+        let wished = &demand.wished;
+        let meaning = match &wished.wish {
+            wish @ Wish::Floor { share, .. } if wish.names(&function.id) => {
+                format!("each start must save {:.1} % of its load time", share * 100.0)
+            }
+            wish @ Wish::Cold { .. } if wish.names(&function.id) => "no image may serve it".to_string(),
+            wish @ Wish::Alone { .. } if wish.names(&function.id) => "it shares with no other function".to_string(),
+            wish @ Wish::TrustDomain { domain, .. } if wish.names(&function.id) => {
+                format!("it shares with functions of {domain} only")
+            }
+            Wish::Pin { .. } if image.is_some() && demand.of.as_deref() == image => {
+                "its image is kept whatever it saves".to_string()
+            }
+            wish @ Wish::Exclude { .. } => {
+                let out: Vec<String> =
+                    function.closure.iter().filter(|id| wish.excludes(id)).map(PackageId::spec).collect();
+                if out.is_empty() {
+                    continue;
+                }
+                format!("no image holds {}, nor what requires it", out.join(", "))
+            }
+            _ => continue,
+        };
+        out.push(format!("{wished}: {meaning}"));
+    }
+    out
 }
 
 impl Choice<'_> {
@@ -172,6 +213,7 @@ impl Choice<'_> {
             "unneeded": self.unneeded.0,
             "unneeded_mb": self.unneeded.1,
             "others": self.others.iter().map(image).collect::<Vec<_>>(),
+            "demands": self.demands,
         })
     }
 
@@ -206,6 +248,9 @@ impl Choice<'_> {
             (None, Some(why)) => text.push_str(&format!("starts cold: {}\n", reason(why))),
             (None, None) => text.push_str("it is not in the plan\n"),
         }
+        for demand in &self.demands {
+            text.push_str(&format!("  {demand}\n"));
+        }
         if self.others.is_empty() {
             text.push_str("no other image of the plan could serve it\n");
         } else {
@@ -234,5 +279,7 @@ pub fn reason(why: WhyUnserved) -> &'static str {
         WhyUnserved::NotWorthIt => "an image would save nothing, or less than the same memory saves elsewhere",
         WhyUnserved::TooLarge => "no image that could serve fits the budget",
         WhyUnserved::UnknownCost => "the packages have no known cost",
+        WhyUnserved::Asked => "it is asked for that they start cold",
+        WhyUnserved::Excluded => "it is asked for that no image holds what they load",
     }
 }

@@ -5,6 +5,7 @@
 pub mod args;
 mod cache;
 mod check;
+pub mod demands;
 mod emit;
 mod explain;
 mod formats;

@@ -1,17 +1,20 @@
 //! `warmset plan`.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::cost::{self, Prices, trace};
 use crate::emit::json;
-use crate::graph::classes::{Class, classes};
 use crate::model::plan::Share;
+use crate::model::wishes::{Wish, Wished, Wishes};
 use crate::model::{Costs, Diagnostic, Ecosystem, Inventory, PackageId, Plan};
 use crate::resolve::names;
+use crate::solve::pools::Part;
 use crate::solve::stable::{self, Gone};
-use crate::solve::{self, Aim, Exact, Options, Problem, Solution, Stable, superset, verify};
+use crate::solve::wishes::Asked;
+use crate::solve::{self, Aim, Exact, Options, Solution, Stable, verify};
 
 use super::Outcome;
 use super::args::{AimChoice, ExactChoice, PlanCommand, ShareChoice, SolveOptions, TextFormat};
@@ -19,18 +22,18 @@ use super::load::{self, Failure};
 use super::summary;
 use super::sweep;
 use super::talk::Talk;
-use super::{emit, write};
+use super::{demands, emit, write};
 
 /// Chooses images and writes the plan folder.
 pub fn run(command: &PlanCommand, talk: Talk) -> Result<Outcome, Failure> {
+    let wishes = demands::wishes(&command.input, command.budget, command.solve.max_images, &command.demands)?;
     if let Some(budgets) = &command.sweep {
-        return sweep::run(command, budgets, talk);
+        return sweep::run(command, &wishes, budgets, talk);
     }
     let mut inventory = load::inventory(&command.input, &command.options, talk)?;
     let before = command.from.as_deref().map(load::plan).transpose()?.map(|(plan, _)| plan);
     let stable = before.as_ref().map(|plan| (plan, Stable { max_changes: command.churn, loss: command.loss }));
-    let budget = command.budget.ok_or_else(|| Failure::Message("--budget is missing".into()))?;
-    let made = make(&mut inventory, budget, &command.solve, stable, talk)?;
+    let made = make(&mut inventory, &wishes, &command.solve, stable, talk)?;
     let mut diagnostics = inventory.diagnostics.clone();
     diagnostics.extend(made.plan.diagnostics.iter().cloned());
 
@@ -69,10 +72,12 @@ pub struct Prepared<'a> {
     pub costs: Costs,
     /// The same, indexed.
     pub prices: Prices,
-    /// What one decision serves.
-    pub classes: Vec<Class>,
-    /// What is solved.
-    pub problem: Problem,
+    /// The fleet as it was read, without the trust domains that are asked for.
+    pub inventory: &'a Inventory,
+    /// What is asked of the plan.
+    pub wishes: &'a Wishes,
+    /// The fleet, what one decision serves, and what is solved.
+    pub asked: Asked<'a>,
     /// What had to be left out or assumed.
     pub diagnostics: Vec<Diagnostic>,
     /// How it is solved.
@@ -81,10 +86,10 @@ pub struct Prepared<'a> {
     pub before: Option<(&'a Plan, Vec<Gone>)>,
 }
 
-/// Weighs and prices.
+/// Weighs, prices, and applies what is asked.
 pub fn prepare<'a>(
-    inventory: &mut Inventory,
-    budget_mb: f64,
+    inventory: &'a mut Inventory,
+    wishes: &'a Wishes,
     options: &SolveOptions,
     before: Option<(&'a Plan, Stable)>,
 ) -> Result<Prepared<'a>, Failure> {
@@ -113,17 +118,23 @@ pub fn prepare<'a>(
     }
     let prices = Prices::new(&costs);
 
-    let classes = classes(inventory);
     let price = |id: &_, platform: &_| prices.get(id, platform).map(Into::into);
-    let (mut problem, left_out) = solve::problem(inventory, &classes, &price, &|language| prices.language(language));
-    diagnostics.extend(left_out);
+    let language = |language| prices.language(language);
+    let share = match options.share {
+        ShareChoice::Subset => Share::Subset,
+        ShareChoice::Superset => Share::Superset,
+    };
+    let pools = solve::wishes::pools(wishes).map_err(Failure::Diagnostics)?;
+    let inventory: &'a Inventory = inventory;
+    let mut asked = solve::wishes::asked(inventory, wishes, &pools, share, &|_| true, &price, &language);
+    diagnostics.extend(asked.diagnostics.clone());
+    // Those of a pool are put in their place when it is solved.
+    let rest = pools.last().filter(|_| pools.len() == 1);
     let options = Options {
-        budget_mb,
-        max_images: options.max_images,
-        share: match options.share {
-            ShareChoice::Subset => Share::Subset,
-            ShareChoice::Superset => Share::Superset,
-        },
+        budget_mb: rest.map_or(0.0, |p| p.memory_mb),
+        max_images: images(wishes),
+        disk_mb: rest.and_then(|p| p.disk.as_ref()).map(|(mb, _)| *mb),
+        share,
         exact: match options.exact {
             ExactChoice::Auto => Exact::Auto,
             ExactChoice::Never => Exact::Never,
@@ -138,16 +149,13 @@ pub fn prepare<'a>(
         prove: options.prove.map(Duration::from_secs_f64),
         ..Options::default()
     };
-    if options.share == Share::Superset {
-        superset::widen(&mut problem, inventory, &classes);
-    }
-    let before = before.map(|(plan, _)| (plan, stable::note(&mut problem, plan)));
-    Ok(Prepared { weights, costs, prices, classes, problem, diagnostics, options, before })
+    let before = before.map(|(plan, _)| (plan, stable::note(&mut asked.problem, plan)));
+    Ok(Prepared { weights, costs, prices, inventory, wishes, asked, diagnostics, options, before })
 }
 
 impl Prepared<'_> {
     /// The plan that a solution comes to, verified.
-    pub fn plan(&self, inventory: &Inventory, solution: &Solution, options: &Options) -> Result<Plan, Failure> {
+    pub fn plan(&self, solution: &Solution, parts: &[Part], options: &Options) -> Result<Plan, Failure> {
         let modules = |id: &_| modules(&self.prices, id);
         let context = solve::Context {
             modules: &modules,
@@ -155,7 +163,10 @@ impl Prepared<'_> {
             diagnostics: self.diagnostics.clone(),
             before: self.before.clone(),
         };
-        let plan = solve::to_plan(inventory, &self.classes, &self.problem, solution, options, context);
+        let Asked { inventory, classes, problem, .. } = &self.asked;
+        let price = |id: &_, platform: &_| self.prices.get(id, platform).map(Into::into);
+        let mut plan = solve::to_plan(inventory, classes, problem, solution, options, context);
+        solve::pools::annotate(&mut plan, &self.asked, self.wishes, parts, &price);
         if let Some((changes, most)) = plan.changes.as_ref().and_then(|c| c.max_changes.map(|most| (c, most))) {
             let needed = changes.built.len() + changes.reparented.len();
             if needed > most {
@@ -165,11 +176,10 @@ impl Prepared<'_> {
                 )));
             }
         }
-        let price = |id: &_, platform: &_| self.prices.get(id, platform).map(Into::into);
         let language = |language| self.prices.language(language);
         let mut broken = verify::verify(&plan, inventory, &price, &language);
         if plan.aim == Aim::Expected {
-            let aimed = solve::aimed(&self.problem, options);
+            let aimed = solve::aimed(problem, options);
             broken.extend(verify::verify_expected(&plan, inventory, &aimed, &price, &language));
         }
         broken.extend(self.before.iter().flat_map(|(before, _)| verify::verify_changes(&plan, before)));
@@ -181,25 +191,89 @@ impl Prepared<'_> {
         }
         Ok(plan)
     }
+
+    /// Why the demands cannot be met.
+    pub fn contradictions(&self) -> Failure {
+        let price = |id: &_, platform: &_| self.prices.get(id, platform).map(Into::into);
+        let language = |language| self.prices.language(language);
+        let why = solve::contradictions::contradictions(
+            self.inventory,
+            self.wishes,
+            &self.asked.pools,
+            &self.options,
+            &price,
+            &language,
+        );
+        Failure::Diagnostics(if why.is_empty() { vec![solve::contradictions::not_found(self.wishes)] } else { why })
+    }
 }
 
-/// Weighs, prices, solves and verifies.
+/// Weighs, prices, solves and verifies. The inventory gets the weights and trust domains that it was planned with.
 fn make(
     inventory: &mut Inventory,
-    budget_mb: f64,
+    wishes: &Wishes,
     options: &SolveOptions,
     before: Option<(&Plan, Stable)>,
     talk: Talk,
 ) -> Result<Made, Failure> {
-    let ready = prepare(inventory, budget_mb, options, before)?;
+    let ready = prepare(inventory, wishes, options, before)?;
+    let options = Options { budget_mb: budget(wishes, &ready.asked)?, ..ready.options.clone() };
+    if !ready.asked.impossible.is_empty() {
+        return Err(ready.contradictions());
+    }
     let bar = talk.bar("solving");
     let seen = RefCell::new(summary::Standing::default());
-    let solution = solve::plan(&ready.problem, &ready.options, &|progress| {
+    let (solution, parts) = solve::pools::plan_asked(&ready.asked, &options, &|progress| {
         bar.message(&seen.borrow_mut().after(progress));
     });
     drop(bar);
-    let plan = ready.plan(inventory, &solution, &ready.options)?;
-    Ok(Made { plan, costs: ready.costs })
+    if !solution.met {
+        return Err(ready.contradictions());
+    }
+    let plan = ready.plan(&solution, &parts, &options)?;
+    let Prepared { costs, asked, .. } = ready;
+    if let Cow::Owned(settled) = asked.inventory {
+        inventory.functions = settled.functions;
+    }
+    Ok(Made { plan, costs })
+}
+
+/// The memory of the whole host: as it was said, or what the pools have together.
+fn budget(wishes: &Wishes, asked: &Asked) -> Result<f64, Failure> {
+    if let Some((_, Wished { wish: Wish::Memory { mb }, .. })) =
+        wishes.limit(None, |w| matches!(w, Wish::Memory { .. }))
+    {
+        return Ok(*mb);
+    }
+    let rest = asked.pools.len() - 1;
+    let mut left: Vec<&str> = asked
+        .classes
+        .iter()
+        .zip(&asked.problem.class_pool)
+        .filter(|(_, pool)| **pool == Some(rest))
+        .flat_map(|(class, _)| &class.functions)
+        .map(|&f| asked.inventory.functions[f].id.as_str())
+        .collect();
+    left.sort_unstable();
+    match left.first() {
+        _ if rest == 0 => Err(Failure::Message(
+            "how much memory may images take? give --budget, or `memory` in [plan] of warmset.toml".into(),
+        )),
+        Some(first) => Err(Failure::Message(format!(
+            "{} functions are in no pool ({first} …), and nothing says how much memory their images may take: give --budget \
+             for the whole host, or a pool that takes them",
+            left.len()
+        ))),
+        None => Ok(asked.pools.iter().map(|p| p.memory_mb).sum()),
+    }
+}
+
+/// Most images of the whole host.
+fn images(wishes: &Wishes) -> Option<usize> {
+    match wishes.limit(None, |w| matches!(w, Wish::Images { .. })) {
+        Some((_, Wished { wish: Wish::Images { most }, .. })) => Some(*most),
+        _ => None,
+    }
 }
 
 /// The modules that load a package which no function imports by itself: those that were measured, else the table of

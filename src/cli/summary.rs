@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::model::inventory::{State, Target};
-use crate::model::plan::{Aim, Assignment, Changes, Expected, Share, Status, WhyUnserved};
+use crate::model::plan::{Aim, Assignment, Changes, Demanded, Expected, Share, Status, WhyUnserved};
 use crate::model::{Diagnostic, Image, Inventory, Plan, Severity};
 use crate::solve::Progress;
 
@@ -34,6 +34,19 @@ pub fn plan(inventory: &Inventory, plan: &Plan, diagnostics: &[Diagnostic], out:
         text.push_str(&format!("{}{}\n", paint(BOLD, format!("{name:<INDENT$}")), wrap(said, INDENT)));
     };
     line("memory", &format!("{:.1} of {:.1} MB in {}", plan.memory_mb, plan.budget_mb, images_of(plan.images.len())));
+    for pool in &plan.pools {
+        let hosts = pool.of.hosts.map_or_else(String::new, |n| format!(", on each of {n} hosts"));
+        let said = format!(
+            "pool {}: {:.1} of {:.1} MB in {}, {:.1} ms saved, gap {:.2} %{hosts}",
+            pool.of.name,
+            pool.memory_mb,
+            pool.budget_mb,
+            images_of(pool.images),
+            pool.objective,
+            pool.gap * 100.0
+        );
+        line("", &said);
+    }
     let saved = paint(GREEN, format!("{:.1} %", plan.saved_share * 100.0));
     let weights = if plan.weights == "uniform" { "every function weighs 1" } else { &plan.weights };
     line("saved", &format!("{saved} of all load time: {:.1} of {:.1} ms ({weights})", plan.known_ms(), plan.total_ms));
@@ -65,6 +78,12 @@ pub fn plan(inventory: &Inventory, plan: &Plan, diagnostics: &[Diagnostic], out:
     if !sources.is_empty() {
         line("costs", &format!("{} (share of what is saved that rests on each source)", sources.join(", ")));
     }
+    for (at, demand) in plan.demands.iter().take(SHOWN).enumerate() {
+        line(if at == 0 { "demands" } else { "" }, &demanded(demand));
+    }
+    if plan.demands.len() > SHOWN {
+        line("", &format!("and {} in plan.json", plan.demands.len() - SHOWN));
+    }
     if let Some(changes) = &plan.changes {
         line("changes", &self::changes(changes));
     }
@@ -76,6 +95,26 @@ pub fn plan(inventory: &Inventory, plan: &Plan, diagnostics: &[Diagnostic], out:
         line("written", &paint(CYAN, out.display()));
     }
     text
+}
+
+/// A demand, what the plan reaches, and how far that is from the limit.
+fn demanded(demand: &Demanded) -> String {
+    let share = demand.unit == "share";
+    let amount = |value: f64| match demand.unit.as_str() {
+        "share" => format!("{:.1} %", value * 100.0),
+        "MB" => format!("{value:.1} MB"),
+        unit => format!("{value:.0} {}", if value == 1.0 { unit.trim_end_matches('s') } else { unit }),
+    };
+    let of = demand.of.as_ref().map_or_else(String::new, |of| format!(" ({of})"));
+    let said = match (demand.has, demand.limit) {
+        (Some(has), Some(limit)) => {
+            let slack = if share { has - limit } else { limit - has };
+            format!("{}{of}, {} to spare", amount(has), amount(slack.max(0.0)))
+        }
+        (Some(has), None) => format!("{}{of}", amount(has)),
+        (None, _) => "no such function or image".to_string(),
+    };
+    format!("{}: {said}{}", demand.wished, if demand.met { "" } else { ", not met" })
 }
 
 /// What becomes of the images of the plan before.

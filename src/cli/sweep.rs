@@ -8,8 +8,10 @@ use crate::emit::{curve_svg, json};
 use crate::model::curve::{Curve, Knee, Point, SCHEMA};
 use crate::model::plan::{Aim, Status};
 use crate::model::units::round;
-use crate::model::{Diagnostic, GENERATOR};
+use crate::model::wishes::Wishes;
+use crate::model::{Diagnostic, GENERATOR, Place, codes};
 use crate::solve::Options;
+use crate::solve::pools::Part;
 use crate::solve::sweep::{self, Budgets, KNEE, Step};
 
 use super::Outcome;
@@ -24,16 +26,27 @@ use super::write;
 const BAR: usize = 40;
 
 /// Plans every budget, verifies every plan, and shows the curve.
-pub fn run(command: &PlanCommand, budgets: &Budgets, talk: Talk) -> Result<Outcome, Failure> {
+pub fn run(command: &PlanCommand, wishes: &Wishes, budgets: &Budgets, talk: Talk) -> Result<Outcome, Failure> {
     let mut inventory = load::inventory(&command.input, &command.options, talk)?;
-    let ready = plan::prepare(&mut inventory, command.budget.unwrap_or(1.0), &command.solve, None)?;
+    if !wishes.pools.is_empty() {
+        return Err(Failure::Message(
+            "--sweep varies the memory of one pool: leave out the pools, or plan each budget".into(),
+        ));
+    }
+    let read = inventory.diagnostics.clone();
+    let mut ready = plan::prepare(&mut inventory, wishes, &command.solve, None)?;
+    ready.options.budget_mb = command.budget.unwrap_or(1.0);
+    if !ready.asked.impossible.is_empty() {
+        return Err(ready.contradictions());
+    }
     let bar = talk.bar("sweeping");
     let told = |done, all| bar.set(done, all);
-    let steps = sweep::sweep(&ready.problem, &ready.options, budgets, command.budget, &told);
+    let (steps, unmet) = sweep::met(&ready.asked.problem, &ready.options, budgets, command.budget, &told);
     drop(bar);
     let point = |step: &Step| -> Result<Point, Failure> {
         let options = Options { budget_mb: step.budget_mb, ..ready.options.clone() };
-        let plan = ready.plan(&inventory, &step.solution, &options)?;
+        let parts = [Part { objective: step.solution.objective, bound: step.solution.bound }];
+        let plan = ready.plan(&step.solution, &parts, &options)?;
         Ok(Point {
             budget_mb: step.budget_mb,
             memory_mb: plan.memory_mb,
@@ -47,6 +60,9 @@ pub fn run(command: &PlanCommand, budgets: &Budgets, talk: Talk) -> Result<Outco
             marginal_ms_per_mb: 0.0,
         })
     };
+    if steps.is_empty() {
+        return Err(ready.contradictions());
+    }
     let mut points = steps.par_iter().map(point).collect::<Result<Vec<Point>, Failure>>()?;
     let (mut memory, mut saved) = (0.0, 0.0);
     for point in &mut points {
@@ -68,7 +84,7 @@ pub fn run(command: &PlanCommand, budgets: &Budgets, talk: Talk) -> Result<Outco
         aim: ready.options.aim(),
         max_images: ready.options.max_images,
         weights: ready.weights.clone(),
-        total_ms: round(ready.problem.total_ms(), 6),
+        total_ms: round(ready.asked.problem.total_ms(), 6),
         bound_covers: any.map(|s| s.bound_covers.clone()).unwrap_or_default(),
         size: any.map(|s| s.size).unwrap_or_default(),
         points,
@@ -79,8 +95,13 @@ pub fn run(command: &PlanCommand, budgets: &Budgets, talk: Talk) -> Result<Outco
         write::file(&out.join("sweep.json"), json::text(&curve).as_bytes())?;
         write::file(&out.join("sweep.svg"), curve_svg::svg(&curve).as_bytes())?;
     }
-    let mut diagnostics: Vec<Diagnostic> = inventory.diagnostics.clone();
+    let mut diagnostics: Vec<Diagnostic> = read;
     diagnostics.extend(ready.diagnostics.iter().cloned());
+    if let (Some(least), Some(most)) = (unmet.first(), unmet.last()) {
+        let reason =
+            format!("with {} to {} MB no plan was found that meets the demands", amount(*least), amount(*most));
+        diagnostics.push(Diagnostic::new(codes::DEMANDS_UNMET, Place::default(), reason));
+    }
     diagnostics.sort();
     diagnostics.dedup();
     talk.result(&match command.format {

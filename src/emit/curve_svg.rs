@@ -10,10 +10,10 @@ use crate::model::curve::{Curve, Point};
 use crate::model::plan::{Aim, Share};
 
 const WIDTH: f64 = 920.0;
-const HEIGHT: f64 = 500.0;
+const HEIGHT: f64 = 512.0;
 const LEFT: f64 = 70.0;
 const RIGHT: f64 = 30.0;
-const TOP: f64 = 78.0;
+const TOP: f64 = 90.0;
 const BOTTOM: f64 = 62.0;
 
 const STYLE: &str =
@@ -26,13 +26,14 @@ const STYLE: &str =
   .area { fill: #4a7fc9; fill-opacity: 0.12; }
   .plan { fill: none; stroke: #2f6bbd; stroke-width: 2.4; stroke-linejoin: round; }
   .bound { fill: none; stroke: #8c96a3; stroke-width: 1.4; stroke-dasharray: 5 4; }
-  .known { fill: none; stroke: #8a6bd1; stroke-width: 1.4; }
+  .aim { fill: none; stroke: #8a6bd1; stroke-width: 1.4; }
   .dot { fill: #2f6bbd; stroke: #ffffff; stroke-width: 1.4; }
   .knee { stroke: #c2571a; stroke-width: 1.6; }
   .kneedot { fill: #d9722e; stroke: #ffffff; stroke-width: 1.4; }
-  .kneetext { fill: #a84a14; font-weight: 600; }
+  .kneetext, .marktext { font-weight: 600; paint-order: stroke; stroke: #ffffff; stroke-width: 4px; stroke-opacity: 0.85; }
+  .kneetext { fill: #a84a14; }
   .mark { stroke: #2f8a62; stroke-width: 1.4; stroke-dasharray: 3 3; }
-  .marktext { fill: #23734f; font-weight: 600; }
+  .marktext { fill: #23734f; }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6e9ed; }
     .paper { fill: #14181d; }
@@ -43,6 +44,7 @@ const STYLE: &str =
     .plan { stroke: #74a6ea; }
     .dot { fill: #74a6ea; stroke: #14181d; }
     .kneedot { stroke: #14181d; }
+    .kneetext, .marktext { stroke: #14181d; }
     .kneetext { fill: #f0a06a; }
     .marktext { fill: #62c79b; }
     .mark { stroke: #62c79b; }
@@ -74,7 +76,6 @@ pub fn svg(curve: &Curve) -> String {
     let most = points.iter().map(|p| share(p.bound).max(p.saved_share)).fold(0.0, f64::max);
     // What is planned for: with the aim `expected` not quite what the known functions save.
     let planned = |p: &Point| share(p.objective);
-    let most = most.max(points.iter().map(|p| planned(p)).fold(0.0, f64::max));
     let step = [0.01, 0.02, 0.05, 0.1].into_iter().find(|s| most <= s * 8.0).unwrap_or(0.2);
     let scale = Scale {
         low: points.first().map_or(1.0, |p| p.budget_mb),
@@ -90,7 +91,9 @@ pub fn svg(curve: &Curve) -> String {
         escape(&described(curve))
     );
     text(&mut out, "title", LEFT, 32.0, "start", "Share of the load time that warm images save, by memory");
-    text(&mut out, "note", LEFT, 52.0, "start", &note(curve));
+    let [first, second] = notes(curve);
+    text(&mut out, "note", LEFT, 50.0, "start", &first);
+    text(&mut out, "note", LEFT, 66.0, "start", &second);
     axes(&mut out, &scale, step);
     let path = |y: &dyn Fn(&Point) -> f64| -> String {
         let of = |(k, p): (usize, &&Point)| {
@@ -99,7 +102,7 @@ pub fn svg(curve: &Curve) -> String {
         points.iter().enumerate().map(of).collect()
     };
     if let (Some(first), Some(last)) = (points.first(), points.last()) {
-        let line = path(&|p| scale.y(planned(p)));
+        let line = path(&|p| scale.y(p.saved_share));
         let bottom = scale.y(0.0);
         let _ = writeln!(
             out,
@@ -110,12 +113,12 @@ pub fn svg(curve: &Curve) -> String {
         let _ = writeln!(out, "<path class=\"bound\" d=\"{}\"/>", path(&|p| scale.y(share(p.bound))));
         let _ = writeln!(out, "<path class=\"plan\" d=\"{line}\"/>");
         if curve.aim == Aim::Expected {
-            let _ = writeln!(out, "<path class=\"known\" d=\"{}\"/>", path(&|p| scale.y(p.saved_share)));
+            let _ = writeln!(out, "<path class=\"aim\" d=\"{}\"/>", path(&|p| scale.y(planned(p))));
         }
     }
     let knee = curve.knee_point();
     for (k, p) in curve.points.iter().enumerate() {
-        let (x, y) = (scale.x(p.budget_mb), scale.y(planned(p)));
+        let (x, y) = (scale.x(p.budget_mb), scale.y(p.saved_share));
         let (class, radius) = if Some(k) == knee { ("kneedot", 6.0) } else { ("dot", 3.6) };
         let _ = writeln!(
             out,
@@ -130,7 +133,7 @@ pub fn svg(curve: &Curve) -> String {
         upright(
             &mut out,
             &scale,
-            (p, scale.y(planned(p))),
+            p,
             "knee",
             &format!("knee: {} for {}", percent(p.saved_share), size(p.budget_mb)),
             24.0,
@@ -139,15 +142,15 @@ pub fn svg(curve: &Curve) -> String {
     let marked = curve.marked_mb.and_then(|mb| curve.points.iter().find(|p| p.budget_mb == mb));
     if let Some(p) = marked {
         let said = format!("asked for: {} for {}", percent(p.saved_share), size(p.budget_mb));
-        upright(&mut out, &scale, (p, scale.y(planned(p))), "mark", &said, 44.0);
+        upright(&mut out, &scale, p, "mark", &said, 44.0);
     }
     out.push_str("</svg>\n");
     out
 }
 
 /// A line from a point down to the axis, with what it is.
-fn upright(out: &mut String, scale: &Scale, (p, y): (&Point, f64), class: &str, said: &str, above: f64) {
-    let (x, bottom) = (scale.x(p.budget_mb), scale.y(0.0));
+fn upright(out: &mut String, scale: &Scale, p: &Point, class: &str, said: &str, above: f64) {
+    let (x, y, bottom) = (scale.x(p.budget_mb), scale.y(p.saved_share), scale.y(0.0));
     let _ =
         writeln!(out, "<line class=\"{class}\" x1=\"{x:.1}\" y1=\"{:.1}\" x2=\"{x:.1}\" y2=\"{bottom:.1}\"/>", y + 6.0);
     // Above the axis, on the side where there is room.
@@ -204,20 +207,23 @@ fn ticks(low: f64, high: f64) -> Vec<f64> {
     if all.len() < 2 { vec![low, high] } else { all }
 }
 
-fn note(curve: &Curve) -> String {
+/// What was planned, and what the lines are.
+fn notes(curve: &Curve) -> [String; 2] {
     let rule = match curve.share {
         Share::Subset => "subset rule",
         Share::Superset => "superset rule",
     };
     let most = curve.max_images.map_or(String::new(), |n| format!(", at most {n} images"));
-    let aim = match curve.aim {
-        Aim::Known => "",
-        Aim::Expected => " for known and expected functions, thin: the known ones alone",
+    let lines = match curve.aim {
+        Aim::Known => "line: best plans found",
+        Aim::Expected => {
+            "line: what known functions are saved; thin: what is planned for, with functions that are expected"
+        }
     };
-    format!(
-        "{} functions, {rule}{most}; line: best plans found{aim}, dashes: no plan of the {} candidates saves more",
-        curve.size.functions, curve.size.candidates
-    )
+    [
+        format!("{} functions, {rule}{most}", curve.size.functions),
+        format!("{lines}; dashes: no plan of the {} candidates saves more", curve.size.candidates),
+    ]
 }
 
 fn described(curve: &Curve) -> String {
@@ -298,9 +304,9 @@ mod tests {
     fn points_stand_where_their_figures_put_them() {
         let svg = svg(&curve());
         // Of 820 px for two powers of ten, 100 MB is in the middle: 70 + 410. The axis ends at 80 %, 0.6 of which is 3/4
-        // of 360 px above 438.
-        assert!(svg.contains("class=\"kneedot\" cx=\"480.0\" cy=\"168.0\""), "{svg}");
-        assert!(svg.contains("cx=\"70.0\" cy=\"393.0\"") && svg.contains("cx=\"890.0\" cy=\"123.0\""), "{svg}");
+        // of 360 px above 450.
+        assert!(svg.contains("class=\"kneedot\" cx=\"480.0\" cy=\"180.0\""), "{svg}");
+        assert!(svg.contains("cx=\"70.0\" cy=\"405.0\"") && svg.contains("cx=\"890.0\" cy=\"135.0\""), "{svg}");
         assert!(svg.contains("knee: 60.0 % for 100 MB") && !svg.contains("asked for"));
         assert!(svg.contains(">1 GB<") && svg.contains(">80 %<"));
     }

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::preload;
 use super::view::View;
 use crate::model::manifest::{
-    Fallback, FileDigest, ManifestCosts, ManifestFunction, ManifestImage, SCHEMA, SwapManifest, SwapMethod,
+    Fallback, FileDigest, ManifestCosts, ManifestFunction, ManifestImage, ManifestPool, SCHEMA, SwapManifest,
+    SwapMethod,
 };
-use crate::model::plan::Share;
+use crate::model::plan::{PoolPlan, Share};
 use crate::model::{Function, GENERATOR, Inventory, Language, PackageId, Plan};
 
 /// Oldest CRIU that restores on current kernels.
@@ -27,8 +28,18 @@ pub fn manifest(
         name: name.into(),
         budget_mb: plan.budget_mb,
         memory_mb: plan.memory_mb,
+        pools: plan.pools.iter().map(pool).collect(),
         images: views.iter().map(|view| image(view, locks)).collect(),
         functions: functions(plan, inventory, views),
+    }
+}
+
+fn pool(pool: &PoolPlan) -> ManifestPool {
+    ManifestPool {
+        name: pool.of.name.clone(),
+        hosts: pool.of.hosts,
+        budget_mb: pool.budget_mb,
+        memory_mb: pool.memory_mb,
     }
 }
 
@@ -47,6 +58,7 @@ fn image(view: &View<'_>, locks: &BTreeMap<String, (&'static str, Vec<u8>)>) -> 
         parent: view.parent.map(|p| p.id.clone()),
         platform: image.platform.clone(),
         trust_domain: image.trust_domain.clone(),
+        pool: image.pool.clone(),
         folder: view.folder(),
         reference: view.reference(),
         digest: None,
@@ -112,9 +124,7 @@ fn fallback(plan: &Plan, function: &Function, own: Option<&View<'_>>, views: &[V
     let mut others: Vec<(f64, &str)> = views
         .iter()
         .filter(|v| own.is_some_and(|own| own.image.id != v.image.id))
-        .filter(|v| {
-            function.platform.as_ref() == Some(&v.image.platform) && function.trust_domain == v.image.trust_domain
-        })
+        .filter(|v| plan.admits(v.image, function))
         .filter(|v| v.packages.iter().all(|p| closure.contains(p)))
         .map(|v| (v.image.load_ms - v.image.swap_ms, v.image.id.as_str()))
         .filter(|(saved, _)| *saved > 0.0)

@@ -65,6 +65,7 @@ pub fn report(
     figures(&mut out, plan, inventory);
     memory(&mut out, plan, views);
     images(&mut out, plan, views);
+    asked(&mut out, plan);
     functions(&mut out, plan, inventory);
     sources(&mut out, plan);
     findings(&mut out, diagnostics);
@@ -190,6 +191,63 @@ fn figures(out: &mut String, plan: &Plan, inventory: &Inventory) {
         plan.size.classes,
         plan.size.candidates
     );
+}
+
+/// Pools, and how each demand is met.
+fn asked(out: &mut String, plan: &Plan) {
+    let table = |out: &mut String, id: &str, title: &str, head: &[&str], rows: &[Vec<String>]| {
+        let _ = write!(
+            out,
+            "<section aria-labelledby=\"h-{id}\">\n<h2 id=\"h-{id}\">{title}</h2>\n<div class=\"scroll\" role=\"region\" \
+             aria-labelledby=\"h-{id}\" tabindex=\"0\">\n<table>\n<thead><tr>"
+        );
+        for name in head {
+            let _ = write!(out, "<th scope=\"col\">{name}</th>");
+        }
+        out.push_str("</tr></thead>\n<tbody>\n");
+        for row in rows {
+            let (first, rest) = row.split_first().map_or((String::new(), &[][..]), |(f, r)| (f.clone(), r));
+            let _ = write!(out, "<tr><th scope=\"row\">{}</th>", escape(&first));
+            for (cell, name) in rest.iter().zip(&head[1..]) {
+                let _ = write!(out, "<td data-l=\"{name}\">{}</td>", escape(cell));
+            }
+            out.push_str("</tr>\n");
+        }
+        out.push_str("</tbody>\n</table>\n</div>\n</section>\n");
+    };
+    if !plan.pools.is_empty() {
+        let rows: Vec<Vec<String>> = plan
+            .pools
+            .iter()
+            .map(|pool| {
+                let hosts = pool.of.hosts.map_or_else(|| "not said".to_string(), |n| n.to_string());
+                let memory = format!("{} of {}", number(pool.memory_mb), number(pool.budget_mb));
+                let (saved, gap) = (number(pool.objective), percent(pool.gap));
+                vec![pool.of.name.clone(), hosts, pool.images.to_string(), memory, saved, gap]
+            })
+            .collect();
+        table(out, "pools", "Pools", &["Pool", "Hosts", "Images", "Memory on each, MB", "Saves, ms", "Gap"], &rows);
+    }
+    if !plan.demands.is_empty() {
+        let rows: Vec<Vec<String>> = plan
+            .demands
+            .iter()
+            .map(|demand| {
+                let amount = |value: Option<f64>| match (value, demand.unit.as_str()) {
+                    (None, _) => String::new(),
+                    (Some(share), "share") => percent(share),
+                    (Some(value), unit) => format!("{} {unit}", number(value)),
+                };
+                let of = demand.of.clone().unwrap_or_default();
+                let said = demand.wished.pool.as_ref().map_or_else(String::new, |pool| format!(" of pool {pool}"));
+                let met = if demand.met { "yes" } else { "no" };
+                let place = demand.wished.place.to_string();
+                let text = format!("{}{said}", demand.text);
+                vec![text, place, met.to_string(), amount(demand.has), amount(demand.limit), of]
+            })
+            .collect();
+        table(out, "demands", "Demands", &["Demand", "Said in", "Met", "Reached", "Limit", "By"], &rows);
+    }
 }
 
 /// One bar of the budget, a segment an image.
@@ -362,6 +420,8 @@ fn why(why: WhyUnserved) -> &'static str {
         WhyUnserved::NotWorthIt => "not worth its memory",
         WhyUnserved::TooLarge => "too large for the budget",
         WhyUnserved::UnknownCost => "no cost is known",
+        WhyUnserved::Asked => "asked to start cold",
+        WhyUnserved::Excluded => "its packages are excluded",
     }
 }
 

@@ -86,6 +86,10 @@ codes! {
     FUNCTION_DIFFERS = "function-differs", Warning, "merged inventories hold different records of one function", "scan that function again, or merge inventories of one state of the fleet";
     SHARD_MISSING = "shard-missing", Warning, "merged shards are not all shards", "scan the shards that are missing, and merge again";
     BUDGET_TOO_SMALL = "budget-too-small", Warning, "the budget is smaller than the smallest image", "raise --budget";
+    DEMANDS_CONTRADICT = "demands-contradict", Error, "what is asked of a plan cannot be had together", "relax or drop one of the demands that are named";
+    DEMANDS_UNMET = "demands-unmet", Note, "the smallest budgets of a sweep are too small for the demands", "plan with one of them to see which demands contradict it";
+    DEMAND_UNMATCHED = "demand-unmatched", Warning, "a demand names functions or packages that the fleet does not have", "correct the name: warmset scan prints the functions";
+    DISK_UNKNOWN = "disk-unknown", Note, "packages whose size on disk is not known are left out of images where disk is limited", "give disk_mb for them in --costs, or drop the limit";
     CHANGES_TOO_FEW = "changes-too-few", Warning, "with so few images built the plan saves less than asked for", "allow more images with --churn, or a larger --loss";
     COST_UNKNOWN = "cost-unknown", Note, "packages without a known cost are left out of images", "give --costs, or --assume-cost MS,MB";
     REQUIRES_UNKNOWN = "requires-unknown", Note, "packages whose own dependencies are not known enter an image only together with what they always come with", "lock the functions that pin them";

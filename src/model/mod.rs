@@ -18,6 +18,7 @@ pub mod schema;
 pub mod severity;
 pub mod support;
 pub mod units;
+pub mod wishes;
 
 pub use codes::Code;
 pub use costs::{Cost, CostSource, Costs, How, LanguageCosts};

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::costs::CostSource;
 use super::diagnostic::Diagnostic;
-use super::inventory::State;
+use super::inventory::{Function, State};
 use super::name::PackageId;
 use super::platform::Platform;
+use super::wishes::{PoolOf, REST, Wish, Wished};
 
 /// Value of the `schema` field.
 pub const SCHEMA: &str = "warmset.plan/1";
@@ -72,6 +73,13 @@ pub struct Plan {
     pub assignments: Vec<Assignment>,
     /// Functions without an image, by id.
     pub unserved: Vec<Unserved>,
+    /// Pools with budgets of their own, in the order in which functions are given to them; the last, `default`, is that of
+    /// all other functions. None when there is only that one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pools: Vec<PoolPlan>,
+    /// What was asked of the plan besides its budget, and how it is met.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub demands: Vec<Demanded>,
     /// Functions whose closure is not known as a whole, by state: what of the weight could not be placed, or in part.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub open: Vec<Open>,
@@ -181,6 +189,72 @@ impl Share {
     }
 }
 
+/// A pool's part of the plan. All figures are those of one host.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PoolPlan {
+    /// Whose functions its images serve.
+    #[serde(flatten)]
+    pub of: PoolOf,
+    /// Memory that its images may use, MB.
+    pub budget_mb: f64,
+    /// Memory that they take together, MB.
+    pub memory_mb: f64,
+    /// How many they are.
+    pub images: usize,
+    /// Milliseconds that they save in the planning period.
+    pub objective: f64,
+    /// No images within its limits save more, ms; relative to what the plan's `bound_covers` names.
+    pub bound: f64,
+    /// `(bound − objective) / bound`, 0 when the bound is 0.
+    pub gap: f64,
+}
+
+/// Something that was asked of a plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Demanded {
+    /// In words: `floor payments-* = 80 %`.
+    pub text: String,
+    /// What, for whom, and where it was said.
+    #[serde(flatten)]
+    pub wished: Wished,
+    /// Whether the plan does it.
+    pub met: bool,
+    /// What the plan reaches; absent when the fleet has nothing that this could be said of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub has: Option<f64>,
+    /// What is asked for: for a floor at least so much, for all else at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<f64>,
+    /// Of `has` and `limit`: `MB`, `images`, `share`, `packages`, `functions`.
+    pub unit: String,
+    /// The function or image that comes nearest to the limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
+}
+
+impl Plan {
+    /// The pool that a function belongs to; none for that of all functions that no other takes.
+    pub fn pool_of(&self, function: &Function) -> Option<&str> {
+        self.pools.iter().map(|p| &p.of).find(|p| p.name == REST || p.holds(function)).and_then(|p| match &p.name {
+            name if name == REST => None,
+            name => Some(name.as_str()),
+        })
+    }
+
+    /// Whether it is asked for that a function starts cold.
+    pub fn is_cold(&self, function: &Function) -> bool {
+        self.demands.iter().any(|d| matches!(d.wished.wish, Wish::Cold { .. }) && d.wished.wish.names(&function.id))
+    }
+
+    /// Whether a function may be put onto an image as far as platform, trust domain, pool and demands go.
+    pub fn admits(&self, image: &Image, function: &Function) -> bool {
+        function.platform.as_ref() == Some(&image.platform)
+            && function.trust_domain == image.trust_domain
+            && (self.pools.is_empty() || self.pool_of(function) == image.pool.as_deref())
+            && !self.is_cold(function)
+    }
+}
+
 /// How far the search got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -194,7 +268,7 @@ pub enum Status {
 }
 
 /// How plan and bound were found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Method {
     /// `greedy`, `greedy+local-search`, `greedy+local-search+branch-and-bound`, `milp (microlp)`, `milp (highs)`.
     pub plan: String,
@@ -252,6 +326,9 @@ pub struct Image {
     pub platform: Platform,
     /// Whose functions it may serve.
     pub trust_domain: String,
+    /// Whose pool it is; absent for that of all functions that no other takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
     /// `name==version` or `name@version`, the parent's included; sorted.
     pub packages: Vec<String>,
     /// Modules to load, in order: what its functions really import.
@@ -366,4 +443,8 @@ pub enum WhyUnserved {
     TooLarge,
     /// Its packages have no known cost.
     UnknownCost,
+    /// It is asked for that it starts cold.
+    Asked,
+    /// It is asked for that no image holds what it loads.
+    Excluded,
 }

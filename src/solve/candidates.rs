@@ -46,7 +46,10 @@ pub fn candidates(group: &Group, limit: usize) -> Candidates {
     let mut queue: BinaryHeap<(Score, Reverse<Set>)> = BinaryHeap::new();
     let score = |set: &Set| Score(support(group, set) * group.load_ms(set));
 
-    let demands: Vec<&Demand> = group.demands.iter().filter(|d| d.known > 0.0).collect();
+    // What never starts gives no images, unless it is asked for all the same.
+    let asked = |d: usize| group.floors.iter().any(|floor| floor.demand == d);
+    let demands: Vec<&Demand> =
+        group.demands.iter().enumerate().filter(|(i, d)| d.known > 0.0 || asked(*i)).map(|(_, d)| d).collect();
     for demand in &demands {
         seen.insert(demand.core.clone());
         family.insert(demand.core.clone());
@@ -92,7 +95,11 @@ pub fn candidates(group: &Group, limit: usize) -> Candidates {
         }
     }
 
-    let trimmed: BTreeSet<Set> = family.iter().map(|set| trim(group, set)).filter(|set| !set.is_clear()).collect();
+    let mut trimmed: BTreeSet<Set> = family.iter().map(|set| trim(group, set)).filter(|set| !set.is_clear()).collect();
+    if group.max_image_mb.is_finite() {
+        trimmed.extend(demands.iter().filter(|d| !group.allows(&trim(group, &d.core))).map(|d| fit(group, &d.core)));
+        trimmed.retain(|set| !set.is_clear() && group.allows(set));
+    }
     let mut sets: Vec<Set> = trimmed.into_iter().collect();
     if sets.len() > limit {
         complete = false;
@@ -131,6 +138,33 @@ pub fn trim(group: &Group, set: &Set) -> Set {
         }
     }
     kept
+}
+
+/// The largest part of a core, or nearly, that an image of limited size may hold: again and again the package that
+/// brings most milliseconds for each MB that it and what it needs take besides.
+fn fit(group: &Group, core: &Set) -> Set {
+    let mut needs: Vec<(usize, Set)> = core.ones().map(|i| (i, package_closure(group, i, core))).collect();
+    let mut held = Set::with_capacity(group.items.len());
+    loop {
+        let more = |set: &Set| {
+            let mut more = set.clone();
+            more.difference_with(&held);
+            more
+        };
+        let rank = |set: &Set| {
+            let more = more(set);
+            (group.load_ms(&more) - group.language.swap_ms_per_mb * group.resident_mb(&more))
+                / group.resident_mb(&more).max(1e-9)
+        };
+        needs.retain(|(i, set)| {
+            let mut all = held.clone();
+            all.union_with(set);
+            !held.contains(*i) && group.allows(&all) && rank(set) > 0.0
+        });
+        let best = needs.iter().max_by(|a, b| rank(&a.1).total_cmp(&rank(&b.1)).then(b.0.cmp(&a.0)));
+        let Some((_, set)) = best else { return held };
+        held.union_with(set);
+    }
 }
 
 /// For each package, what it needs in each of the closures that hold it.
@@ -184,5 +218,27 @@ impl PartialOrd for Score {
 impl Ord for Score {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.0.total_cmp(&other.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::solve::required::tests::instance_group;
+
+    /// a (10 ms, 3 MB), b (4 ms, 2 MB), c (9 ms, 3 MB): in 6 MB a and c, which bring most for each MB; in 5 MB a and b,
+    /// as c does not fit beside a.
+    #[test]
+    fn what_is_too_large_is_cut_to_what_brings_most() {
+        let mut group = instance_group();
+        let mut all = Set::with_capacity(3);
+        all.insert_range(..);
+        for (most, held) in [(6.0, vec![0, 2]), (5.0, vec![0, 1]), (2.0, vec![1]), (1.0, vec![])] {
+            group.max_image_mb = most;
+            assert_eq!(fit(&group, &all).ones().collect::<Vec<_>>(), held, "{most} MB");
+        }
+        // Nothing larger than that is a candidate, and what is left of a closure is one: {a, c} is no part of another.
+        group.max_image_mb = 5.5;
+        assert!(candidates(&group, 100).sets.iter().all(|set| group.resident_mb(set) <= 5.5));
     }
 }

@@ -9,6 +9,7 @@ use crate::graph::classes::class_digest;
 use crate::model::codes;
 use crate::model::plan::Share;
 use crate::model::units::round;
+use crate::model::wishes::Wish;
 use crate::model::{Diagnostic, Function, Image, Inventory, PackageId, Place, Plan, Platform};
 
 /// The answer.
@@ -125,8 +126,15 @@ pub fn check(
     // A parent keeps memory for its children even when it serves nobody itself.
     let parents: BTreeSet<&str> = plan.images.iter().filter_map(|i| i.parent.as_deref()).collect();
     // Nor was an image unused that served nobody from the beginning: it is for functions that may come.
-    let idle = |i: &&Image| i.serves > 0 && !used.contains(i.id.as_str()) && !parents.contains(i.id.as_str());
-    for image in plan.images.iter().filter(idle) {
+    // A pinned image is there whatever it saves.
+    let pinned: BTreeSet<&str> = plan
+        .demands
+        .iter()
+        .filter(|d| matches!(d.wished.wish, Wish::Pin { .. }))
+        .filter_map(|d| d.of.as_deref())
+        .collect();
+    let kept = |i: &&Image| [&used, &parents, &pinned].iter().any(|set| set.contains(i.id.as_str()));
+    for image in plan.images.iter().filter(|i| i.serves > 0 && !kept(i)) {
         findings.push(whole(codes::IMAGE_UNUSED, format!("{} serves no function any more", image.id)));
     }
     let saved_share = if total > 0.0 { round(saved / total, 6) } else { 0.0 };

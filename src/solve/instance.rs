@@ -94,6 +94,7 @@ impl Instance {
             sets.extend(group.old.iter().map(|old| &old.set));
             sets.sort();
             sets.dedup();
+            sets.retain(|set| group.allows(set));
             for set in sets {
                 let valued = values.of(set);
                 let all = || (0..group.demands.len()).collect();
@@ -185,6 +186,12 @@ impl Instance {
             any_of.sort_unstable();
             self.required.push(Required { wish: floor.wish, any_of });
         }
+        self.note_required();
+    }
+
+    /// Drops the requirements that are not to be kept.
+    pub fn keep_required(&mut self, kept: impl Fn(&Required) -> bool) {
+        self.required.retain(kept);
         self.note_required();
     }
 

@@ -8,13 +8,17 @@ pub mod backend;
 pub mod bound;
 pub mod candidates;
 pub mod check;
+pub mod contradictions;
+pub mod feasible;
 pub mod greedy;
 pub mod instance;
 pub mod local_search;
 pub mod model;
+pub mod pools;
 pub mod prior;
 pub mod problem;
 pub mod prove;
+pub mod required;
 pub mod stable;
 pub mod state;
 pub mod superset;
@@ -23,6 +27,7 @@ mod to_plan;
 pub mod tree;
 pub mod usable;
 pub mod verify;
+pub mod wishes;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -57,6 +62,8 @@ pub struct Options {
     pub budget_mb: f64,
     /// Most images.
     pub max_images: Option<usize>,
+    /// Disk for the packages of all images together, MB.
+    pub disk_mb: Option<f64>,
     /// Which functions an image may serve. [`Share::Superset`] needs a problem that [`superset::widen`] has gone over.
     pub share: Share,
     /// When the exact model is solved.
@@ -82,6 +89,7 @@ impl Default for Options {
         Self {
             budget_mb: 1024.0,
             max_images: None,
+            disk_mb: None,
             share: Share::Subset,
             exact: Exact::Auto,
             time_limit: None,
@@ -104,6 +112,7 @@ impl Options {
     fn limits(&self) -> Limits {
         Limits {
             max_images: self.max_images.unwrap_or(usize::MAX),
+            disk_mb: self.disk_mb.unwrap_or(f64::INFINITY),
             max_new: self.stable.and_then(|s| s.max_changes).unwrap_or(usize::MAX),
             ..Limits::memory(self.budget_mb)
         }
@@ -175,6 +184,9 @@ pub struct Solution {
     pub bound: f64,
     /// MB that the images take.
     pub memory_mb: f64,
+    /// Whether the plan does all that is required of it within its limits. One that does not is the best attempt, and is
+    /// not to be used.
+    pub met: bool,
     /// How far the search got.
     pub status: Status,
     /// How plan and bound were found.
@@ -183,6 +195,8 @@ pub struct Solution {
     pub proof: Proof,
     /// What the bound is relative to.
     pub bound_covers: String,
+    /// The budget of each pool, MB; empty when there is only one.
+    pub budgets_mb: Vec<f64>,
     /// For each class, the MB of the smallest image that could save its functions anything.
     pub smallest_mb: Vec<Option<f64>>,
     /// Numbers of the problem.
@@ -208,8 +222,11 @@ pub fn aimed<'a>(problem: &'a Problem, options: &Options) -> Cow<'a, Problem> {
 
 /// Chooses images: greedy, local search, a Lagrangian bound, and the exact model where the options say so.
 pub fn plan(problem: &Problem, options: &Options, progress: &dyn Fn(Progress)) -> Solution {
-    let problem = aimed(problem, options);
-    let problem = problem.as_ref();
+    plan_aimed(&aimed(problem, options), options, progress)
+}
+
+/// [`plan`] for a problem that says already what is expected.
+fn plan_aimed(problem: &Problem, options: &Options, progress: &dyn Fn(Progress)) -> Solution {
     let instance = instance(problem, options.max_candidates);
     progress(Progress::Candidates { candidates: instance.candidates.len(), parent_pairs: instance.parent_pairs() });
     plan_instance(problem, &instance, options, progress)
@@ -226,8 +243,22 @@ pub fn plan_instance(
     // With images that there are: the best plan without regard to them first, then one near them.
     let free = Limits { max_new: usize::MAX, ..limits };
     let mut search = greedy::greedy(instance, &free);
+    if !is_met(&search.state, &free) {
+        let feasible::Verdict::Possible(start) = feasible::possible(instance, &free) else {
+            let nothing = prove::Proven {
+                best: search.state,
+                bound: f64::INFINITY,
+                method: Method::default(),
+                proof: Proof::default(),
+            };
+            return solution(problem, instance, nothing, options);
+        };
+        search = greedy::Search::new(instance);
+        start.into_iter().for_each(|i| search.add(i));
+    }
     progress(Progress::Incumbent(search.state.objective()));
     local_search::local_search(&mut search, &free);
+    required::improve(&mut search, &free);
     let mut best = search.state;
     if options.share == Share::Superset {
         // A plan under the subset rule is one under this rule too, and what is worth more by it may be out of reach for
@@ -282,6 +313,11 @@ fn better<'a>(a: State<'a>, b: State<'a>) -> State<'a> {
     if b.missing == 0 && b.objective() > a.objective() { b } else { a }
 }
 
+/// Whether a choice is a plan.
+fn is_met(state: &State, limits: &Limits) -> bool {
+    state.missing == 0 && limits.keeps(state)
+}
+
 /// Whether more can be hoped for.
 fn is_open(objective: f64, bound: f64) -> bool {
     bound - objective > OPTIMAL * bound
@@ -331,12 +367,15 @@ fn solution(problem: &Problem, instance: &Instance, proven: prove::Proven, optio
         objective,
         known_objective,
         expected,
-        bound: bound.max(objective),
+        bound: if bound.is_finite() { bound.max(objective) } else { objective },
         memory_mb: best.memory(),
+        // Too few images to build are told when it is known how many it takes.
+        met: is_met(&best, &Limits { max_new: usize::MAX, ..options.limits() }),
         status,
         method,
         proof,
         bound_covers,
+        budgets_mb: Vec::new(),
         smallest_mb: smallest_mb(problem, instance),
         size: Size {
             functions: problem.functions,

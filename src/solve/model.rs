@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::bound::PathRow;
 use super::greedy::Limits;
-use super::instance::Instance;
+use super::instance::{Candidate, Instance};
 use super::state::State;
 
 /// A variable between 0 and 1.
@@ -77,6 +77,7 @@ pub fn model(instance: &Instance, limits: &Limits, rows: &[PathRow], start: &Sta
     }
 
     let (mut memory, mut disk) = (Vec::new(), Vec::new());
+    let disk_limited = limits.disk_mb.is_finite();
     let mut forks: BTreeMap<(usize, usize), usize> = BTreeMap::new();
     for (i, candidate) in instance.candidates.iter().enumerate() {
         // z_ji ∈ [0, 1]: image i is forked from image j ⊂ i; j = 0 is the bare host.
@@ -87,7 +88,9 @@ pub fn model(instance: &Instance, limits: &Limits, rows: &[PathRow], start: &Sta
             let z = model.column(0.0, false, is_start);
             all.push((z, 1.0));
             memory.push((z, instance.added_mb(i, parent)));
-            disk.push((z, instance.added_disk_mb(i, parent)));
+            if disk_limited {
+                disk.push((z, instance.added_disk_mb(i, parent)));
+            }
             // z_ji ≤ x_j
             if let Some(j) = parent {
                 model.row(vec![(z, 1.0), (j, -1.0)], Relation::AtMost, 0.0);
@@ -95,6 +98,9 @@ pub fn model(instance: &Instance, limits: &Limits, rows: &[PathRow], start: &Sta
             }
         }
         // Σ_j z_ji = x_i
+        if disk_limited {
+            forked_from_largest(&mut model, &all, candidate);
+        }
         model.row(all, Relation::Equal, 0.0);
     }
 
@@ -154,4 +160,16 @@ pub fn model(instance: &Instance, limits: &Limits, rows: &[PathRow], start: &Sta
         model.row(terms, Relation::AtMost, 0.0);
     }
     model
+}
+
+/// Memory decides which image another is forked from. Where disk is limited too, a plan must not state another parent:
+/// with p_1, p_2, … the possible parents of i, those that hold most memory first, `x_{p_k} + Σ_{l > k} z_{p_l i} + z_{0 i} ≤ 1`.
+///
+/// `forks` are `(i, −1)`, `(z_{0 i}, 1)`, `(z_{p_1 i}, 1)`, ….
+pub(super) fn forked_from_largest(model: &mut Model, forks: &[(usize, f64)], candidate: &Candidate) {
+    for (k, &parent) in candidate.parents.iter().enumerate() {
+        let mut terms = vec![(parent as usize, 1.0), forks[1]];
+        terms.extend(&forks[k + 3..]);
+        model.row(terms, Relation::AtMost, 1.0);
+    }
 }

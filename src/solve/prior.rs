@@ -289,9 +289,14 @@ mod tests {
             pins: Vec::new(),
             floors: Vec::new(),
             old: Vec::new(),
+            pool: 0,
+            pool_name: None,
+            max_image_mb: f64::INFINITY,
         };
         Problem {
             groups: vec![group],
+            class_pool: Vec::new(),
+            class_excluded: Vec::new(),
             class_load_ms: Vec::new(),
             class_unpriced: Vec::new(),
             class_weight: Vec::new(),

@@ -53,8 +53,9 @@ pub fn note(problem: &mut Problem, old: &Plan) -> Vec<Gone> {
     problem.groups.iter_mut().for_each(|group| group.old.clear());
     for image in &old.images {
         let why = |why: String| Gone { image: image.id.clone(), why };
-        let group =
-            problem.groups.iter_mut().find(|g| g.platform == image.platform && g.trust_domain == image.trust_domain);
+        let group = problem.groups.iter_mut().find(|g| {
+            g.platform == image.platform && g.trust_domain == image.trust_domain && g.pool_name == image.pool
+        });
         let Some(group) = group else {
             gone.push(why(format!("no function of {} in trust domain {}", image.platform, image.trust_domain)));
             continue;

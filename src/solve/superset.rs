@@ -47,7 +47,9 @@ pub fn widen(problem: &mut Problem, inventory: &Inventory, classes: &[Class]) {
         let blank = || Set::with_capacity(group.items.len());
         let mut found: BTreeMap<(Set, Wide), Vec<usize>> = BTreeMap::new();
         for (c, class) in classes.iter().enumerate() {
-            if class.platform != group.platform || class.trust_domain != group.trust_domain {
+            let pool = problem.class_pool.get(c).copied().flatten();
+            if class.platform != group.platform || class.trust_domain != group.trust_domain || pool != Some(group.pool)
+            {
                 continue;
             }
             let mut versions: BTreeMap<&str, usize> = BTreeMap::new();

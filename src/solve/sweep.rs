@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use super::instance::Instance;
 use super::prove::Proven;
 use super::{Limits, Options, Problem, Solution, greedy, improved, local_search, plan_instance};
-use crate::model::plan::Status;
+use crate::model::plan::{Aim, Status};
 
 /// Steps of an automatic range, and of one given by its ends.
 pub const STEPS: usize = 16;
@@ -26,7 +26,7 @@ pub const KNEE: &str = "Kneedle on the concave envelope of memory and saved time
 /// Which budgets are planned.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Budgets {
-    /// From the smallest useful image to where nothing more is gained.
+    /// From the smallest useful image to where the functions that there are gain nothing more.
     Auto,
     /// From one to another, MB, by equal factors.
     Range(f64, f64),
@@ -51,10 +51,26 @@ pub fn sweep(
     also: Option<f64>,
     told: &(dyn Fn(usize, usize) + Sync),
 ) -> Vec<Step> {
-    let problem = super::aimed(problem, options);
+    met(problem, options, budgets, also, told).0
+}
+
+/// The same, and the budgets for which no plan was found that meets what is required; ascending.
+pub fn met(
+    problem: &Problem,
+    options: &Options,
+    budgets: &Budgets,
+    also: Option<f64>,
+    told: &(dyn Fn(usize, usize) + Sync),
+) -> (Vec<Step>, Vec<f64>) {
+    let known = problem;
+    let problem = super::aimed(known, options);
     let problem = problem.as_ref();
     let instance = super::instance(problem, options.max_candidates);
     let mut all = match budgets {
+        // What is only expected would be worth ever smaller images without end: the functions that there are end it.
+        Budgets::Auto if options.aim() == Aim::Expected => {
+            automatic(&super::instance(known, options.max_candidates), options)
+        }
         Budgets::Auto => automatic(&instance, options),
         Budgets::Range(low, high) => spread(*low, *high),
         Budgets::List(list) => list.clone(),
@@ -63,7 +79,7 @@ pub fn sweep(
     all.sort_by(f64::total_cmp);
     all.dedup();
     let done = std::sync::atomic::AtomicUsize::new(0);
-    let mut steps: Vec<Step> = all
+    let steps: Vec<Step> = all
         .par_iter()
         .map(|&budget_mb| {
             let options = Options { budget_mb, ..options.clone() };
@@ -72,8 +88,9 @@ pub fn sweep(
             Step { budget_mb, solution }
         })
         .collect();
+    let (mut steps, unmet): (Vec<Step>, Vec<Step>) = steps.into_iter().partition(|step| step.solution.met);
     carry(problem, &instance, options, &mut steps);
-    steps
+    (steps, unmet.iter().map(|step| step.budget_mb).collect())
 }
 
 /// From the smallest image that saves anything to what the plan takes that lacks no memory.
@@ -192,6 +209,10 @@ pub fn knee(points: &[(f64, f64)]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::classes::classes;
+    use crate::model::platform::Language;
+    use crate::model::{CostSource, Function, Inventory, LanguageCosts, Package, PackageId, Platform, State};
+    use crate::solve::Price;
 
     #[test]
     fn the_knee_is_where_the_marginal_falls_below_the_average() {
@@ -205,6 +226,64 @@ mod tests {
         assert_eq!(knee(&[]), None);
     }
 
+    /// Two functions that load one package each: 50 ms and 5 MB, 30 ms and 5 MB; hosts take nothing.
+    fn two() -> Problem {
+        let mut inventory = Inventory::empty();
+        for name in ["a", "b"] {
+            let id = PackageId::pypi(name, "1");
+            inventory.packages.push(Package { requires: Some(vec![]), ..Package::new(id.clone()) });
+            inventory.functions.push(Function {
+                platform: Some(Platform::linux(Language::Python, "3.11")),
+                state: State::Locked,
+                closure: vec![id],
+                ..Function::new(name)
+            });
+        }
+        let price = |id: &PackageId, _: &Platform| {
+            let load_ms = if id.name == "a" { 50.0 } else { 30.0 };
+            Some(Price { load_ms, resident_mb: 5.0, disk_mb: None, source: CostSource::Measured })
+        };
+        let language = |_| LanguageCosts {
+            image_overhead_mb: 0.0,
+            swap_base_ms: 0.0,
+            swap_ms_per_mb: 0.0,
+            waste_ms_per_mb: None,
+            load_ms_per_disk_mb: None,
+            resident_mb_per_disk_mb: None,
+        };
+        super::super::problem(&inventory, &classes(&inventory), &price, &language).0
+    }
+
+    #[test]
+    fn what_is_known_of_one_budget_serves_the_others() {
+        let problem = two();
+        let instance = super::super::instance(&problem, 100);
+        let plan = |budget_mb: f64| {
+            let options = Options { budget_mb, aim: Aim::Known, ..Options::default() };
+            plan_instance(&problem, &instance, &options, &|_| ())
+        };
+        // As if the search had failed for 12 MB, where it found nothing, and for 6 MB, where it found what is worth less.
+        let bare = |budget_mb: f64, solution: Solution| {
+            let bound = plan(budget_mb).bound;
+            Step { budget_mb, solution: Solution { bound, status: Status::Feasible, ..solution } }
+        };
+        let options = Options { aim: Aim::Known, ..Options::default() };
+        let mut steps = [bare(6.0, plan(6.0)), bare(12.0, plan(0.1))];
+        assert_eq!(steps[1].solution.objective, 0.0);
+        carry(&problem, &instance, &options, &mut steps);
+        let found = |steps: &[Step]| -> Vec<(f64, Status)> {
+            steps.iter().map(|s| (s.solution.objective, s.solution.status)).collect()
+        };
+        // The plan for 6 MB is taken over, and improved by what still fits.
+        assert_eq!(found(&steps), [(50.0, Status::Optimal), (80.0, Status::Optimal)]);
+        assert_eq!(steps[1].solution.chosen.len(), 2);
+
+        // A plan for 12 MB that takes 5 is one for 6 MB too.
+        let mut steps = [bare(6.0, plan(0.1)), bare(12.0, plan(6.0))];
+        carry(&problem, &instance, &options, &mut steps);
+        assert_eq!(found(&steps), [(50.0, Status::Optimal), (50.0, Status::Feasible)]);
+    }
+
     #[test]
     fn budgets_grow_by_equal_factors_and_hold_both_ends() {
         let all = spread(10.0, 655_360.0);
@@ -212,6 +291,6 @@ mod tests {
         assert_eq!((all[0], all[1], all[15], all[16]), (10.0, 20.0, 327_680.0, 655_360.0));
         assert!(all.windows(2).all(|w| w[0] < w[1]));
         assert_eq!(spread(5.0, 5.0), [5.0]);
-        assert_eq!((readable(3.14), readable(10.2), readable(11.0)), (3.2, 11.0, 11.0));
+        assert_eq!((readable(3.12), readable(10.2), readable(11.0)), (3.2, 11.0, 11.0));
     }
 }

@@ -103,7 +103,11 @@ pub fn to_plan(
         }
     }
     assignments.sort_by(|a, b| a.function.cmp(&b.function));
-    let unserved = unserved(inventory, classes, problem, solution, &served, options.budget_mb);
+    let budget_of = |class: usize| match problem.class_pool[class] {
+        Some(pool) => solution.budgets_mb.get(pool).copied().unwrap_or(options.budget_mb),
+        None => options.budget_mb,
+    };
+    let unserved = unserved(inventory, classes, problem, solution, &served, &budget_of);
 
     if solution.chosen.is_empty() && unserved.iter().any(|u| u.why == WhyUnserved::TooLarge) {
         let least = solution.smallest_mb.iter().flatten().copied().min_by(f64::total_cmp).unwrap_or(0.0);
@@ -154,6 +158,8 @@ pub fn to_plan(
         images: parents_first(images),
         assignments,
         unserved,
+        pools: Vec::new(),
+        demands: Vec::new(),
         open: open(inventory),
         changes,
         diagnostics,
@@ -235,7 +241,12 @@ fn images(
             let held = chosen.parent.map_or(0.0, |p| group.resident_mb(&solution.chosen[p].set));
             let resident = group.resident_mb(&chosen.set);
             // An image that is there keeps what it preloads, and with that its id.
-            let known = there.get(&(&group.platform, group.trust_domain.as_str(), packages.as_slice()));
+            let known = there.get(&(
+                &group.platform,
+                group.trust_domain.as_str(),
+                group.pool_name.as_deref(),
+                packages.as_slice(),
+            ));
             let preload = match known {
                 Some(image) => image.preload.clone(),
                 None => preload(group, &chosen.set, &functions, modules),
@@ -245,6 +256,7 @@ fn images(
                 parent: None,
                 platform: group.platform.clone(),
                 trust_domain: group.trust_domain.clone(),
+                pool: group.pool_name.clone(),
                 packages,
                 preload,
                 load_ms: round(group.load_ms(&chosen.set), DIGITS),
@@ -273,10 +285,16 @@ fn images(
     images
 }
 
+/// Platform, trust domain, pool and packages.
+type What<'a> = (&'a Platform, &'a str, Option<&'a str>, &'a [String]);
+
 /// The images of a plan by what they are.
-fn images_there(old: Option<&Plan>) -> BTreeMap<(&Platform, &str, &[String]), &Image> {
+fn images_there(old: Option<&Plan>) -> BTreeMap<What<'_>, &Image> {
     let images = old.map_or(&[][..], |plan| &plan.images);
-    images.iter().map(|i| ((&i.platform, i.trust_domain.as_str(), i.packages.as_slice()), i)).collect()
+    images
+        .iter()
+        .map(|i| ((&i.platform, i.trust_domain.as_str(), i.pool.as_deref(), i.packages.as_slice()), i))
+        .collect()
 }
 
 /// What became of the images of the plan before.
@@ -330,6 +348,9 @@ fn parents_first(mut images: Vec<Image>) -> Vec<Image> {
 fn image_id(group: &Group, set: &Set, image: &Image, digits: usize) -> String {
     let mut hasher = Sha256::new();
     hasher.update(format!("{}\n{}\n", image.platform, image.trust_domain));
+    if let Some(pool) = &image.pool {
+        hasher.update(format!("pool {pool}\n"));
+    }
     for package in &image.packages {
         hasher.update(format!("package {package}\n"));
     }
@@ -437,7 +458,7 @@ fn unserved(
     problem: &Problem,
     solution: &Solution,
     served: &[bool],
-    budget_mb: f64,
+    budget_of: &dyn Fn(usize) -> f64,
 ) -> Vec<Unserved> {
     let mut class_of = vec![None; inventory.functions.len()];
     for (c, class) in classes.iter().enumerate() {
@@ -445,6 +466,14 @@ fn unserved(
     }
     let has_core: BTreeSet<usize> =
         problem.groups.iter().flat_map(|g| &g.demands).flat_map(|d| d.classes.iter().copied()).collect();
+    // What an image could hold of them is worth a swap, but images may not be so large.
+    let cut: BTreeSet<usize> = problem
+        .groups
+        .iter()
+        .filter(|g| g.max_image_mb.is_finite())
+        .flat_map(|g| g.demands.iter().filter(|d| g.value_ms(&super::candidates::trim(g, &d.core)) > 0.0))
+        .flat_map(|d| d.classes.iter().copied())
+        .collect();
     let mut out: Vec<Unserved> = (0..inventory.functions.len())
         .filter(|&f| !served[f])
         .map(|f| {
@@ -455,10 +484,13 @@ fn unserved(
                     let resolved = function.unresolved.is_empty() && function.state != State::Unresolved;
                     if resolved { WhyUnserved::NothingToShare } else { WhyUnserved::Unresolved }
                 }
+                Some(c) if problem.class_pool[c].is_none() => WhyUnserved::Asked,
                 Some(c) => match solution.smallest_mb[c] {
-                    Some(least) if least > budget_mb => WhyUnserved::TooLarge,
+                    Some(least) if least > budget_of(c) => WhyUnserved::TooLarge,
                     Some(_) => WhyUnserved::NotWorthIt,
                     None if problem.class_unpriced[c] > 0 => WhyUnserved::UnknownCost,
+                    None if problem.class_excluded[c] => WhyUnserved::Excluded,
+                    None if cut.contains(&c) => WhyUnserved::TooLarge,
                     None if has_core.contains(&c) && problem.class_load_ms[c] > 0.0 => WhyUnserved::NotWorthIt,
                     None => WhyUnserved::NothingToShare,
                 },

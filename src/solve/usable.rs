@@ -21,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::graph::classes::class_digest;
 use crate::model::inventory::{Function, Import, ImportKind, Inventory, State, Target};
 use crate::model::plan::{Image, Plan, Share};
+use crate::model::wishes::Wish;
 use crate::model::{Ecosystem, Language, PackageId};
 use crate::resolve::names::{self, Specifier};
 
@@ -134,6 +135,8 @@ pub struct Split<'i> {
 /// The rule by which a plan's images serve the functions of an inventory.
 pub struct Usable<'a> {
     share: Share,
+    /// Pool, and whether it is to start cold, of each function; empty where neither is asked for.
+    places: BTreeMap<&'a str, (Option<String>, bool)>,
     classes: BTreeMap<String, Facts<'a>>,
     class_of: BTreeMap<&'a str, String>,
 }
@@ -145,11 +148,23 @@ impl<'a> Usable<'a> {
         let modules = (share == Share::Superset).then(|| Modules::new(inventory, held));
         let mut classes: BTreeMap<String, Facts> = BTreeMap::new();
         let mut class_of = BTreeMap::new();
+        let mut places = BTreeMap::new();
+        if !plan.pools.is_empty() || plan.demands.iter().any(|d| matches!(d.wished.wish, Wish::Cold { .. })) {
+            for function in &inventory.functions {
+                let place = (plan.pool_of(function).map(str::to_string), plan.is_cold(function));
+                places.insert(function.id.as_str(), place);
+            }
+        }
         for function in &inventory.functions {
             let Some(platform) = &function.platform else { continue };
             let closure: BTreeSet<&PackageId> = function.closure.iter().collect();
             let sorted: Vec<PackageId> = closure.iter().map(|&id| id.clone()).collect();
             let digest = class_digest(platform, &function.trust_domain, &sorted);
+            // What one pool's functions look for does not matter in another.
+            let digest = match places.get(function.id.as_str()) {
+                Some((pool, cold)) => format!("{digest} {cold} {}", pool.as_deref().unwrap_or_default()),
+                None => digest,
+            };
             class_of.insert(function.id.as_str(), digest.clone());
             let facts = classes.entry(digest).or_insert_with(|| {
                 let mut names: BTreeMap<&str, usize> = BTreeMap::new();
@@ -163,12 +178,16 @@ impl<'a> Usable<'a> {
                 facts.hidden.extend(function.imports.iter().flat_map(|import| modules.found(import, ecosystem)));
             }
         }
-        Self { share, classes, class_of }
+        Self { share, places, classes, class_of }
     }
 
     /// How a function sees an image that holds `ids`; none when it may not use it.
     pub fn split<'i>(&self, image: &Image, ids: &'i BTreeSet<PackageId>, function: &Function) -> Option<Split<'i>> {
         if function.platform.as_ref() != Some(&image.platform) || function.trust_domain != image.trust_domain {
+            return None;
+        }
+        let (pool, cold) = self.places.get(function.id.as_str()).map_or((None, false), |(p, c)| (p.as_deref(), *c));
+        if cold || pool != image.pool.as_deref() {
             return None;
         }
         let facts = self.classes.get(self.class_of.get(function.id.as_str())?)?;

@@ -2,6 +2,8 @@
 //!
 //! Everything is worked out again from names: who may use what, who is forked from whom, what it takes and what it saves.
 
+mod demands;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::problem::{Price, Problem};
@@ -44,6 +46,7 @@ pub fn verify(
     check_service(plan, inventory, price, &held, &mut broken);
     check_totals(plan, &mut broken);
     check_open(plan, inventory, &mut broken);
+    demands::check(plan, inventory, price, &held, &mut broken);
     broken
 }
 
@@ -106,12 +109,13 @@ pub fn verify_expected(
         let mine = |platform: Option<&Platform>, domain: &str| {
             platform == Some(&group.platform) && domain == group.trust_domain
         };
+        let pool = group.pool_name.as_deref();
         let load = |id: &PackageId| price(id, &group.platform).map_or(0.0, |p| p.load_ms);
         let images: Vec<(&Held, f64)> = plan
             .images
             .iter()
             .zip(&held)
-            .filter(|(image, _)| mine(Some(&image.platform), &image.trust_domain))
+            .filter(|(image, _)| mine(Some(&image.platform), &image.trust_domain) && image.pool.as_deref() == pool)
             .map(|(_, held)| (held, held.ids.iter().map(load).sum::<f64>() - held.swap_ms))
             .collect();
         // Functions by what they load, so that looking for one that loads a whole closure is quick.
@@ -276,9 +280,12 @@ fn check_parents(plan: &Plan, held: &[Held], language: &dyn Fn(Language) -> Lang
                 // Parents come first, so nothing can be its own ancestor.
                 Some(&p) if p < i => {
                     let other = &plan.images[p];
-                    if other.platform != image.platform || other.trust_domain != image.trust_domain {
-                        broken
-                            .push(format!("{}: its parent {parent} is of another platform or trust domain", image.id));
+                    if other.platform != image.platform
+                        || other.trust_domain != image.trust_domain
+                        || other.pool != image.pool
+                    {
+                        let reason = "is of another platform or trust domain, or of another pool";
+                        broken.push(format!("{}: its parent {parent} {reason}", image.id));
                     }
                     if !held[p].ids.is_subset(&held[i].ids) {
                         broken.push(format!("{}: does not hold all of its parent {parent}", image.id));
