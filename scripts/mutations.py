@@ -40,8 +40,18 @@ MUTATIONS = [
     ("verify takes any floor for met", "src/solve/verify/demands.rs", "least < share - 1e-6", "least < -1.0"),
     ("verify takes any package", "src/solve/verify/demands.rs", "h.ids.iter().any(|id| is_package(package, id))", "h.ids.is_empty()"),
     ("old images get any parent", "src/solve/stable.rs", "kept.insert(i, parent);", ""),
+    ("what is barred may be found loaded", "src/solve/superset.rs", "if !self.set.is_disjoint(&wide.barred) || !self.doubled", "if !self.doubled"),
+    ("two versions in an image may be found by others", "src/solve/superset.rs", " || !self.doubled.is_subset(&wide.closure) {", " {"),
+    ("memory that is not needed costs nothing", "src/solve/superset.rs", "Some(load - self.swap_ms - group.language.waste_ms(waste))", "Some(load - self.swap_ms + 0.0 * waste)"),
+    ("a start is credited with what it does not load", "src/solve/superset.rs", "self.set.intersection(&wide.closure).map(|i| group.items[i].price.load_ms)", "self.set.ones().map(|i| group.items[i].price.load_ms)"),
+    ("open closures see what they did not ask for", "src/solve/superset.rs", "wide.barred.insert_range(..);", ""),
+    ("modules that a function looks for are not hidden", "src/solve/superset.rs", "wide.barred.extend(modules.found(import, ecosystem).iter().filter_map(|id| index.get(id).copied()));", "let _ = (ecosystem, import);"),
+    ("verification overlooks names in another version", "src/solve/usable.rs", "alone && !facts.names.contains_key(id.name.as_str()) && !facts.hidden.contains(id)", "alone && !facts.hidden.contains(id)"),
+    ("verification overlooks open closures", "src/solve/usable.rs", "(facts.complete && unneeded.iter()", "(unneeded.iter()"),
+    ("a plan for less is not carried to more", "src/solve/sweep.rs", "if more.solution.objective >= less.solution.objective {", "if true {"),
+    ("a bound for more is not carried to less", "src/solve/sweep.rs", "if more.solution.bound < less.solution.bound {", "if false {"),
 ]
-TESTS = ["--lib", "--test", "solver_properties", "--test", "solver_rules", "--test", "solver_stable", "--test", "solver_wishes", "--test", "demands"]
+TESTS = ["--lib", "--test", "solver_properties", "--test", "solver_rules", "--test", "solver_stable", "--test", "solver_wishes", "--test", "demands", "--test", "solver_superset", "--test", "solver_sweep"]
 
 
 def main():

@@ -75,7 +75,8 @@ pub enum Command {
         warmset plan . --budget 1GiB --trace invocations.csv --max-images 20 --out plan\n  \
         warmset plan . --sweep --budget 512MiB --out curve\n  \
         warmset plan . --budget 256MiB --share superset\n  \
-        warmset plan . --budget 1GiB --floor 'payments-*=80%' --exclude torch --out plan")]
+        warmset plan . --budget 1GiB --floor 'payments-*=80%' --exclude torch --out plan\n  \
+        warmset plan . --budget 1GiB --prove 20")]
     Plan(Box<PlanCommand>),
 
     /// Write the plan folder again from a plan and its inventory
@@ -100,6 +101,16 @@ pub enum Command {
         warmset check . --plan plans/fleet --min-saved 0.4 --format sarif > warmset.sarif\n\n\
         Exit status: 0 the plan fits, 1 findings, 2 could not tell.")]
     Check(CheckCommand),
+
+    /// Say which functions could share more if they moved to versions that others have, inside their own ranges
+    #[command(after_help = "Examples:\n  warmset advise fixtures/fleet --budget 256MiB\n  \
+        warmset advise inventory.json --costs costs.json --budget 2GiB --format json > advice.json\n  \
+        warmset advise . --budget 1GiB --max-advice 3\n\n\
+        Every piece is checked against the ranges that functions and packages state, and the plan is recomputed with it.\n\
+        No registry is asked: functions move only to versions that other functions of their platform have.\n\
+        Plans are for the functions that there are (`plan --aim known`) unless --aim says otherwise.\n\n\
+        Exit status: 0 nothing to advise, 1 there is advice, 2 could not tell.")]
+    Advise(Box<AdviseCommand>),
 
     /// Say which declarations, locks, manifests and sources are read, and how much of each
     Formats(FormatsCommand),
@@ -364,12 +375,49 @@ pub struct SolveOptions {
     /// such memory counts against the budget and in the swap time, as all memory of an image does.
     #[arg(long, value_name = "MS", value_parser = milliseconds, requires = "share")]
     pub waste_ms_per_mb: Option<f64>,
+    /// Seconds to spend, once the plan is made, on proving how good it is; better plans found on the way are taken. The
+    /// result then depends on the machine, and plan.json says how long it took.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub prove: Option<f64>,
     /// Whether to solve the mixed-integer model after the greedy plan.
     #[arg(long, value_enum, default_value_t = ExactChoice::Auto)]
     pub exact: ExactChoice,
     /// Seconds that the mixed-integer solver may take. With a limit the plan can depend on the machine's speed.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub time_limit: Option<f64>,
+}
+
+/// `warmset advise`.
+#[derive(Debug, Args)]
+pub struct AdviseCommand {
+    /// Folder that holds the fleet, or an inventory.json.
+    #[arg(default_value = ".")]
+    pub input: PathBuf,
+    /// Memory that all images may take together on one host: 256MiB, 1.5GB (MB is 10^6 bytes). Without it that of [plan]
+    /// in warmset.toml.
+    #[arg(long, value_name = "SIZE", value_parser = budget)]
+    pub budget: Option<f64>,
+    /// Most pieces of advice.
+    #[arg(long, value_name = "N", default_value = "10", value_parser = positive)]
+    pub max_advice: usize,
+    /// Leave out advice that saves less than this share of all load time, and of the images' memory: 0.1%, 0.001.
+    #[arg(long, value_name = "SHARE", default_value = "0.1%", value_parser = percent)]
+    pub min_gain: f64,
+    /// How functions are read.
+    #[command(flatten)]
+    pub options: FleetOptions,
+    /// How images are chosen.
+    #[command(flatten)]
+    pub solve: SolveOptions,
+    /// What is asked of the plan.
+    #[command(flatten)]
+    pub demands: DemandOptions,
+    /// What is printed.
+    #[arg(long, value_enum, default_value_t = TextFormat::Text)]
+    pub format: TextFormat,
+    /// Exit with status 0 also where there is advice.
+    #[arg(long)]
+    pub exit_zero: bool,
 }
 
 /// `warmset emit`.

@@ -2,6 +2,7 @@
 //!
 //! Invariant: the only layer that writes files or prints; everything it prints was computed by another.
 
+mod advise;
 pub mod args;
 mod cache;
 mod check;
@@ -89,6 +90,7 @@ fn run(command: &Command, talk: Talk) -> Result<Outcome, Failure> {
         Command::Inspect(command) => inspect::run(command, talk),
         Command::Explain(command) => explain::run(command, talk),
         Command::Check(command) => check::run(command, talk),
+        Command::Advise(command) => advise::run(command, talk),
         Command::Formats(command) => formats::run(command, talk),
         Command::Schema(command) => emit::schemas(command, talk),
         Command::Completions { shell } => {

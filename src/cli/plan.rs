@@ -1,6 +1,7 @@
 //! `warmset plan`.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -145,6 +146,7 @@ pub fn prepare<'a>(
         },
         stable: before.map(|(_, stable)| stable),
         time_limit: options.time_limit.map(Duration::from_secs_f64),
+        prove: options.prove.map(Duration::from_secs_f64),
         ..Options::default()
     };
     let before = before.map(|(plan, _)| (plan, stable::note(&mut asked.problem, plan)));
@@ -152,6 +154,25 @@ pub fn prepare<'a>(
 }
 
 impl Prepared<'_> {
+    /// The same weights, prices and demands for an inventory that differs in its closures only.
+    pub fn of<'b>(&'b self, inventory: &'b Inventory, options: &Options) -> Prepared<'b> {
+        let price = |id: &_, platform: &_| self.prices.get(id, platform).map(Into::into);
+        let language = |language| self.prices.language(language);
+        let (pools, share) = (&self.asked.pools, self.asked.share);
+        let asked = solve::wishes::asked(inventory, self.wishes, pools, share, &|_| true, &price, &language);
+        Prepared {
+            weights: self.weights.clone(),
+            costs: Costs { entries: Vec::new(), ..self.costs.clone() },
+            prices: self.prices.clone(),
+            inventory,
+            wishes: self.wishes,
+            asked,
+            diagnostics: Vec::new(),
+            options: options.clone(),
+            before: None,
+        }
+    }
+
     /// The plan that a solution comes to, verified.
     pub fn plan(&self, solution: &Solution, parts: &[Part], options: &Options) -> Result<Plan, Failure> {
         let modules = |id: &_| modules(&self.prices, id);
@@ -190,6 +211,19 @@ impl Prepared<'_> {
         Ok(plan)
     }
 
+    /// Solves and verifies.
+    pub fn solved(&self, progress: &dyn Fn(solve::Progress)) -> Result<Plan, Failure> {
+        let options = Options { budget_mb: budget(self.wishes, &self.asked)?, ..self.options.clone() };
+        if !self.asked.impossible.is_empty() {
+            return Err(self.contradictions());
+        }
+        let (solution, parts) = solve::pools::plan_asked(&self.asked, &options, progress);
+        if !solution.met {
+            return Err(self.contradictions());
+        }
+        self.plan(&solution, &parts, &options)
+    }
+
     /// Why the demands cannot be met.
     pub fn contradictions(&self) -> Failure {
         let price = |id: &_, platform: &_| self.prices.get(id, platform).map(Into::into);
@@ -215,18 +249,10 @@ fn make(
     talk: Talk,
 ) -> Result<Made, Failure> {
     let ready = prepare(inventory, wishes, options, before)?;
-    let options = Options { budget_mb: budget(wishes, &ready.asked)?, ..ready.options.clone() };
-    if !ready.asked.impossible.is_empty() {
-        return Err(ready.contradictions());
-    }
     let bar = talk.bar("solving");
-    let (solution, parts) =
-        solve::pools::plan_asked(&ready.asked, &options, &|progress| bar.message(&summary::progress(progress)));
+    let seen = RefCell::new(summary::Standing::default());
+    let plan = ready.solved(&|progress| bar.message(&seen.borrow_mut().after(progress)))?;
     drop(bar);
-    if !solution.met {
-        return Err(ready.contradictions());
-    }
-    let plan = ready.plan(&solution, &parts, &options)?;
     let Prepared { costs, asked, .. } = ready;
     if let Cow::Owned(settled) = asked.inventory {
         inventory.functions = settled.functions;

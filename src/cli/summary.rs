@@ -63,9 +63,15 @@ pub fn plan(inventory: &Inventory, plan: &Plan, diagnostics: &[Diagnostic], out:
     };
     let of = if plan.aim == Aim::Expected { " over expected functions" } else { "" };
     line("proof", &format!("objective{of} {:.1} ms, bound {:.1} ms, {proof}", plan.objective, plan.bound));
+    let spent = plan.proof.seconds.map_or(String::new(), |seconds| format!(" in {seconds:.1} s"));
+    let second =
+        plan.proof.second_bound.as_ref().map_or(String::new(), |b| format!(" ({:.1} ms by {})", b.value, b.method));
     line(
         "",
-        &format!("plan by {}, bound by {}, relative to {}", plan.method.plan, plan.method.bound, plan.bound_covers),
+        &format!(
+            "plan by {}, bound by {}{second}{spent}, relative to {}",
+            plan.method.plan, plan.method.bound, plan.bound_covers
+        ),
     );
     let sources: Vec<String> =
         plan.value_by_source.iter().map(|(source, share)| format!("{:.0} % {source}", share * 100.0)).collect();
@@ -341,16 +347,36 @@ fn counts(diagnostics: &[Diagnostic]) -> String {
     [of(Severity::Error, "error"), of(Severity::Warning, "warning"), of(Severity::Note, "note")].join(", ")
 }
 
-/// One line of progress.
-pub fn progress(progress: Progress) -> String {
-    match progress {
-        Progress::Candidates { candidates, parent_pairs } => {
-            format!("{candidates} candidates, {parent_pairs} parent pairs")
+/// Where planning stands.
+#[derive(Debug, Default)]
+pub struct Standing {
+    best_ms: f64,
+    bound: Option<(f64, &'static str)>,
+}
+
+impl Standing {
+    /// One line on where planning stands after some progress: what the best plan saves, the bound, the gap between them.
+    pub fn after(&mut self, progress: Progress) -> String {
+        match progress {
+            Progress::Candidates { candidates, parent_pairs } => {
+                return format!("{candidates} candidates, {parent_pairs} parent pairs");
+            }
+            Progress::Exact { variables, constraints } => {
+                return format!("exact model: {variables} variables, {constraints} constraints");
+            }
+            Progress::Incumbent(ms) => self.best_ms = self.best_ms.max(ms),
+            Progress::Bound { ms, by } if self.bound.is_none_or(|(least, _)| ms <= least) => {
+                self.bound = Some((ms, by))
+            }
+            Progress::Bound { .. } => {}
         }
-        Progress::Incumbent(ms) => format!("best so far saves {ms:.1} ms"),
-        Progress::Bound(ms) => format!("none saves more than {ms:.1} ms"),
-        Progress::Exact { variables, constraints } => {
-            format!("exact model: {variables} variables, {constraints} constraints")
+        let best = self.best_ms;
+        match self.bound {
+            Some((bound, by)) if bound > 0.0 => {
+                let gap = 100.0 * ((bound - best) / bound).max(0.0);
+                format!("saves {best:.1} ms, bound {bound:.1} ms by {by}, gap {gap:.2} %")
+            }
+            _ => format!("saves {best:.1} ms"),
         }
     }
 }

@@ -28,7 +28,7 @@ use serde::Serialize;
 use crate::lock::npm::npm_layout::Layout;
 use crate::model::curve::Curve;
 use crate::model::manifest::SwapManifest;
-use crate::model::{Costs, Diagnostic, Inventory, Language, Package, PackageId, Place, Plan, Platform, codes};
+use crate::model::{Advice, Costs, Diagnostic, Inventory, Language, Package, PackageId, Place, Plan, Platform, codes};
 
 /// What a plan folder is called and built on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -226,6 +226,7 @@ pub fn is_base_image(text: &str) -> bool {
 /// JSON Schemas of the artefacts, by file name; draft 2020-12, generated from the types.
 pub fn schemas() -> BTreeMap<&'static str, String> {
     let texts = [
+        ("advice.schema.json", schema::<Advice>()),
         ("costs.schema.json", schema::<Costs>()),
         ("inventory.schema.json", schema::<Inventory>()),
         ("plan.schema.json", schema::<Plan>()),

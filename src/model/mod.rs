@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing here reads, writes or solves. Every artefact type serialises to the same bytes for the same value.
 
+pub mod advice;
 pub mod codes;
 pub mod costs;
 pub mod curve;
@@ -20,6 +21,7 @@ pub mod support;
 pub mod units;
 pub mod wishes;
 
+pub use advice::Advice;
 pub use codes::Code;
 pub use costs::{Cost, CostSource, Costs, How, LanguageCosts};
 pub use diagnostic::{Diagnostic, Place};

@@ -46,6 +46,9 @@ pub struct Plan {
     pub status: Status,
     /// How plan and bound were found: `greedy+local-search`, `milp (microlp)` …; `lagrangian`.
     pub method: Method,
+    /// What else is known of the bound.
+    #[serde(default)]
+    pub proof: Proof,
     /// What the bound is relative to.
     pub bound_covers: String,
     /// Milliseconds that all planned functions load in the period without any image (known costs only).
@@ -269,8 +272,34 @@ pub enum Status {
 pub struct Method {
     /// `greedy`, `greedy+local-search`, `greedy+local-search+branch-and-bound`, `milp (microlp)`, `milp (highs)`.
     pub plan: String,
-    /// `lagrangian`, `lagrangian+branch-and-bound`, `milp (microlp)`, `milp (highs)`.
+    /// `lagrangian`, `lagrangian+paths`, `lagrangian+paths+branch-and-bound`, `milp (microlp)`, `milp (highs)`.
     pub bound: String,
+}
+
+/// How `bound` was proven, and what another method says.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Proof {
+    /// That of `bound`: `method.bound`.
+    pub method: String,
+    /// The next best bound, by another method: no plan saves more than this either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_bound: Option<OtherBound>,
+    /// Seconds that a proof might take. Absent when none was asked for: the plan is then the same on every machine, and
+    /// says nothing of time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds_allowed: Option<f64>,
+    /// Seconds that it took, wall clock; with `seconds_allowed` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+}
+
+/// A bound by another method.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OtherBound {
+    /// As in [`Method::bound`].
+    pub method: String,
+    /// ms.
+    pub value: f64,
 }
 
 /// Numbers of the problem that was solved.

@@ -4,6 +4,7 @@
 //! [`verify::verify`]. All of it is a pure function of its
 //! input: no clock, no thread and no hash order decides how a plan turns out (but a time limit that the caller asks for).
 
+pub mod advise;
 pub mod backend;
 pub mod bound;
 pub mod candidates;
@@ -17,6 +18,7 @@ pub mod model;
 pub mod pools;
 pub mod prior;
 pub mod problem;
+pub mod prove;
 pub mod required;
 pub mod stable;
 pub mod state;
@@ -31,11 +33,10 @@ pub mod wishes;
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::model::plan::{Expected, Method, Share, Size, Status};
+use crate::model::plan::{Expected, Method, Proof, Share, Size, Status};
 use state::State;
 
 pub use crate::model::plan::Aim;
-use backend::Effort;
 pub use greedy::Limits;
 pub use instance::Instance;
 pub use to_plan::{Context, to_plan};
@@ -75,6 +76,9 @@ pub struct Options {
     /// How much is done to tighten the bound: terms of the relaxation that branch and bound may add up, in millions. The
     /// result is the same on every machine. 0: the plain Lagrangian bound.
     pub effort: u32,
+    /// Time to spend on a proof once the plan is made, which may still improve the plan. With it the result depends on the
+    /// machine.
+    pub prove: Option<Duration>,
     /// For which functions to plan; but see [`Options::aim`].
     pub aim: Aim,
     /// Keeps the images that there are (see [`stable::note`]) as far as that is worth it.
@@ -92,6 +96,7 @@ impl Default for Options {
             time_limit: None,
             max_candidates: 5_000,
             effort: EFFORT,
+            prove: None,
             aim: Aim::Expected,
             stable: None,
         }
@@ -128,7 +133,12 @@ pub enum Progress {
     /// A plan is known that saves so many ms.
     Incumbent(f64),
     /// No plan saves more than so many ms.
-    Bound(f64),
+    Bound {
+        /// That.
+        ms: f64,
+        /// By which method: as in [`Proof::method`].
+        by: &'static str,
+    },
     /// The exact model is being solved.
     Exact {
         /// Its columns.
@@ -144,14 +154,8 @@ pub fn instance(problem: &Problem, max_candidates: usize) -> Instance {
     Instance::new(problem, &families)
 }
 
-/// Columns up to which the exact model is solved without being asked for: on parts of ReqBench microlp took at most 0.25 s
-/// there, up to 2.3 s below 2,000, and beyond that sometimes no end was seen.
-const AUTO_COLUMNS: usize = 1_000;
-/// Branch-and-bound nodes that it may then take. A number of nodes and not of seconds: the plan must be the same on every
-/// machine.
-const AUTO_NODES: u32 = 5_000;
-/// [`Options::effort`] unless stated: 0.15 to 0.25 s.
-pub const EFFORT: u32 = 250;
+/// [`Options::effort`] unless stated: about 0.15 s.
+pub const EFFORT: u32 = 80;
 /// Relative gap below which a plan counts as optimal.
 const OPTIMAL: f64 = 1e-6;
 
@@ -188,6 +192,8 @@ pub struct Solution {
     pub status: Status,
     /// How plan and bound were found.
     pub method: Method,
+    /// What else is known of the bound.
+    pub proof: Proof,
     /// What the bound is relative to.
     pub bound_covers: String,
     /// The budget of each pool, MB; empty when there is only one.
@@ -240,7 +246,13 @@ pub fn plan_instance(
     let mut search = greedy::greedy(instance, &free);
     if !is_met(&search.state, &free) {
         let feasible::Verdict::Possible(start) = feasible::possible(instance, &free) else {
-            return solution(problem, instance, &search.state, f64::INFINITY, Method::default(), options);
+            let nothing = prove::Proven {
+                best: search.state,
+                bound: f64::INFINITY,
+                method: Method::default(),
+                proof: Proof::default(),
+            };
+            return solution(problem, instance, nothing, options);
         };
         search = greedy::Search::new(instance);
         start.into_iter().for_each(|i| search.add(i));
@@ -264,50 +276,8 @@ pub fn plan_instance(
     }
     progress(Progress::Incumbent(best.objective()));
 
-    let lagrangian = bound::lagrangian(instance, &limits, &best);
-    let mut bound = lagrangian.value;
-    progress(Progress::Bound(bound));
-    let mut method = Method { plan: "greedy+local-search".into(), bound: "lagrangian".into() };
-
-    let mut open = lagrangian.open.clone();
-    if is_open(best.objective(), bound) && options.effort > 0 {
-        let work = u64::from(options.effort) * 1_000_000;
-        let found = tree::search(instance, &limits, &lagrangian, &best, work, &|known, bound| {
-            progress(Progress::Incumbent(known));
-            progress(Progress::Bound(bound));
-        });
-        if let Some(better) = found.better.filter(|_| settled.is_none()) {
-            best = State::with(instance, better);
-            method.plan = "greedy+local-search+branch-and-bound".into();
-            progress(Progress::Incumbent(best.objective()));
-        }
-        if found.value < bound {
-            bound = found.value;
-            method.bound = "lagrangian+branch-and-bound".into();
-            progress(Progress::Bound(bound));
-        }
-        open = found.open;
-    }
-
-    if is_open(best.objective(), bound) && options.exact != Exact::Never && settled.is_none() {
-        // What the bound excludes cannot be part of a better plan.
-        let (small, old) = instance.restrict(&open);
-        let columns = model::columns(&small);
-        if options.exact == Exact::Always || columns <= AUTO_COLUMNS {
-            let start = restricted(&small, &old, &best);
-            let model = model::model(&small, &limits, &start);
-            progress(Progress::Exact { variables: model.columns.len(), constraints: model.rows.len() });
-            let effort = match options.exact {
-                Exact::Always => Effort { time: options.time_limit, nodes: None },
-                _ => Effort { time: options.time_limit, nodes: Some(AUTO_NODES) },
-            };
-            let answer = backend::solve(&model, effort);
-            take_exact(instance, &limits, &old, answer, &mut best, &mut bound, &mut method);
-            progress(Progress::Incumbent(best.objective()));
-            progress(Progress::Bound(bound));
-        }
-    }
-    let mut solution = solution(problem, instance, &best, bound, method, options);
+    let proven = prove::prove(instance, &limits, best, settled.is_none(), options, progress);
+    let mut solution = solution(problem, instance, proven, options);
     if let Some(settled) = settled {
         solution.keep(instance, &settled);
     }
@@ -354,54 +324,8 @@ fn is_open(objective: f64, bound: f64) -> bool {
     bound - objective > OPTIMAL * bound
 }
 
-/// The part of a choice that a restricted instance knows.
-fn restricted<'a>(small: &'a Instance, old: &[usize], choice: &State) -> State<'a> {
-    State::with(small, (0..old.len()).filter(|&k| choice.chosen[old[k]]))
-}
-
-/// Takes what the exact model adds: a better plan when it holds, a lower bound when one is proven.
-fn take_exact<'a>(
-    instance: &'a Instance,
-    limits: &Limits,
-    old: &[usize],
-    answer: backend::Answer,
-    best: &mut State<'a>,
-    bound: &mut f64,
-    method: &mut Method,
-) {
-    let name = format!("milp ({})", backend::NAME);
-    let known = best.objective();
-    let mut reached = known;
-    if let Some(values) = &answer.values {
-        let mut search = greedy::Search::new(instance);
-        (0..old.len()).filter(|&k| values[k] > 0.5).for_each(|k| search.add(old[k]));
-        if is_met(&search.state, limits) {
-            local_search::tidy(&mut search);
-            reached = search.state.objective();
-            if reached > known * (1.0 + 1e-12) && is_met(&search.state, limits) {
-                *best = search.state;
-                method.plan.clone_from(&name);
-            }
-        }
-    }
-    // A solver that claims less than what is known to be possible has erred: its bound proves nothing.
-    if let Some(proven) = answer.bound.filter(|proven| *proven >= known.max(reached) * (1.0 - OPTIMAL)) {
-        let proven = proven.max(best.objective()) * (1.0 + 1e-9);
-        if proven < *bound {
-            *bound = proven;
-            method.bound = name;
-        }
-    }
-}
-
-fn solution(
-    problem: &Problem,
-    instance: &Instance,
-    best: &State,
-    bound: f64,
-    method: Method,
-    options: &Options,
-) -> Solution {
+fn solution(problem: &Problem, instance: &Instance, proven: prove::Proven, options: &Options) -> Solution {
+    let prove::Proven { best, bound, method, proof } = proven;
     let members: Vec<usize> = best.members().collect();
     let chosen = members
         .iter()
@@ -447,9 +371,10 @@ fn solution(
         bound: if bound.is_finite() { bound.max(objective) } else { objective },
         memory_mb: best.memory(),
         // Too few images to build are told when it is known how many it takes.
-        met: is_met(best, &Limits { max_new: usize::MAX, ..options.limits() }),
+        met: is_met(&best, &Limits { max_new: usize::MAX, ..options.limits() }),
         status,
         method,
+        proof,
         bound_covers,
         budgets_mb: Vec::new(),
         smallest_mb: smallest_mb(problem, instance),

@@ -6,7 +6,7 @@ use super::problem::{Problem, Set};
 use super::wishes::{Asked, PriceOf};
 use super::{Chosen, Options, Progress, Solution, is_open, plan_aimed, prior};
 use crate::model::PackageId;
-use crate::model::plan::{Demanded, Image, Method, Plan, PoolPlan, Size, Status};
+use crate::model::plan::{Demanded, Image, Method, OtherBound, Plan, PoolPlan, Proof, Size, Status};
 use crate::model::units::round;
 use crate::model::wishes::{self, REST, Wish, Wished, Wishes};
 
@@ -35,6 +35,7 @@ pub fn plan_asked(asked: &Asked, options: &Options, progress: &dyn Fn(Progress))
             max_images: pool.images.as_ref().map(|(most, _)| *most),
             disk_mb: pool.disk.as_ref().map(|(mb, _)| *mb),
             stable,
+            prove: options.prove.map(|time| time / asked.pools.len() as u32),
             ..options.clone()
         };
         let solution = if asked.pools.len() == 1 {
@@ -119,6 +120,12 @@ fn merge(asked: &Asked, problem: &Problem, solutions: &[Solution]) -> Solution {
         } else {
             Status::Optimal
         },
+        proof: Proof {
+            method: joined(&|s| s.method.bound.clone()),
+            second_bound: second_bound(&solutions.iter().map(|s| (s.bound, &s.proof)).collect::<Vec<_>>()),
+            seconds_allowed: solutions.iter().map(|s| s.proof.seconds_allowed).sum(),
+            seconds: solutions.iter().map(|s| s.proof.seconds).sum(),
+        },
         method: Method { plan: joined(&|s| s.method.plan.clone()), bound: joined(&|s| s.method.bound.clone()) },
         bound_covers: covers.join("; "),
         budgets_mb: asked.pools.iter().map(|p| p.memory_mb).collect(),
@@ -132,6 +139,17 @@ fn merge(asked: &Asked, problem: &Problem, solutions: &[Solution]) -> Solution {
             parent_pairs: solutions.iter().map(|s| s.size.parent_pairs).sum(),
         },
     }
+}
+
+/// The sum of the pools' second bounds; where one has none, of its only bound. None when no pool has one.
+fn second_bound(parts: &[(f64, &Proof)]) -> Option<OtherBound> {
+    let methods: BTreeSet<&str> =
+        parts.iter().filter_map(|(_, p)| p.second_bound.as_ref()).map(|b| b.method.as_str()).collect();
+    let value = |(bound, proof): &(f64, &Proof)| proof.second_bound.as_ref().map_or(*bound, |b| b.value);
+    (!methods.is_empty()).then(|| OtherBound {
+        method: methods.into_iter().collect::<Vec<_>>().join("; "),
+        value: parts.iter().map(value).sum(),
+    })
 }
 
 /// Says in a plan what pools there are and how each demand is met.

@@ -13,6 +13,7 @@
 use rayon::prelude::*;
 
 use super::instance::Instance;
+use super::prove::Proven;
 use super::{Limits, Options, Problem, Solution, greedy, improved, local_search, plan_instance};
 use crate::model::plan::{Aim, Status};
 
@@ -134,13 +135,12 @@ fn carry(problem: &Problem, instance: &Instance, options: &Options, steps: &mut 
         let (less, more) = (&mut before[k - 1], &after[0]);
         let limits = Limits { budget_mb: less.budget_mb, ..options.limits() };
         if limits.fits(more.solution.memory_mb) && more.solution.objective > less.solution.objective {
-            let bound = less.solution.bound;
+            let own = less.solution.clone();
             less.solution = more.solution.clone();
-            less.solution.bound = bound;
+            less.solution.take_bound(&own);
         }
         if more.solution.bound < less.solution.bound {
-            less.solution.bound = more.solution.bound.max(less.solution.objective);
-            less.solution.method.bound.clone_from(&more.solution.method.bound);
+            less.solution.take_bound(&more.solution);
         }
         settle(&mut less.solution);
     }
@@ -153,14 +153,14 @@ fn carry(problem: &Problem, instance: &Instance, options: &Options, steps: &mut 
         let options = Options { budget_mb: more.budget_mb, ..options.clone() };
         let limits = options.limits();
         let state = improved(instance, &limits, members(instance, &less.solution).into_iter());
-        let bound = more.solution.bound;
+        let own = more.solution.clone();
         more.solution = if state.objective() > less.solution.objective {
-            let method = less.solution.method.clone();
-            super::solution(problem, instance, &state, bound, method, &options)
+            let (method, proof) = (less.solution.method.clone(), own.proof.clone());
+            super::solution(problem, instance, Proven { best: state, bound: own.bound, method, proof }, &options)
         } else {
             less.solution.clone()
         };
-        more.solution.bound = bound.max(more.solution.objective);
+        more.solution.take_bound(&own);
         settle(&mut more.solution);
     }
 }
@@ -171,6 +171,15 @@ fn members(instance: &Instance, solution: &Solution) -> Vec<usize> {
         instance.candidates.binary_search_by(|other| (other.group, &other.set).cmp(&(c.group, &c.set))).ok()
     };
     solution.chosen.iter().filter_map(place).collect()
+}
+
+impl Solution {
+    /// The bound of `other`, with its proof.
+    fn take_bound(&mut self, other: &Solution) {
+        self.bound = other.bound.max(self.objective);
+        self.method.bound.clone_from(&other.method.bound);
+        self.proof.clone_from(&other.proof);
+    }
 }
 
 /// The status that bound and objective come to.
@@ -200,6 +209,10 @@ pub fn knee(points: &[(f64, f64)]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::classes::classes;
+    use crate::model::platform::Language;
+    use crate::model::{CostSource, Function, Inventory, LanguageCosts, Package, PackageId, Platform, State};
+    use crate::solve::Price;
 
     #[test]
     fn the_knee_is_where_the_marginal_falls_below_the_average() {
@@ -211,6 +224,64 @@ mod tests {
         assert_eq!(knee(&[(1.0, 2.0), (2.0, 4.0)]), None, "a straight line");
         assert_eq!(knee(&[(1.0, 0.0)]), None);
         assert_eq!(knee(&[]), None);
+    }
+
+    /// Two functions that load one package each: 50 ms and 5 MB, 30 ms and 5 MB; hosts take nothing.
+    fn two() -> Problem {
+        let mut inventory = Inventory::empty();
+        for name in ["a", "b"] {
+            let id = PackageId::pypi(name, "1");
+            inventory.packages.push(Package { requires: Some(vec![]), ..Package::new(id.clone()) });
+            inventory.functions.push(Function {
+                platform: Some(Platform::linux(Language::Python, "3.11")),
+                state: State::Locked,
+                closure: vec![id],
+                ..Function::new(name)
+            });
+        }
+        let price = |id: &PackageId, _: &Platform| {
+            let load_ms = if id.name == "a" { 50.0 } else { 30.0 };
+            Some(Price { load_ms, resident_mb: 5.0, disk_mb: None, source: CostSource::Measured })
+        };
+        let language = |_| LanguageCosts {
+            image_overhead_mb: 0.0,
+            swap_base_ms: 0.0,
+            swap_ms_per_mb: 0.0,
+            waste_ms_per_mb: None,
+            load_ms_per_disk_mb: None,
+            resident_mb_per_disk_mb: None,
+        };
+        super::super::problem(&inventory, &classes(&inventory), &price, &language).0
+    }
+
+    #[test]
+    fn what_is_known_of_one_budget_serves_the_others() {
+        let problem = two();
+        let instance = super::super::instance(&problem, 100);
+        let plan = |budget_mb: f64| {
+            let options = Options { budget_mb, aim: Aim::Known, ..Options::default() };
+            plan_instance(&problem, &instance, &options, &|_| ())
+        };
+        // As if the search had failed for 12 MB, where it found nothing, and for 6 MB, where it found what is worth less.
+        let bare = |budget_mb: f64, solution: Solution| {
+            let bound = plan(budget_mb).bound;
+            Step { budget_mb, solution: Solution { bound, status: Status::Feasible, ..solution } }
+        };
+        let options = Options { aim: Aim::Known, ..Options::default() };
+        let mut steps = [bare(6.0, plan(6.0)), bare(12.0, plan(0.1))];
+        assert_eq!(steps[1].solution.objective, 0.0);
+        carry(&problem, &instance, &options, &mut steps);
+        let found = |steps: &[Step]| -> Vec<(f64, Status)> {
+            steps.iter().map(|s| (s.solution.objective, s.solution.status)).collect()
+        };
+        // The plan for 6 MB is taken over, and improved by what still fits.
+        assert_eq!(found(&steps), [(50.0, Status::Optimal), (80.0, Status::Optimal)]);
+        assert_eq!(steps[1].solution.chosen.len(), 2);
+
+        // A plan for 12 MB that takes 5 is one for 6 MB too.
+        let mut steps = [bare(6.0, plan(0.1)), bare(12.0, plan(6.0))];
+        carry(&problem, &instance, &options, &mut steps);
+        assert_eq!(found(&steps), [(50.0, Status::Optimal), (50.0, Status::Feasible)]);
     }
 
     #[test]

@@ -10,7 +10,9 @@ use super::superset::{self, Values};
 use super::{Chosen, Options, Solution};
 use crate::graph::classes::Class;
 use crate::model::inventory::{Function, Import, ImportKind, Inventory, State, Target};
-use crate::model::plan::{self, Assignment, Changes, Image, NextBest, Plan, Removed, Unserved, WhyUnserved};
+use crate::model::plan::{
+    self, Assignment, Changes, Image, NextBest, OtherBound, Plan, Proof, Removed, Unserved, WhyUnserved,
+};
 use crate::model::platform::Language;
 use crate::model::units::round;
 use crate::model::{CostSource, Diagnostic, GENERATOR, PackageId, Place, Platform, codes, normalise_pypi};
@@ -30,6 +32,16 @@ pub struct Context<'a> {
     pub diagnostics: Vec<Diagnostic>,
     /// The plan that this one was made from, and its images that cannot stay.
     pub before: Option<(&'a Plan, Vec<Gone>)>,
+}
+
+/// Rounded so that both bounds hold as they are written.
+fn proof(solution: &Solution, bound: f64) -> Proof {
+    let second = solution.proof.second_bound.as_ref();
+    Proof {
+        second_bound: second.map(|b| OtherBound { value: round_up(b.value).max(bound), ..b.clone() }),
+        seconds: solution.proof.seconds.map(|s| round(s, 3)),
+        ..solution.proof.clone()
+    }
 }
 
 /// Which chosen images can serve a class, the best first, with what they save.
@@ -134,6 +146,7 @@ pub fn to_plan(
         gap: if bound > 0.0 { round((bound - objective) / bound, 9) } else { 0.0 },
         status: solution.status,
         method: solution.method.clone(),
+        proof: proof(solution, bound),
         bound_covers: solution.bound_covers.clone(),
         total_ms: round(total_ms, DIGITS),
         saved_share,

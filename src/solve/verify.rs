@@ -437,6 +437,14 @@ fn check_totals(plan: &Plan, broken: &mut Vec<String>) {
     if plan.bound.is_nan() || plan.bound < plan.objective {
         broken.push(format!("the bound {} is below the objective {}", plan.bound, plan.objective));
     }
+    if let Some(second) =
+        plan.proof.second_bound.as_ref().filter(|b| b.value < plan.bound || b.method == plan.proof.method)
+    {
+        broken.push(format!("its second bound {} by {} is no second one", second.value, second.method));
+    }
+    if plan.proof.method != plan.method.bound {
+        broken.push(format!("its bound is by {} and by {}", plan.method.bound, plan.proof.method));
+    }
     let gap = if plan.bound > 0.0 { (plan.bound - plan.objective) / plan.bound } else { 0.0 };
     if differs(plan.gap, gap) {
         broken.push(format!("states a gap of {}, which is {gap}", plan.gap));
