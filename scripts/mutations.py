@@ -50,6 +50,22 @@ MUTATIONS = [
     ("verification overlooks open closures", "src/solve/usable.rs", "(facts.complete && unneeded.iter()", "(unneeded.iter()"),
     ("a plan for less is not carried to more", "src/solve/sweep.rs", "if more.solution.objective >= less.solution.objective {", "if true {"),
     ("a bound for more is not carried to less", "src/solve/sweep.rs", "if more.solution.bound < less.solution.bound {", "if false {"),
+    ("path rows give credit with the wrong sign", "src/solve/bound/relaxation.rs", "out.credit[i as usize] += m)", "out.credit[i as usize] -= m)"),
+    ("path rows charge no service", "src/solve/bound/relaxation.rs", "out.charge[e as usize] += m)", "out.charge[e as usize] += 0.0 * m)"),
+    ("path rows charge no inner fork", "src/solve/bound/relaxation.rs", "out.inner[a as usize] += m)", "out.inner[a as usize] += 0.0 * m)"),
+    ("forks save nothing in L", "src/solve/bound/relaxation.rs", "                    profit += saved;", "                    profit += 0.0 * saved;"),
+    ("the budgets are left out of L", "src/solve/bound/relaxation.rs", "map(|(b, p)| b.cap * p).sum::<f64>();", "map(|(b, p)| 0.0 * b.cap * p).sum::<f64>();"),
+    ("disk is charged twice in L", "src/solve/bound/relaxation.rs", "used: disk.clone(), shared: disk, worth", "used: disk.iter().map(|d| d * 2.0).collect(), shared: disk, worth"),
+    ("required images are not forced in L", "src/solve/bound/relaxation.rs", "out.held[best as usize] = true;\n                out.penalties", "out.penalties"),
+    ("fixing forgets what is required", "src/solve/bound/relaxation.rs", "worth - lower).min(0.0) + relief + slack < known", "worth - lower).min(0.0) + slack < known"),
+    ("fixing lowers the price of forking too far", "src/solve/bound/relaxation.rs", "(p.d[i] - lowest[i]).max(0.0)", "p.d[i]"),
+    ("fixing forces what is worth nothing", "src/solve/bound/relaxation.rs", "at.value - worth.max(0.0) + slack < known", "at.value - worth.abs() + slack < known"),
+    ("the subgradient forgets forks", "src/solve/bound/relaxation.rs", "*g += forks * b.shared[i] - b.used[i];", "*g -= b.used[i];"),
+    ("cuts take the wrong side", "src/solve/bound/paths.rs", "zip(&within).filter(|(_, within)| **within)", "zip(&within).filter(|(_, within)| !**within)"),
+    ("the exact model's memory row is dropped", "src/solve/model.rs", "model.row(memory, Relation::AtMost, limits.budget_mb);", ""),
+    ("the exact model's path rows have the wrong sign", "src/solve/model.rs", "row.images.iter().map(|&i| (i as usize, -1.0)).collect();", "row.images.iter().map(|&i| (i as usize, 1.0)).collect();"),
+    ("the exact model serves without an image", "src/solve/model.rs", "model.row(vec![(y, 1.0), (i, -1.0)], Relation::AtMost, 0.0);", ""),
+    ("branching forgets one side", "src/solve/tree/mod.rs", "        [none, some]\n", "        [some.clone(), some]\n"),
 ]
 TESTS = ["--lib", "--test", "solver_properties", "--test", "solver_rules", "--test", "solver_stable", "--test", "solver_wishes", "--test", "demands", "--test", "solver_superset", "--test", "solver_sweep"]
 
