@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn requirements_and_disk_are_part_of_the_model() {
         let best = |instance: &Instance, limits: &Limits| {
-            backend::solve(&model(instance, limits, &State::new(instance)), Effort::default()).bound.unwrap()
+            backend::solve(&model(instance, limits, &[], &State::new(instance)), Effort::default()).bound.unwrap()
         };
         let mut whole = instance();
         assert!((best(&whole, &Limits::memory(6.0)) - 24.0).abs() < 1e-5);
