@@ -8,6 +8,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashSet};
 
+use super::lazy::lazy;
 use super::problem::{Demand, Group, Set};
 
 /// The candidates of one group.
@@ -24,9 +25,35 @@ const CONTEXTS: usize = 64;
 /// Intersections tried for each candidate allowed.
 const WORK_PER_CANDIDATE: usize = 2_000;
 
+/// Sets up to which a family is generated whole.
+const WHOLE: usize = 5_000;
+
+/// Generates the family, at most `limit` sets of it.
+pub fn candidates(group: &Group, limit: usize) -> Candidates {
+    candidates_above(group, limit, 0.0)
+}
+
+/// Generates the family, at most `limit` sets of it. Where it is too large, those that promise most, and nothing that
+/// could not save `floor` ms for each MB of a bare host.
+pub fn candidates_above(group: &Group, limit: usize, floor: f64) -> Candidates {
+    let limit = limit.max(1);
+    if !is_large(group) {
+        let whole = family(group, limit.min(WHOLE));
+        if whole.complete || limit <= WHOLE {
+            return whole;
+        }
+    }
+    lazy(group, limit, floor)
+}
+
+/// Whether the family is too large for certain.
+pub fn is_large(group: &Group) -> bool {
+    group.demands.len() > WHOLE
+}
+
 /// Generates the family, at most `limit` sets of it: then those whose weight served times value is highest are extended
 /// first.
-pub fn candidates(group: &Group, limit: usize) -> Candidates {
+fn family(group: &Group, limit: usize) -> Candidates {
     let limit = limit.max(1);
     let mut complete = true;
     let mut seen: HashSet<Set> = HashSet::new();
@@ -124,7 +151,7 @@ fn package_closures(group: &Group, demands: &[&Demand]) -> BTreeSet<Set> {
 }
 
 /// What a package needs, taking the first set of requirements that is wholly within `context` (which is closed).
-fn package_closure(group: &Group, package: usize, context: &Set) -> Set {
+pub(super) fn package_closure(group: &Group, package: usize, context: &Set) -> Set {
     let mut closure = Set::with_capacity(group.items.len());
     let mut pending = vec![package];
     while let Some(i) = pending.pop() {

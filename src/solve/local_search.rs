@@ -5,6 +5,9 @@ use super::state::State;
 
 /// Rounds of exchanges over the whole plan.
 const ROUNDS: usize = 6;
+/// Candidates and demands looked at in one round of exchanges of either kind: where each exchange has many to look at,
+/// only those that promise most are tried.
+const WORK: usize = 40_000_000;
 /// Relative improvement below which an exchange is not worth it: rounding errors must not drive the search.
 const LEAST: f64 = 1e-9;
 
@@ -43,12 +46,19 @@ pub fn tidy(search: &mut Search) {
     }
 }
 
+/// How many exchanges a round tries.
+fn exchanges(search: &Search) -> usize {
+    let instance = search.state.instance;
+    WORK / (instance.candidates.len() + instance.weights.len()).max(1)
+}
+
 /// Takes out one image at a time and lets the greedy fill its place.
 fn exchange_out(search: &mut Search, limits: &Limits) {
     let mut objective = search.state.objective();
     let mut members: Vec<(f64, usize)> =
         search.state.members().map(|i| (search.state.loss(i) / search.state.freed(i).max(1e-6), i)).collect();
     members.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    members.truncate(exchanges(search));
     for (_, i) in members {
         if !search.state.chosen[i] {
             continue;
@@ -81,6 +91,7 @@ fn exchange_in(search: &mut Search, limits: &Limits) {
         }
     }
     outside.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    outside.truncate(exchanges(search));
     for (_, i) in outside {
         if search.state.chosen[i] || search.state.gain(i) <= objective * LEAST {
             continue;

@@ -7,17 +7,23 @@ pub mod backend;
 pub mod bound;
 pub mod candidates;
 pub mod check;
+pub mod decomposed;
+pub mod division;
 pub mod greedy;
 pub mod instance;
+mod lazy;
 pub mod local_search;
 pub mod model;
 pub mod problem;
 pub mod state;
+mod subsets;
 mod to_plan;
 pub mod tree;
 pub mod verify;
 
 use std::time::Duration;
+
+use rayon::prelude::*;
 
 use crate::model::plan::{Method, Size, Status};
 use state::State;
@@ -66,7 +72,7 @@ impl Default for Options {
             max_images: None,
             exact: Exact::Auto,
             time_limit: None,
-            max_candidates: 5_000,
+            max_candidates: 50_000,
             effort: EFFORT,
         }
     }
@@ -103,7 +109,13 @@ pub enum Progress {
 
 /// Builds the instance that [`plan`] solves: for benchmarks and tests that look inside.
 pub fn instance(problem: &Problem, max_candidates: usize) -> Instance {
-    let families: Vec<_> = problem.groups.iter().map(|g| candidates::candidates(g, max_candidates)).collect();
+    instance_above(problem, max_candidates, 0.0)
+}
+
+/// The instance, where groups are large without what could not save `floor` ms for each MB of a bare host.
+fn instance_above(problem: &Problem, max_candidates: usize, floor: f64) -> Instance {
+    let families: Vec<_> =
+        problem.groups.par_iter().map(|g| candidates::candidates_above(g, max_candidates, floor)).collect();
     Instance::new(problem, &families)
 }
 
@@ -115,6 +127,9 @@ const AUTO_COLUMNS: usize = 1_000;
 const AUTO_NODES: u32 = 5_000;
 /// [`Options::effort`] unless stated: 0.15 to 0.25 s.
 pub const EFFORT: u32 = 250;
+/// Pairs of candidates, and of candidates and demands, beyond which groups are bounded each by itself at a common price of
+/// memory, and neither branch and bound nor the exact model is tried.
+const LARGE: usize = 3_000_000;
 /// Relative gap below which a plan counts as optimal.
 const OPTIMAL: f64 = 1e-6;
 
@@ -161,15 +176,34 @@ impl Solution {
 
 /// Chooses images: greedy, local search, a Lagrangian bound, and the exact model where the options say so.
 pub fn plan(problem: &Problem, options: &Options, progress: &dyn Fn(Progress)) -> Solution {
-    let instance = instance(problem, options.max_candidates);
     let limits = options.limits();
-    progress(Progress::Candidates { candidates: instance.candidates.len(), parent_pairs: instance.parent_pairs() });
+    let mut floor = division::first_floor(problem, &limits);
+    let mut instance = instance_above(problem, options.max_candidates, floor);
+    let told = |instance: &Instance| {
+        let (candidates, parent_pairs) = (instance.candidates.len(), instance.parent_pairs());
+        progress(Progress::Candidates { candidates, parent_pairs });
+    };
+    told(&instance);
+    if !instance.complete && floor > 0.0 {
+        // What a MB is worth at the margin shows only once the budget is spent.
+        let margin = division::margin(&greedy::greedy(&instance, &limits).state);
+        if floor > margin * division::WELL_BELOW {
+            floor = margin * division::FAR_BELOW;
+            instance = instance_above(problem, options.max_candidates, floor);
+            told(&instance);
+        }
+    }
 
-    let mut search = greedy::greedy(&instance, &limits);
+    let search = greedy::greedy(&instance, &limits);
     progress(Progress::Incumbent(search.state.objective()));
-    local_search::local_search(&mut search, &limits);
-    let mut best = search.state;
+    let mut best = division::improve(search, &limits).state;
     progress(Progress::Incumbent(best.objective()));
+    if instance.parent_pairs() + instance.service_pairs() > LARGE {
+        let price = division::margin(&best);
+        let bound = decomposed::bound(&instance, &limits, &best, price, &|bound| progress(Progress::Bound(bound)));
+        let method = Method { plan: "greedy+local-search".into(), bound: "lagrangian".into() };
+        return solution(problem, &instance, &best, bound, method, options, floor);
+    }
 
     let lagrangian = bound::lagrangian(&instance, &limits, &best);
     let mut bound = lagrangian.value;
@@ -214,7 +248,7 @@ pub fn plan(problem: &Problem, options: &Options, progress: &dyn Fn(Progress)) -
             progress(Progress::Bound(bound));
         }
     }
-    solution(problem, &instance, &best, bound, method, options)
+    solution(problem, &instance, &best, bound, method, options, floor)
 }
 
 /// Whether more can be hoped for.
@@ -270,6 +304,7 @@ fn solution(
     bound: f64,
     method: Method,
     options: &Options,
+    floor: f64,
 ) -> Solution {
     let members: Vec<usize> = best.members().collect();
     let chosen = members
@@ -293,6 +328,13 @@ fn solution(
                   and trimmed of what saves nothing";
     let bound_covers = if instance.complete {
         format!("every plan made of the {count} candidates: {family}")
+    } else if problem.groups.iter().any(candidates::is_large) {
+        format!(
+            "every plan made of {count} candidates: closures, intersections of those alike and what single packages need, \
+             as far as all their starts could save {floor:.3} ms for each MB of a bare host; at most {} for each platform \
+             and trust domain",
+            options.max_candidates
+        )
     } else {
         let limit = options.max_candidates;
         format!("every plan made of {count} candidates: the first by weight × load of {family}; limit {limit} reached")
