@@ -1,13 +1,13 @@
 //! `swap-manifest.json`: what a runtime needs to act on the plan, and nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::preload;
 use super::view::View;
 use crate::model::manifest::{
     Fallback, FileDigest, ManifestCosts, ManifestFunction, ManifestImage, SCHEMA, SwapManifest, SwapMethod,
 };
-use crate::model::{Function, GENERATOR, Inventory, Language, PackageId, Plan};
+use crate::model::{Function, GENERATOR, Inventory, Language, PackageId, Plan, Platform};
 
 /// Oldest CRIU that restores on current kernels.
 const CRIU: &str = "4.2";
@@ -68,11 +68,13 @@ fn image(view: &View<'_>, locks: &BTreeMap<String, (&'static str, Vec<u8>)>) -> 
 fn functions(plan: &Plan, inventory: &Inventory, views: &[View<'_>]) -> Vec<ManifestFunction> {
     let assigned: BTreeMap<&str, &str> =
         plan.assignments.iter().map(|a| (a.function.as_str(), a.image.as_str())).collect();
+    let by_id: BTreeMap<&str, &View<'_>> = views.iter().map(|v| (v.image.id.as_str(), v)).collect();
+    let usable = Usable::new(views);
     let mut functions: Vec<ManifestFunction> = inventory
         .functions
         .iter()
         .map(|function| {
-            let image = assigned.get(function.id.as_str()).and_then(|id| views.iter().find(|v| v.image.id == *id));
+            let image = assigned.get(function.id.as_str()).and_then(|id| by_id.get(id).copied());
             let held: BTreeSet<&PackageId> = image.iter().flat_map(|v| &v.packages).collect();
             let mut loads: Vec<&PackageId> = function.closure.iter().filter(|p| !held.contains(p)).collect();
             loads.sort();
@@ -84,7 +86,7 @@ fn functions(plan: &Plan, inventory: &Inventory, views: &[View<'_>]) -> Vec<Mani
                 handler: function.handler.clone(),
                 platform: function.platform.clone(),
                 image: image.map(|v| v.image.id.clone()),
-                fallback: fallback(function, image, views),
+                fallback: fallback(function, image, &usable),
                 loads: loads.into_iter().map(PackageId::spec).collect(),
                 unresolved: function.unresolved.iter().map(|r| r.text.clone()).collect(),
                 environment: folder.map(|f| ("WARMSET_FUNCTION_DIR".to_string(), f.to_string())).into_iter().collect(),
@@ -95,17 +97,46 @@ fn functions(plan: &Plan, inventory: &Inventory, views: &[View<'_>]) -> Vec<Mani
     functions
 }
 
+/// Images by platform, trust domain and the first of their packages: a function that may use one has that package.
+struct Usable<'a>(HashMap<(&'a Platform, &'a str, &'a PackageId), Vec<&'a View<'a>>>);
+
+impl<'a> Usable<'a> {
+    fn new(views: &'a [View<'a>]) -> Self {
+        let mut count: HashMap<&PackageId, usize> = HashMap::new();
+        views.iter().flat_map(|v| &v.packages).for_each(|p| *count.entry(p).or_default() += 1);
+        let mut by_package: HashMap<_, Vec<&View<'_>>> = HashMap::new();
+        for view in views {
+            // The rarest, so that few images stand under each.
+            if let Some(rarest) = view.packages.iter().min_by_key(|p| count[p]) {
+                let key = (&view.image.platform, view.image.trust_domain.as_str(), rarest);
+                by_package.entry(key).or_default().push(view);
+            }
+        }
+        Self(by_package)
+    }
+
+    /// Those whose packages the function has all.
+    fn by<'f>(&'f self, function: &'f Function) -> impl Iterator<Item = &'a View<'a>> + 'f {
+        let closure: HashSet<&PackageId> = function.closure.iter().collect();
+        let platform = function.platform.as_ref();
+        let keys: Vec<_> = platform
+            .into_iter()
+            .flat_map(|platform| closure.iter().map(move |p| (platform, function.trust_domain.as_str(), *p)))
+            .collect();
+        keys.into_iter()
+            .filter_map(|key| self.0.get(&key))
+            .flatten()
+            .copied()
+            .filter(move |v| v.packages.iter().all(|p| closure.contains(p)))
+    }
+}
+
 /// The other images that the function may use under the subset rule and that are faster than a cold start, the one
 /// that saves most first; then the cold start.
-fn fallback(function: &Function, own: Option<&View<'_>>, views: &[View<'_>]) -> Vec<Fallback> {
-    let closure: BTreeSet<&PackageId> = function.closure.iter().collect();
-    let mut others: Vec<(f64, &str)> = views
-        .iter()
+fn fallback(function: &Function, own: Option<&View<'_>>, usable: &Usable<'_>) -> Vec<Fallback> {
+    let mut others: Vec<(f64, &str)> = usable
+        .by(function)
         .filter(|v| own.is_some_and(|own| own.image.id != v.image.id))
-        .filter(|v| {
-            function.platform.as_ref() == Some(&v.image.platform) && function.trust_domain == v.image.trust_domain
-        })
-        .filter(|v| v.packages.iter().all(|p| closure.contains(p)))
         .map(|v| (v.image.load_ms - v.image.swap_ms, v.image.id.as_str()))
         .filter(|(saved, _)| *saved > 0.0)
         .collect();
@@ -168,7 +199,7 @@ mod tests {
         let mut image = own.image.clone();
         image.id = "mine".into();
         let own = View { image: &image, ..own };
-        assert_eq!(fallback(&table, Some(&own), &views), [Fallback::Cold]);
+        assert_eq!(fallback(&table, Some(&own), &Usable::new(&views)), [Fallback::Cold]);
     }
 
     #[test]

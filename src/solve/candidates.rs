@@ -25,8 +25,10 @@ const CONTEXTS: usize = 64;
 /// Intersections tried for each candidate allowed.
 const WORK_PER_CANDIDATE: usize = 2_000;
 
-/// Sets up to which a family is generated whole.
+/// Sets up to which a family is generated whole, and closures up to which that is tried: real ones have three to five times
+/// as many sets in their family.
 const WHOLE: usize = 5_000;
+const CLOSURES: usize = 1_500;
 
 /// Generates the family, at most `limit` sets of it.
 pub fn candidates(group: &Group, limit: usize) -> Candidates {
@@ -37,9 +39,10 @@ pub fn candidates(group: &Group, limit: usize) -> Candidates {
 /// could not save `floor` ms for each MB of a bare host.
 pub fn candidates_above(group: &Group, limit: usize, floor: f64) -> Candidates {
     let limit = limit.max(1);
-    if !is_large(group) {
+    // Whoever asks for less than the whole gets what promises most of it.
+    if !is_large(group) || limit < WHOLE {
         let whole = family(group, limit.min(WHOLE));
-        if whole.complete || limit <= WHOLE {
+        if whole.complete || limit < WHOLE {
             return whole;
         }
     }
@@ -48,7 +51,7 @@ pub fn candidates_above(group: &Group, limit: usize, floor: f64) -> Candidates {
 
 /// Whether the family is too large for certain.
 pub fn is_large(group: &Group) -> bool {
-    group.demands.len() > WHOLE
+    group.demands.len() > CLOSURES
 }
 
 /// Generates the family, at most `limit` sets of it: then those whose weight served times value is highest are extended
@@ -151,7 +154,7 @@ fn package_closures(group: &Group, demands: &[&Demand]) -> BTreeSet<Set> {
 }
 
 /// What a package needs, taking the first set of requirements that is wholly within `context` (which is closed).
-pub(super) fn package_closure(group: &Group, package: usize, context: &Set) -> Set {
+fn package_closure(group: &Group, package: usize, context: &Set) -> Set {
     let mut closure = Set::with_capacity(group.items.len());
     let mut pending = vec![package];
     while let Some(i) = pending.pop() {

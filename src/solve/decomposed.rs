@@ -25,13 +25,19 @@ use super::greedy::Limits;
 use super::instance::{Instance, Span};
 use super::state::State;
 
-/// Steps, and after how many of them the common prices move.
-const STEPS: usize = 400;
-const EPOCH: usize = 20;
+/// Steps: large instances get fewer.
+const STEPS: usize = 1_600;
+const FEWEST: usize = 320;
+/// Terms that are added up in all, about.
+const WORK: usize = 20_000_000_000;
+
+/// Parts of the walk, after each of which the common prices move.
+const EPOCHS: usize = 20;
 /// Epochs at the end in which the common prices stay.
 const SETTLED: usize = 6;
 /// Length of the first and the last step, in the scale of each price.
 const FIRST: f64 = 0.05;
+
 const LAST: f64 = 0.0005;
 /// Share of the known plan's prices to start from.
 const START: f64 = 0.7;
@@ -351,6 +357,8 @@ fn packages(instance: &Instance, g: usize, span: &Span) -> (Rows, Vec<f64>) {
 /// Bounds what plans made of the instance's candidates can save. `price` is what the known plan pays for its last MB, ms.
 pub fn bound(instance: &Instance, limits: &Limits, known: &State, price: f64, told: &dyn Fn(f64)) -> f64 {
     let incumbent = known.objective();
+    let terms = instance.parent_pairs() + instance.service_pairs();
+    let each = (WORK / terms.max(1)).clamp(FEWEST, STEPS) / EPOCHS;
     // Free memory: every demand gets the best that there is for it.
     let free: f64 =
         instance.servers.iter().zip(&instance.weights).filter_map(|(s, w)| Some(s.first()?.value * w)).sum();
@@ -361,24 +369,23 @@ pub fn bound(instance: &Instance, limits: &Limits, known: &State, price: f64, to
     let mut parts: Vec<Part> =
         (0..instance.spans.len()).into_par_iter().map(|g| Part::new(instance, g, limits, known, price)).collect();
     let mut best = free;
-    let epochs = STEPS / EPOCH;
-    for epoch in 0..epochs {
-        let steps = epoch * EPOCH..(epoch + 1) * EPOCH;
-        parts.par_iter_mut().for_each(|part| part.epoch(price, nu, steps.clone(), STEPS));
+    for epoch in 0..EPOCHS {
+        let range = epoch * each..(epoch + 1) * each;
+        parts.par_iter_mut().for_each(|part| part.epoch(price, nu, range.clone(), each * EPOCHS));
         let sum: f64 = parts.iter().map(|part| part.least).sum();
         best = best.min(sum + price * limits.budget_mb + nu * if limited { limits.max_images as f64 } else { 0.0 });
         told(best.max(incumbent));
         if best <= incumbent * (1.0 + SLACK) {
             break;
         }
-        if epoch + SETTLED < epochs {
-            let taken: f64 = parts.iter().map(|part| part.memory).sum::<f64>() / EPOCH as f64;
-            let left = 1.0 - epoch as f64 / epochs as f64;
+        if epoch > 0 && epoch + SETTLED < EPOCHS {
+            let taken: f64 = parts.iter().map(|part| part.memory).sum::<f64>() / each as f64;
+            let left = 1.0 - epoch as f64 / EPOCHS as f64;
             let drift = |taken: f64, limit: f64| 1.0 + 0.4 * left * (taken / limit - 1.0).clamp(-0.5, 0.5);
             let factor = drift(taken, limits.budget_mb.max(1e-6));
             price *= factor;
             if limited {
-                nu *= drift(parts.iter().map(|part| part.images).sum::<f64>() / EPOCH as f64, most_images);
+                nu *= drift(parts.iter().map(|part| part.images).sum::<f64>() / each as f64, most_images);
             }
             parts.par_iter_mut().for_each(|part| part.moved(factor));
         }

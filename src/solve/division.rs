@@ -8,12 +8,14 @@
 use rayon::prelude::*;
 
 use super::greedy::{Limits, Rank, Search};
-use super::local_search::{local_search, tidy};
+use super::local_search::{local_search, local_search_within, tidy};
 use super::problem::Problem;
 use super::state::State;
 
 /// Candidates from which on the groups are improved each by itself.
 const LARGE: usize = 8_000;
+/// Candidates and demands that the local search of a group looks at.
+const WORK: usize = 10_000_000;
 /// Rounds of moving memory between groups.
 const ROUNDS: usize = 4;
 /// Moves in vain after which a round ends.
@@ -21,15 +23,14 @@ const VAIN: usize = 200;
 /// Images that are worth more than what would take their place, after which no others are looked at for it.
 const DEAR: usize = 10;
 
-/// A floor is too high when it is more than this part of what a MB is worth at the margin; then this part is taken.
-pub(super) const WELL_BELOW: f64 = 0.5;
-pub(super) const FAR_BELOW: f64 = 0.25;
+/// What a candidate of a large fleet must be able to save for each MB of a bare host, as a part of what the last MB would
+/// save if each closure had its own image: so far below what a MB is worth in the end that little is lost.
+const FLOOR: f64 = 0.05;
 /// Demands up to which no floor is wanted.
 const FEW: usize = 2_000;
 
-/// A guess at the floor below which candidates of large fleets are not looked at, ms for each MB of a bare host: a part of
-/// what the last MB would save if each closure had its own image.
-pub(super) fn first_floor(problem: &Problem, limits: &Limits) -> f64 {
+/// The floor below which candidates of large fleets are not looked at, ms for each MB of a bare host.
+pub(super) fn floor(problem: &Problem, limits: &Limits) -> f64 {
     if problem.groups.iter().map(|g| g.demands.len()).sum::<usize>() <= FEW {
         return 0.0;
     }
@@ -48,7 +49,7 @@ pub(super) fn first_floor(problem: &Problem, limits: &Limits) -> f64 {
     for (ratio, mb) in images {
         memory += mb;
         if !limits.fits(memory) {
-            return ratio * FAR_BELOW;
+            return ratio * FLOOR;
         }
     }
     0.0
@@ -141,7 +142,7 @@ fn improve_group(state: &State, g: usize, limits: &Limits) -> Vec<usize> {
         disk_mb: if limits.disk_mb.is_finite() { now.disk() } else { f64::INFINITY },
         max_new: if limits.max_new < usize::MAX { now.built } else { usize::MAX },
     };
-    local_search(&mut search, &share);
+    local_search_within(&mut search, &share, WORK);
     search.state.members().map(|i| i + first).collect()
 }
 

@@ -175,10 +175,7 @@ impl<'a> Search<'a> {
         for i in self.take_raised() {
             self.refresh(i as usize);
         }
-        let offers = (0..self.gain.len()).filter_map(|i| self.offer(i, rank, banned));
-        // What does not fit now may fit once a new parent gives memory back.
-        let (fitting, mut waiting): (Vec<Entry>, Vec<Entry>) = offers.partition(|e| limits.fits(memory + e.cost));
-        let mut heap = BinaryHeap::from(fitting);
+        let mut heap = self.offers(limits, memory, rank, banned);
         while self.state.images < limits.max_images {
             let Some(entry) = heap.pop() else { break };
             let i = entry.candidate as usize;
@@ -197,19 +194,19 @@ impl<'a> Search<'a> {
                 || (is_new && self.state.built >= limits.max_new)
                 || (limits.disk_mb.is_finite() && !limits.fits_disk(disk + disk_cost))
             {
-                waiting.push(entry);
                 continue;
             }
             self.add(i);
             added.push(i);
             memory = self.state_memory(memory, entry.cost, added.len());
             disk += disk_cost;
-            if entry.cost < 0.0 || disk_cost < 0.0 {
-                heap.extend(waiting.drain(..));
-            }
             for k in self.take_raised() {
                 self.refresh(k as usize);
                 heap.extend(self.offer(k as usize, rank, banned));
+            }
+            if entry.cost < 0.0 || disk_cost < 0.0 {
+                // What did not fit may fit now that memory was given back.
+                heap = self.offers(limits, memory, rank, banned);
             }
         }
         added
@@ -224,6 +221,12 @@ impl<'a> Search<'a> {
     /// Memory after an addition; summed anew now and then so that rounding errors do not pile up.
     fn state_memory(&self, before: f64, cost: f64, steps: usize) -> f64 {
         if steps.is_multiple_of(64) { self.state.memory() } else { before + cost }
+    }
+
+    /// What every candidate that fits is worth.
+    fn offers(&self, limits: &Limits, memory: f64, rank: Rank, banned: &dyn Fn(usize) -> bool) -> BinaryHeap<Entry> {
+        let fitting = (0..self.gain.len()).filter(|&i| limits.fits(memory + self.cost[i]));
+        fitting.filter_map(|i| self.offer(i, rank, banned)).collect::<Vec<_>>().into()
     }
 
     /// What a candidate is worth, when it is worth anything.

@@ -29,6 +29,7 @@ use crate::model::plan::{Method, Size, Status};
 use state::State;
 
 use backend::Effort;
+pub use division::Share;
 pub use greedy::Limits;
 pub use instance::Instance;
 pub use to_plan::{Context, to_plan};
@@ -129,7 +130,7 @@ const AUTO_NODES: u32 = 5_000;
 pub const EFFORT: u32 = 250;
 /// Pairs of candidates, and of candidates and demands, beyond which groups are bounded each by itself at a common price of
 /// memory, and neither branch and bound nor the exact model is tried.
-const LARGE: usize = 3_000_000;
+const LARGE: usize = 400_000;
 /// Relative gap below which a plan counts as optimal.
 const OPTIMAL: f64 = 1e-6;
 
@@ -163,6 +164,8 @@ pub struct Solution {
     pub bound_covers: String,
     /// For each class, the MB of the smallest image that could save its functions anything.
     pub smallest_mb: Vec<Option<f64>>,
+    /// For each group, what it has of the plan.
+    pub shares: Vec<Share>,
     /// Numbers of the problem.
     pub size: Size,
 }
@@ -177,22 +180,10 @@ impl Solution {
 /// Chooses images: greedy, local search, a Lagrangian bound, and the exact model where the options say so.
 pub fn plan(problem: &Problem, options: &Options, progress: &dyn Fn(Progress)) -> Solution {
     let limits = options.limits();
-    let mut floor = division::first_floor(problem, &limits);
-    let mut instance = instance_above(problem, options.max_candidates, floor);
-    let told = |instance: &Instance| {
-        let (candidates, parent_pairs) = (instance.candidates.len(), instance.parent_pairs());
-        progress(Progress::Candidates { candidates, parent_pairs });
-    };
-    told(&instance);
-    if !instance.complete && floor > 0.0 {
-        // What a MB is worth at the margin shows only once the budget is spent.
-        let margin = division::margin(&greedy::greedy(&instance, &limits).state);
-        if floor > margin * division::WELL_BELOW {
-            floor = margin * division::FAR_BELOW;
-            instance = instance_above(problem, options.max_candidates, floor);
-            told(&instance);
-        }
-    }
+    let floor = division::floor(problem, &limits);
+    let instance = instance_above(problem, options.max_candidates, floor);
+    let (candidates, parent_pairs) = (instance.candidates.len(), instance.parent_pairs());
+    progress(Progress::Candidates { candidates, parent_pairs });
 
     let search = greedy::greedy(&instance, &limits);
     progress(Progress::Incumbent(search.state.objective()));
@@ -348,6 +339,7 @@ fn solution(
         method,
         bound_covers,
         smallest_mb: smallest_mb(problem, instance),
+        shares: division::shares(best),
         size: Size {
             functions: problem.functions,
             classes: problem.class_weight.len(),

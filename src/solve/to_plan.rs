@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest, Sha256};
 
 use super::problem::{Group, Problem, Set};
+use super::subsets::Parts;
 use super::{Options, Solution};
 use crate::graph::classes::Class;
 use crate::model::inventory::{Function, Import, ImportKind, Inventory, State, Target};
-use crate::model::plan::{self, Assignment, Image, NextBest, Plan, Share, Unserved, WhyUnserved};
+use crate::model::plan::{self, Assignment, GroupShare, Image, NextBest, Plan, Share, Unserved, WhyUnserved};
 use crate::model::platform::Language;
 use crate::model::units::round;
 use crate::model::{CostSource, Diagnostic, GENERATOR, PackageId, Place, codes, normalise_pypi};
@@ -104,12 +105,34 @@ pub fn to_plan(
         weights: weights.to_string(),
         value_by_source: value_by_source(classes, problem, solution, &services),
         size: solution.size,
+        groups: groups(classes, problem, solution, &services),
         images: parents_first(images),
         assignments,
         unserved,
         open: open(inventory),
         diagnostics,
     }
+}
+
+/// What each platform and trust domain has of the plan.
+fn groups(classes: &[Class], problem: &Problem, solution: &Solution, services: &[Service]) -> Vec<GroupShare> {
+    let best: BTreeMap<usize, f64> = services.iter().filter_map(|s| Some((s.class, s.images.first()?.1))).collect();
+    let of_group = |(group, share): (&Group, &super::Share)| {
+        let members: Vec<usize> = group.demands.iter().flat_map(|d| d.classes.iter().copied()).collect();
+        let saved = |&c: &usize| best.get(&c).map_or(0.0, |saved| problem.class_weight[c] * saved);
+        GroupShare {
+            platform: group.platform.clone(),
+            trust_domain: group.trust_domain.clone(),
+            functions: members.iter().map(|&c| classes[c].functions.len()).sum(),
+            classes: members.len(),
+            images: share.images,
+            memory_mb: round(share.memory_mb, DIGITS),
+            objective: round(members.iter().map(saved).sum(), DIGITS),
+            least_in: share.least_in.map(|ratio| round(ratio, DIGITS)),
+            most_out: share.most_out.map(|ratio| round(ratio, DIGITS)),
+        }
+    };
+    problem.groups.iter().zip(&solution.shares).map(of_group).collect()
 }
 
 /// What of the weight rests on closures that are not known as a whole.
@@ -140,12 +163,10 @@ fn services(problem: &Problem, solution: &Solution) -> Vec<Service> {
     let values: Vec<f64> = solution.chosen.iter().map(|c| problem.groups[c.group].value_ms(&c.set)).collect();
     let mut out = Vec::new();
     for (g, group) in problem.groups.iter().enumerate() {
+        let own: Vec<usize> = (0..values.len()).filter(|&i| solution.chosen[i].group == g && values[i] > 0.0).collect();
+        let parts = Parts::new(group.items.len(), own.iter().map(|&i| &solution.chosen[i].set));
         for demand in &group.demands {
-            let mut images: Vec<(usize, f64)> = (0..values.len())
-                .filter(|&i| solution.chosen[i].group == g && values[i] > 0.0)
-                .filter(|&i| solution.chosen[i].set.is_subset(&demand.core))
-                .map(|i| (i, values[i]))
-                .collect();
+            let mut images: Vec<(usize, f64)> = parts.of(&demand.core).map(|k| (own[k], values[own[k]])).collect();
             images.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
             out.extend(demand.classes.iter().map(|&class| Service { class, images: images.clone() }));
         }

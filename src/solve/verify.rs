@@ -2,7 +2,7 @@
 //!
 //! Everything is worked out again from names: who may use what, who is forked from whom, what it takes and what it saves.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::problem::Price;
 use crate::graph::classes::class_digest;
@@ -42,6 +42,7 @@ pub fn verify(
     check_parents(plan, &held, language, &mut broken);
     check_service(plan, inventory, price, &held, &mut broken);
     check_totals(plan, &mut broken);
+    check_groups(plan, &mut broken);
     check_open(plan, inventory, &mut broken);
     broken
 }
@@ -111,7 +112,14 @@ fn hold(
 
 /// Versions, requirements and sources of what the images hold.
 fn check_contents(plan: &Plan, inventory: &Inventory, held: &[Held], broken: &mut Vec<String>) {
-    let packages: BTreeMap<&PackageId, &Package> = inventory.packages.iter().map(|p| (&p.id, p)).collect();
+    let packages: HashMap<&PackageId, &Package> = inventory.packages.iter().map(|p| (&p.id, p)).collect();
+    let sets =
+        |image: &Image, id: &PackageId| packages.get(id).map(|p| p.requires_for(&image.platform)).unwrap_or_default();
+    let mut unstated: BTreeSet<(&Platform, &PackageId)> = BTreeSet::new();
+    for (image, held) in plan.images.iter().zip(held) {
+        unstated.extend(held.ids.iter().filter(|id| sets(image, id).is_empty()).map(|id| (&image.platform, id)));
+    }
+    let beside = always_beside(inventory, &unstated);
     for (image, held) in plan.images.iter().zip(held) {
         let names: BTreeSet<&str> = held.ids.iter().map(|id| id.name.as_str()).collect();
         if image.platform.language == Language::Python && names.len() < held.ids.len() {
@@ -122,10 +130,9 @@ fn check_contents(plan: &Plan, inventory: &Inventory, held: &[Held], broken: &mu
             if package.is_some_and(|p| !p.is_from_registry()) {
                 broken.push(format!("{}: {id} comes from no registry", image.id));
             }
-            let sets = package.map(|p| p.requires_for(&image.platform)).unwrap_or_default();
+            let sets = sets(image, id);
             let closed = if sets.is_empty() {
-                always_beside(inventory, &image.platform, id)
-                    .is_some_and(|beside| beside.iter().all(|r| held.ids.contains(*r)))
+                beside.get(&(&image.platform, id)).is_some_and(|beside| beside.iter().all(|r| held.ids.contains(*r)))
             } else {
                 sets.iter().any(|set| set.iter().all(|r| held.ids.contains(r)))
             };
@@ -136,14 +143,31 @@ fn check_contents(plan: &Plan, inventory: &Inventory, held: &[Held], broken: &mu
     }
 }
 
-/// What all locked closures of a platform that hold a package have in common; none when there is none.
-fn always_beside<'a>(inventory: &'a Inventory, platform: &Platform, id: &PackageId) -> Option<Ids<'a>> {
-    inventory
-        .functions
-        .iter()
-        .filter(|f| f.state == State::Locked && f.platform.as_ref() == Some(platform) && f.closure.contains(id))
-        .map(|f| f.closure.iter().collect::<Ids>())
-        .reduce(|a, b| a.intersection(&b).copied().collect())
+/// What all locked closures of a platform that hold a package have in common, for the packages of images that state no
+/// requirements there; nothing for those that no locked closure holds.
+fn always_beside<'a>(
+    inventory: &'a Inventory,
+    wanted: &BTreeSet<(&'a Platform, &'a PackageId)>,
+) -> BTreeMap<(&'a Platform, &'a PackageId), Ids<'a>> {
+    let mut beside: BTreeMap<(&Platform, &PackageId), Ids<'a>> = BTreeMap::new();
+    if wanted.is_empty() {
+        return beside;
+    }
+    for function in inventory.functions.iter().filter(|f| f.state == State::Locked) {
+        let Some(platform) = &function.platform else { continue };
+        for id in &function.closure {
+            if !wanted.contains(&(platform, id)) {
+                continue;
+            }
+            match beside.get_mut(&(platform, id)) {
+                Some(ids) => ids.retain(|other| function.closure.contains(other)),
+                None => {
+                    beside.insert((platform, id), function.closure.iter().collect());
+                }
+            }
+        }
+    }
+    beside
 }
 
 /// Ids, parents and memory.
@@ -201,6 +225,45 @@ fn may_serve(image: &Image, held: &Held, function: &Function, closure: &Ids, nam
         })
 }
 
+/// What is worked out of a closure: functions that load the same on the same platform have it in common.
+struct Loaded {
+    class: String,
+    load_ms: f64,
+    /// The images that may serve it.
+    usable: Vec<usize>,
+    /// Milliseconds that the best of them saves.
+    best: f64,
+}
+
+fn loaded(
+    function: &Function,
+    plan: &Plan,
+    held: &[Held],
+    by_package: &HashMap<&PackageId, Vec<usize>>,
+    price: &dyn Fn(&PackageId, &Platform) -> Option<Price>,
+) -> Loaded {
+    let closure: Ids = function.closure.iter().collect();
+    let mut names: BTreeMap<&str, usize> = BTreeMap::new();
+    closure.iter().for_each(|p| *names.entry(p.name.as_str()).or_default() += 1);
+    // Whatever may serve it holds nothing else, so it stands under one of the closure's packages.
+    let near = closure.iter().filter_map(|id| by_package.get(*id)).flatten().copied();
+    let usable: Vec<usize> =
+        near.filter(|&i| may_serve(&plan.images[i], &held[i], function, &closure, &names)).collect();
+    let class = function.platform.as_ref().map(|platform| {
+        let sorted: Vec<PackageId> = closure.iter().map(|&p| p.clone()).collect();
+        class_digest(platform, &function.trust_domain, &sorted)
+    });
+    Loaded {
+        class: class.unwrap_or_default(),
+        load_ms: match &function.platform {
+            Some(platform) => closure.iter().filter_map(|p| price(p, platform)).map(|p| p.load_ms).sum(),
+            None => 0.0,
+        },
+        best: usable.iter().map(|&i| held[i].value_ms).fold(0.0, f64::max),
+        usable,
+    }
+}
+
 /// Who is served by what, and what that saves.
 fn check_service(
     plan: &Plan,
@@ -209,29 +272,26 @@ fn check_service(
     held: &[Held],
     broken: &mut Vec<String>,
 ) {
-    let assigned: BTreeMap<&str, _> = plan.assignments.iter().map(|a| (a.function.as_str(), a)).collect();
-    let unserved: BTreeSet<&str> = plan.unserved.iter().map(|u| u.function.as_str()).collect();
+    let assigned: HashMap<&str, _> = plan.assignments.iter().map(|a| (a.function.as_str(), a)).collect();
+    let unserved: HashSet<&str> = plan.unserved.iter().map(|u| u.function.as_str()).collect();
     if assigned.len() < plan.assignments.len() || unserved.len() < plan.unserved.len() {
         broken.push("a function is listed twice".into());
     }
     if assigned.len() + unserved.len() != inventory.functions.len() {
         broken.push("the functions of plan and inventory differ in number".into());
     }
+    let index: HashMap<&str, usize> = plan.images.iter().enumerate().rev().map(|(i, m)| (m.id.as_str(), i)).collect();
+    let by_package = by_rarest(held);
+    let mut known: HashMap<(Option<&Platform>, &str, &[PackageId]), Loaded> = HashMap::new();
     let (mut objective, mut total) = (0.0, 0.0);
     let mut serves = vec![(0usize, 0.0f64); held.len()];
     for function in &inventory.functions {
         let id = &function.id;
-        let closure: Ids = function.closure.iter().collect();
-        let mut names: BTreeMap<&str, usize> = BTreeMap::new();
-        closure.iter().for_each(|p| *names.entry(p.name.as_str()).or_default() += 1);
-        let load: f64 = match &function.platform {
-            Some(platform) => closure.iter().filter_map(|p| price(p, platform)).map(|p| p.load_ms).sum(),
-            None => 0.0,
-        };
+        let loaded: &Loaded = known
+            .entry((function.platform.as_ref(), &function.trust_domain, &function.closure))
+            .or_insert_with(|| loaded(function, plan, held, &by_package, price));
+        let (load, best) = (loaded.load_ms, loaded.best);
         total += function.weight * load;
-        let usable =
-            |i: &usize| held[*i].value_ms > 0.0 && may_serve(&plan.images[*i], &held[*i], function, &closure, &names);
-        let best = (0..held.len()).filter(usable).map(|i| held[i].value_ms).fold(0.0, f64::max);
         objective += function.weight * best;
         let Some(assignment) = assigned.get(id.as_str()) else {
             if !unserved.contains(id.as_str()) {
@@ -245,21 +305,18 @@ fn check_service(
         if unserved.contains(id.as_str()) {
             broken.push(format!("{id}: both served and unserved"));
         }
-        let Some(i) = plan.images.iter().position(|image| image.id == assignment.image) else {
+        let Some(&i) = index.get(assignment.image.as_str()) else {
             broken.push(format!("{id}: its image {} does not exist", assignment.image));
             continue;
         };
         serves[i].0 += 1;
         serves[i].1 += function.weight * held[i].value_ms;
-        if !may_serve(&plan.images[i], &held[i], function, &closure, &names) {
+        if !loaded.usable.contains(&i) {
             broken.push(format!("{id}: may not use {}", assignment.image));
         } else if differs(held[i].value_ms, best) {
             broken.push(format!("{id}: {} saves {} ms, but another image {best}", assignment.image, held[i].value_ms));
         }
-        let sorted: Vec<PackageId> = closure.iter().map(|&p| p.clone()).collect();
-        if function.platform.as_ref().map(|p| class_digest(p, &function.trust_domain, &sorted))
-            != Some(assignment.class.clone())
-        {
+        if function.platform.is_none() || loaded.class != assignment.class {
             broken.push(format!("{id}: is not of class {}", assignment.class));
         }
         for (what, stated, found) in [
@@ -285,6 +342,49 @@ fn check_service(
     let share = if total > 0.0 { objective / total } else { 0.0 };
     if differs(plan.saved_share, share) {
         broken.push(format!("states a saved share of {}, which is {share}", plan.saved_share));
+    }
+}
+
+/// Images by the package of theirs that fewest images hold.
+fn by_rarest(held: &[Held]) -> HashMap<&PackageId, Vec<usize>> {
+    let mut count: HashMap<&PackageId, usize> = HashMap::new();
+    held.iter().flat_map(|h| &h.ids).for_each(|id| *count.entry(id).or_default() += 1);
+    let mut by_package: HashMap<&PackageId, Vec<usize>> = HashMap::new();
+    for (i, image) in held.iter().enumerate() {
+        if let Some(rarest) = image.ids.iter().min_by_key(|id| count[*id]) {
+            by_package.entry(rarest).or_default().push(i);
+        }
+    }
+    by_package
+}
+
+/// What each platform and trust domain has: images, memory and value, counted again from the images.
+fn check_groups(plan: &Plan, broken: &mut Vec<String>) {
+    // Plans of earlier versions do not say.
+    if plan.groups.is_empty() {
+        return;
+    }
+    let mut found: BTreeMap<(&Platform, &str), (usize, f64, f64)> = BTreeMap::new();
+    for image in &plan.images {
+        let share = found.entry((&image.platform, &image.trust_domain)).or_default();
+        *share = (share.0 + 1, share.1 + image.added_mb, share.2 + image.saved_ms);
+    }
+    let mut memory = 0.0;
+    for group in &plan.groups {
+        let (images, mb, saved) = found.remove(&(&group.platform, group.trust_domain.as_str())).unwrap_or_default();
+        if group.images != images || differs(group.memory_mb, mb) || differs(group.objective, saved) {
+            broken.push(format!(
+                "groups: {} in {} has {images} images of {mb} MB that save {saved} ms, not as stated",
+                group.platform, group.trust_domain
+            ));
+        }
+        memory += group.memory_mb;
+    }
+    for (platform, domain) in found.keys() {
+        broken.push(format!("groups: {platform} in {domain} is missing, or there twice"));
+    }
+    if differs(plan.memory_mb, memory) {
+        broken.push(format!("groups: {memory} MB are divided, {} MB are taken", plan.memory_mb));
     }
 }
 
