@@ -30,14 +30,12 @@ const STEPS: usize = 1_600;
 const FEWEST: usize = 320;
 /// Terms that are added up in all, about.
 const WORK: usize = 20_000_000_000;
-
 /// Parts of the walk, after each of which the common prices move.
 const EPOCHS: usize = 20;
 /// Epochs at the end in which the common prices stay.
 const SETTLED: usize = 6;
 /// Length of the first and the last step, in the scale of each price.
 const FIRST: f64 = 0.05;
-
 const LAST: f64 = 0.0005;
 /// Share of the known plan's prices to start from.
 const START: f64 = 0.7;

@@ -15,7 +15,7 @@ use super::state::State;
 /// Candidates from which on the groups are improved each by itself.
 const LARGE: usize = 8_000;
 /// Candidates and demands that the local search of a group looks at.
-const WORK: usize = 10_000_000;
+const WORK: usize = 4_000_000;
 /// Rounds of moving memory between groups.
 const ROUNDS: usize = 4;
 /// Moves in vain after which a round ends.
