@@ -37,6 +37,7 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show what warmset reads in single files: locks, manifests, sources')
             [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Say why a package is in a function''s closure, or why a function got its image')
             [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Check in CI that a plan still fits the fleet')
+            [CompletionResult]::new('advise', 'advise', [CompletionResultType]::ParameterValue, 'Say which functions could share more if they moved to versions that others have, inside their own ranges')
             [CompletionResult]::new('formats', 'formats', [CompletionResultType]::ParameterValue, 'Say which declarations, locks, manifests and sources are read, and how much of each')
             [CompletionResult]::new('schema', 'schema', [CompletionResultType]::ParameterValue, 'Write the JSON Schemas of all artefacts')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script of a shell')
@@ -119,8 +120,9 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
             break
         }
         'warmset;plan' {
-            [CompletionResult]::new('--budget', '--budget', [CompletionResultType]::ParameterName, 'Memory that all images may take together: 256MiB, 1.5GB (MB is 10^6 bytes)')
-            [CompletionResult]::new('--out', '--out', [CompletionResultType]::ParameterName, 'Write the plan folder here')
+            [CompletionResult]::new('--budget', '--budget', [CompletionResultType]::ParameterName, 'Memory that all images may take together: 256MiB, 1.5GB (MB is 10^6 bytes). With --sweep, a mark on the curve')
+            [CompletionResult]::new('--sweep', '--sweep', [CompletionResultType]::ParameterName, 'Show what more memory saves, instead of one plan: for a range 64MiB..4GiB, for budgets 256MiB,1GiB,2GiB, or by itself from the smallest useful image to where nothing more is gained')
+            [CompletionResult]::new('--out', '--out', [CompletionResultType]::ParameterName, 'Write the plan folder here; with --sweep, sweep.json and sweep.svg')
             [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'Name of the plan; by default the name of the folder that it is written to')
             [CompletionResult]::new('--python', '--python', [CompletionResultType]::ParameterName, 'Python version of functions that do not say theirs')
             [CompletionResult]::new('--node', '--node', [CompletionResultType]::ParameterName, 'Node.js major version of functions that do not say theirs')
@@ -134,8 +136,14 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
             [CompletionResult]::new('--keep-alive', '--keep-alive', [CompletionResultType]::ParameterName, 'Seconds that an idle instance stays warm, for counting cold starts in a trace')
             [CompletionResult]::new('--trace-period', '--trace-period', [CompletionResultType]::ParameterName, 'Seconds that a function,count trace covers')
             [CompletionResult]::new('--max-images', '--max-images', [CompletionResultType]::ParameterName, 'Most images to keep')
+            [CompletionResult]::new('--aim', '--aim', [CompletionResultType]::ParameterName, 'For which functions to plan: expected unless stated, and known under the superset rule')
+            [CompletionResult]::new('--share', '--share', [CompletionResultType]::ParameterName, 'Which functions an image may serve. Under superset they see packages that they did not ask for: use it only where all functions of a trust domain have one owner')
+            [CompletionResult]::new('--waste-ms-per-mb', '--waste-ms-per-mb', [CompletionResultType]::ParameterName, 'Milliseconds charged to each start for each resident MB of its image that it does not need (superset). Without it such memory counts against the budget and in the swap time, as all memory of an image does')
             [CompletionResult]::new('--exact', '--exact', [CompletionResultType]::ParameterName, 'Whether to solve the mixed-integer model after the greedy plan')
             [CompletionResult]::new('--time-limit', '--time-limit', [CompletionResultType]::ParameterName, 'Seconds that the mixed-integer solver may take. With a limit the plan can depend on the machine''s speed')
+            [CompletionResult]::new('--from', '--from', [CompletionResultType]::ParameterName, 'The plan in use, plan.json or its folder: its images stay unless others save much more')
+            [CompletionResult]::new('--churn', '--churn', [CompletionResultType]::ParameterName, 'Most images to build, or to build on another parent; those that leave do not count')
+            [CompletionResult]::new('--loss', '--loss', [CompletionResultType]::ParameterName, 'Share of what the best plan saves that may be given up to build fewer images: 1%, 0.01')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'What is printed')
             [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads to use; the output does not depend on it. 0 takes one for each core')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
@@ -198,6 +206,33 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
+        'warmset;advise' {
+            [CompletionResult]::new('--budget', '--budget', [CompletionResultType]::ParameterName, 'Memory that all images may take together: 256MiB, 1.5GB (MB is 10^6 bytes)')
+            [CompletionResult]::new('--max-advice', '--max-advice', [CompletionResultType]::ParameterName, 'Most pieces of advice')
+            [CompletionResult]::new('--min-gain', '--min-gain', [CompletionResultType]::ParameterName, 'Leave out advice that saves less than this share of all load time, and of the images'' memory: 0.1%, 0.001')
+            [CompletionResult]::new('--python', '--python', [CompletionResultType]::ParameterName, 'Python version of functions that do not say theirs')
+            [CompletionResult]::new('--node', '--node', [CompletionResultType]::ParameterName, 'Node.js major version of functions that do not say theirs')
+            [CompletionResult]::new('--arch', '--arch', [CompletionResultType]::ParameterName, 'Architecture of functions that do not say theirs')
+            [CompletionResult]::new('--libc', '--libc', [CompletionResultType]::ParameterName, 'C library that the functions run on')
+            [CompletionResult]::new('--pins', '--pins', [CompletionResultType]::ParameterName, 'Versions for functions without a lock: a lock or requirements file, or lines of name==version and name@version')
+            [CompletionResult]::new('--locks', '--locks', [CompletionResultType]::ParameterName, 'What `warmset lock` resolved, for functions without a complete lock')
+            [CompletionResult]::new('--costs', '--costs', [CompletionResultType]::ParameterName, 'Costs measured on this fleet; others come from the shipped table and estimates')
+            [CompletionResult]::new('--assume-cost', '--assume-cost', [CompletionResultType]::ParameterName, 'Cost of every package that has none: milliseconds and size, for example 5ms,2MB')
+            [CompletionResult]::new('--trace', '--trace', [CompletionResultType]::ParameterName, 'Calls of the functions: function,count or Azure Functions 2019 / 2021 columns. Without it each function weighs 1')
+            [CompletionResult]::new('--keep-alive', '--keep-alive', [CompletionResultType]::ParameterName, 'Seconds that an idle instance stays warm, for counting cold starts in a trace')
+            [CompletionResult]::new('--trace-period', '--trace-period', [CompletionResultType]::ParameterName, 'Seconds that a function,count trace covers')
+            [CompletionResult]::new('--max-images', '--max-images', [CompletionResultType]::ParameterName, 'Most images to keep')
+            [CompletionResult]::new('--exact', '--exact', [CompletionResultType]::ParameterName, 'Whether to solve the mixed-integer model after the greedy plan')
+            [CompletionResult]::new('--time-limit', '--time-limit', [CompletionResultType]::ParameterName, 'Seconds that the mixed-integer solver may take. With a limit the plan can depend on the machine''s speed')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'What is printed')
+            [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads to use; the output does not depend on it. 0 takes one for each core')
+            [CompletionResult]::new('--exit-zero', '--exit-zero', [CompletionResultType]::ParameterName, 'Exit with status 0 also where there is advice')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
         'warmset;formats' {
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'What is printed')
             [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads to use; the output does not depend on it. 0 takes one for each core')
@@ -234,6 +269,7 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show what warmset reads in single files: locks, manifests, sources')
             [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Say why a package is in a function''s closure, or why a function got its image')
             [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Check in CI that a plan still fits the fleet')
+            [CompletionResult]::new('advise', 'advise', [CompletionResultType]::ParameterValue, 'Say which functions could share more if they moved to versions that others have, inside their own ranges')
             [CompletionResult]::new('formats', 'formats', [CompletionResultType]::ParameterValue, 'Say which declarations, locks, manifests and sources are read, and how much of each')
             [CompletionResult]::new('schema', 'schema', [CompletionResultType]::ParameterValue, 'Write the JSON Schemas of all artefacts')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script of a shell')
@@ -265,6 +301,9 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
             break
         }
         'warmset;help;check' {
+            break
+        }
+        'warmset;help;advise' {
             break
         }
         'warmset;help;formats' {

@@ -16,6 +16,9 @@ _warmset() {
             ",$1")
                 cmd="warmset"
                 ;;
+            warmset,advise)
+                cmd="warmset__subcmd__advise"
+                ;;
             warmset,check)
                 cmd="warmset__subcmd__check"
                 ;;
@@ -54,6 +57,9 @@ _warmset() {
                 ;;
             warmset,schema)
                 cmd="warmset__subcmd__schema"
+                ;;
+            warmset__subcmd__help,advise)
+                cmd="warmset__subcmd__help__subcmd__advise"
                 ;;
             warmset__subcmd__help,check)
                 cmd="warmset__subcmd__help__subcmd__check"
@@ -101,12 +107,102 @@ _warmset() {
 
     case "${cmd}" in
         warmset)
-            opts="-q -h -V --threads --quiet --help --version scan lock merge graph plan emit inspect explain check formats schema completions help"
+            opts="-q -h -V --threads --quiet --help --version scan lock merge graph plan emit inspect explain check advise formats schema completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        warmset__subcmd__advise)
+            opts="-q -h --budget --max-advice --min-gain --python --node --arch --libc --pins --locks --costs --assume-cost --trace --keep-alive --trace-period --max-images --exact --time-limit --format --exit-zero --threads --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --budget)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-advice)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --min-gain)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --python)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --node)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --arch)
+                    COMPREPLY=($(compgen -W "x86_64 aarch64" -- "${cur}"))
+                    return 0
+                    ;;
+                --libc)
+                    COMPREPLY=($(compgen -W "glibc musl" -- "${cur}"))
+                    return 0
+                    ;;
+                --pins)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --locks)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --costs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --assume-cost)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --trace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep-alive)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --trace-period)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-images)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --exact)
+                    COMPREPLY=($(compgen -W "auto never always" -- "${cur}"))
+                    return 0
+                    ;;
+                --time-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
                 --threads)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -351,8 +447,22 @@ _warmset() {
             return 0
             ;;
         warmset__subcmd__help)
-            opts="scan lock merge graph plan emit inspect explain check formats schema completions help"
+            opts="scan lock merge graph plan emit inspect explain check advise formats schema completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        warmset__subcmd__help__subcmd__advise)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -673,13 +783,17 @@ _warmset() {
             return 0
             ;;
         warmset__subcmd__plan)
-            opts="-q -h --budget --out --name --python --node --arch --libc --pins --locks --costs --assume-cost --trace --keep-alive --trace-period --max-images --exact --time-limit --format --threads --quiet --help"
+            opts="-q -h --budget --sweep --out --name --python --node --arch --libc --pins --locks --costs --assume-cost --trace --keep-alive --trace-period --max-images --aim --share --waste-ms-per-mb --exact --time-limit --from --churn --loss --format --threads --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --budget)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sweep)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -739,11 +853,35 @@ _warmset() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --aim)
+                    COMPREPLY=($(compgen -W "expected known" -- "${cur}"))
+                    return 0
+                    ;;
+                --share)
+                    COMPREPLY=($(compgen -W "subset superset" -- "${cur}"))
+                    return 0
+                    ;;
+                --waste-ms-per-mb)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --exact)
                     COMPREPLY=($(compgen -W "auto never always" -- "${cur}"))
                     return 0
                     ;;
                 --time-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --churn)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --loss)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

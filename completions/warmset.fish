@@ -37,6 +37,7 @@ complete -c warmset -n "__fish_warmset_needs_command" -f -a "emit" -d 'Write the
 complete -c warmset -n "__fish_warmset_needs_command" -f -a "inspect" -d 'Show what warmset reads in single files: locks, manifests, sources'
 complete -c warmset -n "__fish_warmset_needs_command" -f -a "explain" -d 'Say why a package is in a function\'s closure, or why a function got its image'
 complete -c warmset -n "__fish_warmset_needs_command" -f -a "check" -d 'Check in CI that a plan still fits the fleet'
+complete -c warmset -n "__fish_warmset_needs_command" -f -a "advise" -d 'Say which functions could share more if they moved to versions that others have, inside their own ranges'
 complete -c warmset -n "__fish_warmset_needs_command" -f -a "formats" -d 'Say which declarations, locks, manifests and sources are read, and how much of each'
 complete -c warmset -n "__fish_warmset_needs_command" -f -a "schema" -d 'Write the JSON Schemas of all artefacts'
 complete -c warmset -n "__fish_warmset_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
@@ -112,8 +113,9 @@ complete -c warmset -n "__fish_warmset_using_subcommand graph" -l top -d 'Show a
 complete -c warmset -n "__fish_warmset_using_subcommand graph" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r
 complete -c warmset -n "__fish_warmset_using_subcommand graph" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c warmset -n "__fish_warmset_using_subcommand graph" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c warmset -n "__fish_warmset_using_subcommand plan" -l budget -d 'Memory that all images may take together: 256MiB, 1.5GB (MB is 10^6 bytes)' -r
-complete -c warmset -n "__fish_warmset_using_subcommand plan" -l out -d 'Write the plan folder here' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l budget -d 'Memory that all images may take together: 256MiB, 1.5GB (MB is 10^6 bytes). With --sweep, a mark on the curve' -r
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l sweep -d 'Show what more memory saves, instead of one plan: for a range 64MiB..4GiB, for budgets 256MiB,1GiB,2GiB, or by itself from the smallest useful image to where nothing more is gained' -r
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l out -d 'Write the plan folder here; with --sweep, sweep.json and sweep.svg' -r -F
 complete -c warmset -n "__fish_warmset_using_subcommand plan" -l name -d 'Name of the plan; by default the name of the folder that it is written to' -r
 complete -c warmset -n "__fish_warmset_using_subcommand plan" -l python -d 'Python version of functions that do not say theirs' -r
 complete -c warmset -n "__fish_warmset_using_subcommand plan" -l node -d 'Node.js major version of functions that do not say theirs' -r
@@ -129,10 +131,18 @@ complete -c warmset -n "__fish_warmset_using_subcommand plan" -l trace -d 'Calls
 complete -c warmset -n "__fish_warmset_using_subcommand plan" -l keep-alive -d 'Seconds that an idle instance stays warm, for counting cold starts in a trace' -r
 complete -c warmset -n "__fish_warmset_using_subcommand plan" -l trace-period -d 'Seconds that a function,count trace covers' -r
 complete -c warmset -n "__fish_warmset_using_subcommand plan" -l max-images -d 'Most images to keep' -r
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l aim -d 'For which functions to plan: expected unless stated, and known under the superset rule' -r -f -a "expected\t'Those that will come: the known ones, and parts of what they load that a new one may load'
+known\t'Those that there are'"
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l share -d 'Which functions an image may serve. Under superset they see packages that they did not ask for: use it only where all functions of a trust domain have one owner' -r -f -a "subset\t'Those that load all it holds'
+superset\t'Also locked functions that do not need all of it, where no version or module is in their way'"
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l waste-ms-per-mb -d 'Milliseconds charged to each start for each resident MB of its image that it does not need (superset). Without it such memory counts against the budget and in the swap time, as all memory of an image does' -r
 complete -c warmset -n "__fish_warmset_using_subcommand plan" -l exact -d 'Whether to solve the mixed-integer model after the greedy plan' -r -f -a "auto\t'Where the instance is small enough for the solver of this build'
 never\t'Never'
 always\t'Always; give --time-limit for large instances'"
 complete -c warmset -n "__fish_warmset_using_subcommand plan" -l time-limit -d 'Seconds that the mixed-integer solver may take. With a limit the plan can depend on the machine\'s speed' -r
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l from -d 'The plan in use, plan.json or its folder: its images stay unless others save much more' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l churn -d 'Most images to build, or to build on another parent; those that leave do not count' -r
+complete -c warmset -n "__fish_warmset_using_subcommand plan" -l loss -d 'Share of what the best plan saves that may be given up to build fewer images: 1%, 0.01' -r
 complete -c warmset -n "__fish_warmset_using_subcommand plan" -l format -d 'What is printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c warmset -n "__fish_warmset_using_subcommand plan" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r
@@ -181,6 +191,33 @@ github\t'GitHub workflow commands, shown as annotations'"
 complete -c warmset -n "__fish_warmset_using_subcommand check" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r
 complete -c warmset -n "__fish_warmset_using_subcommand check" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c warmset -n "__fish_warmset_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c warmset -n "__fish_warmset_using_subcommand advise" -l budget -d 'Memory that all images may take together: 256MiB, 1.5GB (MB is 10^6 bytes)' -r
+complete -c warmset -n "__fish_warmset_using_subcommand advise" -l max-advice -d 'Most pieces of advice' -r
+complete -c warmset -n "__fish_warmset_using_subcommand advise" -l min-gain -d 'Leave out advice that saves less than this share of all load time, and of the images\' memory: 0.1%, 0.001' -r
+complete -c warmset -n "__fish_warmset_using_subcommand advise" -l python -d 'Python version of functions that do not say theirs' -r
+complete -c warmset -n "__fish_warmset_using_subcommand advise" -l node -d 'Node.js major version of functions that do not say theirs' -r
+complete -c warmset -n "__fish_warmset_using_subcommand advise" -l arch -d 'Architecture of functions that do not say theirs' -r -f -a "x86_64\t''
+aarch64\t''"
+complete -c warmset -n "__fish_warmset_using_subcommand advise" -l libc -d 'C library that the functions run on' -r -f -a "glibc\t''
+musl\t''"
+complete -c warmset -n "__fish_warmset_using_subcommand advise" -l pins -d 'Versions for functions without a lock: a lock or requirements file, or lines of name==version and name@version' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand advise" -l locks -d 'What `warmset lock` resolved, for functions without a complete lock' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand advise" -l costs -d 'Costs measured on this fleet; others come from the shipped table and estimates' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand advise" -l assume-cost -d 'Cost of every package that has none: milliseconds and size, for example 5ms,2MB' -r
+complete -c warmset -n "__fish_warmset_using_subcommand advise" -l trace -d 'Calls of the functions: function,count or Azure Functions 2019 / 2021 columns. Without it each function weighs 1' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand advise" -l keep-alive -d 'Seconds that an idle instance stays warm, for counting cold starts in a trace' -r
+complete -c warmset -n "__fish_warmset_using_subcommand advise" -l trace-period -d 'Seconds that a function,count trace covers' -r
+complete -c warmset -n "__fish_warmset_using_subcommand advise" -l max-images -d 'Most images to keep' -r
+complete -c warmset -n "__fish_warmset_using_subcommand advise" -l exact -d 'Whether to solve the mixed-integer model after the greedy plan' -r -f -a "auto\t'Where the instance is small enough for the solver of this build'
+never\t'Never'
+always\t'Always; give --time-limit for large instances'"
+complete -c warmset -n "__fish_warmset_using_subcommand advise" -l time-limit -d 'Seconds that the mixed-integer solver may take. With a limit the plan can depend on the machine\'s speed' -r
+complete -c warmset -n "__fish_warmset_using_subcommand advise" -l format -d 'What is printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c warmset -n "__fish_warmset_using_subcommand advise" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r
+complete -c warmset -n "__fish_warmset_using_subcommand advise" -l exit-zero -d 'Exit with status 0 also where there is advice'
+complete -c warmset -n "__fish_warmset_using_subcommand advise" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c warmset -n "__fish_warmset_using_subcommand advise" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c warmset -n "__fish_warmset_using_subcommand formats" -l format -d 'What is printed' -r -f -a "text\t'For people'
 json\t'For programs'
 markdown\t'For documents'"
@@ -194,16 +231,17 @@ complete -c warmset -n "__fish_warmset_using_subcommand schema" -s h -l help -d 
 complete -c warmset -n "__fish_warmset_using_subcommand completions" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r
 complete -c warmset -n "__fish_warmset_using_subcommand completions" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c warmset -n "__fish_warmset_using_subcommand completions" -s h -l help -d 'Print help'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check formats schema completions help" -f -a "scan" -d 'Find the functions of a fleet and what each loads (inventory.json)'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check formats schema completions help" -f -a "lock" -d 'Resolve functions without a complete lock with uv or npm, in a scratch folder; their own folders stay as they are'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check formats schema completions help" -f -a "merge" -d 'Join inventories and records of parts of a fleet into one inventory'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check formats schema completions help" -f -a "graph" -d 'Show which packages occur together, and what sharing them would save'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check formats schema completions help" -f -a "plan" -d 'Choose the images to keep warm within a memory budget, and write the plan folder'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check formats schema completions help" -f -a "emit" -d 'Write the plan folder again from a plan and its inventory'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check formats schema completions help" -f -a "inspect" -d 'Show what warmset reads in single files: locks, manifests, sources'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check formats schema completions help" -f -a "explain" -d 'Say why a package is in a function\'s closure, or why a function got its image'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check formats schema completions help" -f -a "check" -d 'Check in CI that a plan still fits the fleet'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check formats schema completions help" -f -a "formats" -d 'Say which declarations, locks, manifests and sources are read, and how much of each'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check formats schema completions help" -f -a "schema" -d 'Write the JSON Schemas of all artefacts'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check formats schema completions help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check formats schema completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check advise formats schema completions help" -f -a "scan" -d 'Find the functions of a fleet and what each loads (inventory.json)'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check advise formats schema completions help" -f -a "lock" -d 'Resolve functions without a complete lock with uv or npm, in a scratch folder; their own folders stay as they are'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check advise formats schema completions help" -f -a "merge" -d 'Join inventories and records of parts of a fleet into one inventory'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check advise formats schema completions help" -f -a "graph" -d 'Show which packages occur together, and what sharing them would save'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check advise formats schema completions help" -f -a "plan" -d 'Choose the images to keep warm within a memory budget, and write the plan folder'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check advise formats schema completions help" -f -a "emit" -d 'Write the plan folder again from a plan and its inventory'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check advise formats schema completions help" -f -a "inspect" -d 'Show what warmset reads in single files: locks, manifests, sources'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check advise formats schema completions help" -f -a "explain" -d 'Say why a package is in a function\'s closure, or why a function got its image'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check advise formats schema completions help" -f -a "check" -d 'Check in CI that a plan still fits the fleet'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check advise formats schema completions help" -f -a "advise" -d 'Say which functions could share more if they moved to versions that others have, inside their own ranges'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check advise formats schema completions help" -f -a "formats" -d 'Say which declarations, locks, manifests and sources are read, and how much of each'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check advise formats schema completions help" -f -a "schema" -d 'Write the JSON Schemas of all artefacts'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check advise formats schema completions help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check advise formats schema completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

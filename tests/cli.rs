@@ -350,6 +350,9 @@ fn every_command_ends_with_the_status_that_the_help_names() {
         (1, &["plan", finding, "--budget", "1GB"]),
         (2, &["plan", "nowhere", "--budget", "1GB"]),
         (2, &["plan", good]),
+        (0, &["advise", good, "--budget", "1GB"]),
+        (2, &["advise", "nowhere", "--budget", "1GB"]),
+        (2, &["advise", good]),
         (0, &["emit", plan, "--out", out]),
         (2, &["emit", good, "--out", out]),
         (2, &["emit", plan, "--out", good]),
@@ -476,11 +479,83 @@ fn tags_match(xml: &str) {
 }
 
 /// The help of every command as it was reviewed. `WARMSET_UPDATE=1 cargo test --test cli` writes `tests/cli/*.txt` anew.
+/// `c` is a patch behind the others, and what its lock was made from allows theirs.
+fn drifted_fleet(folder: &Path) {
+    let hash = "0".repeat(64);
+    for (name, version) in [("a", "1.26.4"), ("b", "1.26.4"), ("c", "1.26.3")] {
+        let file = |file: &str, content: &str| write(&folder.join(name).join(file), content);
+        file("app.py", "import numpy\n\n\ndef handler(event, context):\n    return 1\n");
+        file("requirements.in", if name == "c" { "# any of 1.26\nnumpy>=1.26,<1.27\n" } else { "numpy==1.26.4\n" });
+        file("requirements.txt", &format!("numpy=={version} --hash=sha256:{hash}\n    # via -r requirements.in\n"));
+        file(".python-version", "3.11\n");
+    }
+}
+
+#[test]
+fn advice_names_the_change_and_what_it_saves_comes_true() {
+    let dir = tempfile::tempdir().unwrap();
+    let fleet = dir.path().join("fleet");
+    drifted_fleet(&fleet);
+    // One image of numpy fits: 200 ms less the swap for each function that it serves.
+    let small = ["--budget", "45MB", "--assume-cost", "200ms,20MB"];
+    let advise = |more: &[&str]| warmset(&[&["advise", text(&fleet)], &small[..], more].concat());
+    let output = advise(&["--format", "json"]);
+    assert_eq!(status(&output), 1, "{}", stderr(&output));
+    let advice = parsed(&output);
+    let schema: Value =
+        serde_json::from_str(&std::fs::read_to_string(root().join("schemas/advice.schema.json")).unwrap()).unwrap();
+    assert!(jsonschema::validator_for(&schema).unwrap().is_valid(&advice));
+    let piece = &advice["advice"][0];
+    assert_eq!(piece["to"], "pypi:numpy==1.26.4");
+    assert_eq!((&piece["from"], &piece["functions"]), (&json!(["1.26.3"]), &json!(["c"])));
+    let change = &piece["changes"][0];
+    assert_eq!(change["lock"], "c/requirements.txt");
+    assert_eq!(change["moves"][0]["declared"][0]["file"], "c/requirements.in");
+    assert_eq!(change["moves"][0]["declared"][0]["line"], 2);
+    assert_eq!(
+        change["steps"],
+        json!(["uv pip compile requirements.in -o requirements.txt --upgrade-package numpy==1.26.4"])
+    );
+    let said = stdout(&advise(&[]));
+    assert!(said.contains("c/requirements.in:2 declares numpy>=1.26,<1.27"), "{said}");
+    assert_eq!(status(&advise(&["--exit-zero"])), 0);
+    // Followed: the plan saves what was promised.
+    let lock = fleet.join("c/requirements.txt");
+    let locked = std::fs::read_to_string(&lock).unwrap();
+    write(&lock, &locked.replace("1.26.3", "1.26.4"));
+    let plan = parsed(&warmset(&[&["plan", text(&fleet), "--format", "json"], &small[..]].concat()));
+    assert_eq!(plan["objective"], piece["cumulative"]["objective"]);
+    assert!(plan["objective"].as_f64() > advice["before"]["objective"].as_f64());
+    assert_eq!(status(&advise(&[])), 0, "nothing is left to advise");
+    // What its owner holds back is told, and is no advice.
+    write(&lock, &locked);
+    write(&fleet.join("c/requirements.in"), "numpy==1.26.3\n");
+    let output = advise(&["--format", "json"]);
+    assert_eq!(status(&output), 0);
+    let held = &parsed(&output)["held_back"][0];
+    assert_eq!(
+        (&held["declared"]["text"], &held["declared"]["file"]),
+        (&json!("numpy==1.26.3"), &json!("c/requirements.in"))
+    );
+}
+
 #[test]
 fn the_help_is_as_it_was_reviewed() {
     let folder = root().join("tests/cli");
-    let commands =
-        ["", "scan", "merge", "graph", "plan", "emit", "inspect", "explain", "check", "schema", "completions"];
+    let commands = [
+        "",
+        "scan",
+        "merge",
+        "graph",
+        "plan",
+        "advise",
+        "emit",
+        "inspect",
+        "explain",
+        "check",
+        "schema",
+        "completions",
+    ];
     for command in commands {
         let args: Vec<&str> = if command.is_empty() { vec!["--help"] } else { vec![command, "--help"] };
         let output = Command::new(env!("CARGO_BIN_EXE_warmset")).args(&args).env("COLUMNS", "100").output().unwrap();

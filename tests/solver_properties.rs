@@ -5,10 +5,10 @@ mod solver_support;
 use proptest::prelude::*;
 use solver_support::{Fleet, fleets, language};
 use warmset::model::plan::Status;
-use warmset::solve::{self, Exact, Limits, Options, bound, greedy, local_search, state::State, tree};
+use warmset::solve::{self, Aim, Exact, Limits, Options, bound, greedy, local_search, state::State, tree};
 
 fn options(budget_mb: f64, max_images: Option<usize>, exact: Exact) -> Options {
-    Options { budget_mb, max_images, exact, ..Options::default() }
+    Options { budget_mb, max_images, exact, aim: Aim::Known, ..Options::default() }
 }
 
 fn close(a: f64, b: f64) -> bool {
@@ -46,9 +46,10 @@ proptest! {
         for known in [&search.state, &State::new(&instance)] {
             let root = bound::lagrangian(&instance, &limits, known);
             for work in [0, 3_000, ENOUGH] {
-                let found = tree::search(&instance, &limits, &root, known, work, &|_, _| ());
+                let effort = tree::Effort { work, until: None };
+                let found = tree::search(&instance, &limits, &root, known, effort, &|_, _, _| ());
                 prop_assert!(best <= found.value + 1e-9, "best {best}, tree {found:?}");
-                prop_assert!(found.value <= root.value + 1e-9, "root {}, tree {found:?}", root.value);
+                prop_assert!(found.value <= found.tightened + 1e-9 && found.tightened <= root.value + 1e-9);
                 let reached = match &found.better {
                     Some(better) => State::with(&instance, better.iter().copied()),
                     None => (*known).clone(),
@@ -65,6 +66,11 @@ proptest! {
         prop_assert!(close(solution.objective, best), "exact {}, best {best}", solution.objective);
         prop_assert!(solution.bound >= best - 1e-9 && solution.bound <= upper + 1e-6);
         prop_assert!(matches!(plan.status, Status::Optimal | Status::Empty), "{:?}", plan.status);
+        // The second bound holds too, and is that of another method.
+        if let Some(second) = &plan.proof.second_bound {
+            prop_assert!(second.value >= best - 1e-9 && second.method != plan.proof.method);
+        }
+        prop_assert!(plan.proof.seconds.is_none() && plan.proof.seconds_allowed.is_none());
         prop_assert_eq!(fleet.verify(&plan), Vec::<String>::new());
     }
 

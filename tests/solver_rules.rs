@@ -9,10 +9,10 @@ use warmset::graph::classes::classes;
 use warmset::model::inventory::{Import, ImportKind, RequiresOn, State, Target};
 use warmset::model::plan::{Status, WhyUnserved};
 use warmset::model::{Image, Package, PackageId, Plan};
-use warmset::solve::{self, Exact, Options};
+use warmset::solve::{self, Aim, Exact, Options};
 
 fn budget(budget_mb: f64) -> Options {
-    Options { budget_mb, exact: Exact::Auto, ..Options::default() }
+    Options { budget_mb, exact: Exact::Auto, aim: Aim::Known, ..Options::default() }
 }
 
 fn pair() -> Fleet {

@@ -60,6 +60,7 @@ const HOST: LanguageCosts = LanguageCosts {
     image_overhead_mb: 3.61,
     swap_base_ms: 2.0,
     swap_ms_per_mb: 0.2,
+    waste_ms_per_mb: None,
     load_ms_per_disk_mb: None,
     resident_mb_per_disk_mb: None,
 };

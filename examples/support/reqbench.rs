@@ -1,9 +1,11 @@
 //! Reads a folder of the ReqBench form (`functions.json`, `splits.json`): pinned closures of real Python applications
-//! with measured import costs.
+//! with measured import costs; and judges plans as `score.py` beside it does.
+#![allow(dead_code, reason = "each example uses a part of it")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use fixedbitset::FixedBitSet;
 use serde::Deserialize;
 use warmset::model::costs::{self, CostSource, LanguageCosts};
 use warmset::model::inventory::{Function, Inventory, LockRef, Package, RequiresOn, State};
@@ -42,6 +44,80 @@ pub fn read(dir: &Path) -> Result<(Data, Splits), Box<dyn std::error::Error>> {
     Ok((data, splits))
 }
 
+/// One row of `forklift_v3.json`: what Forklift reaches with a number of nodes, and the memory that it takes.
+#[derive(Deserialize)]
+pub struct Row {
+    pub nodes: usize,
+    pub budget_mb: f64,
+    pub train_saved: f64,
+    pub test_saved: f64,
+}
+
+/// The rows of each split.
+pub fn rows(dir: &Path) -> Result<BTreeMap<String, Vec<Row>>, Box<dyn std::error::Error>> {
+    let path = dir.join("forklift_v3.json");
+    let text = std::fs::read_to_string(&path)
+        .map_err(|e| format!("{}: {e}; it names the splits, node counts and budgets to plan for", path.display()))?;
+    Ok(serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))?)
+}
+
+/// Weight of each class in one part of a split.
+pub fn weights(splits: &Splits, split: &str, part: &str) -> Result<Vec<f64>, Box<dyn std::error::Error>> {
+    let found = splits.get(split).and_then(|s| s.get(part));
+    let found = found.ok_or_else(|| format!("splits.json has no `{part}` of `{split}`"))?;
+    Ok(serde_json::from_value(found.clone())?)
+}
+
+/// What images save functions, worked out from names and closures only.
+pub struct Judge<'a> {
+    data: &'a Data,
+    index: BTreeMap<String, usize>,
+    closures: Vec<FixedBitSet>,
+}
+
+impl<'a> Judge<'a> {
+    pub fn new(data: &'a Data) -> Self {
+        let index = data.packages.iter().enumerate().map(|(i, p)| (format!("{}=={}", p.name, p.version), i)).collect();
+        let set = |closure: &Vec<usize>| {
+            let mut set = FixedBitSet::with_capacity(data.packages.len());
+            closure.iter().for_each(|&i| set.insert(i));
+            set
+        };
+        Self { data, index, closures: data.classes.iter().map(set).collect() }
+    }
+
+    fn load_ms(&self, set: &FixedBitSet) -> f64 {
+        set.ones().map(|i| self.data.packages[i].load_ms).sum()
+    }
+
+    /// Share of all load time that functions save: each takes the image with the longest load time of those that hold
+    /// nothing that it does not load. An image with a package that the data do not name serves nobody.
+    pub fn saved(&self, images: &[Vec<String>], weights: &[f64]) -> f64 {
+        let set = |image: &Vec<String>| {
+            let mut set = FixedBitSet::with_capacity(self.data.packages.len());
+            for package in image {
+                set.insert(*self.index.get(package)?);
+            }
+            (!set.is_clear()).then_some(set)
+        };
+        let mut sets: Vec<(f64, FixedBitSet)> =
+            images.iter().filter_map(set).map(|set| (self.load_ms(&set), set)).collect();
+        sets.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let (mut saved, mut total) = (0.0, 0.0);
+        for (closure, weight) in self.closures.iter().zip(weights).filter(|(_, weight)| **weight > 0.0) {
+            total += weight * self.load_ms(closure);
+            saved += weight * sets.iter().find(|(_, set)| set.is_subset(closure)).map_or(0.0, |(load, _)| *load);
+        }
+        if total > 0.0 { saved / total } else { 0.0 }
+    }
+}
+
+/// CPU seconds that this thread has taken, where the system tells.
+pub fn cpu_seconds() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split(' ').next()?.parse::<f64>().ok().map(|ns| ns / 1e9)
+}
+
 /// The functions of one part of a split as a fleet, one for each class with a weight, and what their packages cost.
 pub fn fleet(
     data: &Data,
@@ -49,17 +125,19 @@ pub fn fleet(
     split: &str,
     part: &str,
 ) -> Result<(Inventory, Costs), Box<dyn std::error::Error>> {
-    let weights: Vec<f64> = splits
-        .get(split)
-        .and_then(|s| s.get(part))
-        .ok_or_else(|| format!("splits.json has no `{part}` of `{split}`"))
-        .and_then(|w| serde_json::from_value(w.clone()).map_err(|e| e.to_string()))?;
+    let weights = weights(splits, split, part)?;
+    let command = format!("cargo run --release --example reqbench_fleet -- DIR {split} {part} OUT");
+    Ok(fleet_of(data, &weights, command))
+}
+
+/// Functions with the given weight of each class.
+pub fn fleet_of(data: &Data, weights: &[f64], command: String) -> (Inventory, Costs) {
     let platform = Platform::linux(Language::Python, "3.9");
     let id = |i: &usize| PackageId::pypi(&data.packages[*i].name, &data.packages[*i].version);
     let ids = |list: &[usize]| -> Vec<PackageId> { list.iter().map(id).collect() };
 
     let mut inventory = Inventory::empty();
-    for (index, (closure, &weight)) in data.classes.iter().zip(&weights).enumerate() {
+    for (index, (closure, &weight)) in data.classes.iter().zip(weights).enumerate() {
         if weight > 0.0 {
             inventory.functions.push(Function {
                 platform: Some(platform.clone()),
@@ -108,18 +186,19 @@ pub fn fleet(
         image_overhead_mb: IMAGE_MB,
         swap_base_ms: 0.0,
         swap_ms_per_mb: 0.0,
+        waste_ms_per_mb: None,
         load_ms_per_disk_mb: None,
         resident_mb_per_disk_mb: None,
     };
     let costs = Costs {
         schema: costs::SCHEMA.into(),
         generator: GENERATOR.into(),
-        command: Some(format!("cargo run --release --example reqbench_fleet -- DIR {split} {part} OUT")),
+        command: Some(command),
         host: None,
         languages: BTreeMap::from([(Language::Python, language)]),
         entries,
     };
-    Ok((inventory, costs))
+    (inventory, costs)
 }
 
 /// The costs as the solver takes them.

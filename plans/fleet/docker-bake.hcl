@@ -34,29 +34,37 @@ variable "BASE_NODE22_LINUX_X86_64_GLIBC" {
 group "default" {
   targets = [
     "node20-express-serverless-http-799453ae",
-    "node20-smithy-core-smithy-node-http-handler-201b76ae",
-    "node22-axios-form-data-39124d66",
-    "node22-date-fns-nodemailer-125af069",
+    "node20-smithy-core-smithy-node-http-handler-6f44b638",
+    "node22-axios-form-data-e5232a33",
+    "node22-date-fns-5a0ceb9e",
     "node22-smithy-core-aws-sdk-client-s3-e5615f0a",
     "py311-chameleon-2977d32b",
+    "py311-fastapi-pydantic-f4cb06ec",
     "py311-httpx-anyio-3cbf8327",
     "py311-numpy-203e626a",
-    "py311-urllib3-requests-e48519f4",
-    "py312-fastapi-pydantic-ddd4d923",
+    "py311-urllib3-3b2af6ff",
     "py312-pillow-4561db52",
+    "py312-pydantic-pydantic-core-809f95a6",
     "py312-pyjwt-cryptography-456d77d3",
-    "py312-sqlalchemy-psycopg2-binary-e2179c1c",
-    "py312-urllib3-requests-fc6b175e",
+    "py312-sqlalchemy-typing-extensions-75d1ebd7",
+    "py312-urllib3-067c6cc8",
     "node20-pdf-lib-aws-sdk-client-s3-93cfebf1",
-    "node20-smithy-core-aws-sdk-client-dynamodb-31f728e6",
-    "py311-fastapi-numpy-5245800e",
-    "py311-google-api-core-urllib3-14c5c9be",
+    "py311-fastapi-numpy-0dce5c4a",
     "py311-pandas-numpy-42c8f18e",
+    "py311-pandas-numpy-ca334dae",
+    "py311-scipy-numpy-5daeb21b",
+    "py311-urllib3-requests-e48519f4",
+    "py312-fastapi-pydantic-37f40427",
+    "py312-reportlab-pillow-fa9a1c14",
+    "py312-sqlalchemy-psycopg2-binary-e2179c1c",
+    "py311-google-api-core-urllib3-6c1baefc",
+    "py311-pandas-numpy-32b72074",
+    "py311-scipy-numpy-98a27a30",
+    "py312-fastapi-pydantic-ddd4d923",
+    "py312-fastapi-pydantic-e067dcf1",
+    "py311-google-api-core-urllib3-14c5c9be",
     "py311-pandas-numpy-99f0e5f5",
     "py311-scipy-scikit-learn-ff307520",
-    "py311-urllib3-beautifulsoup4-c7469914",
-    "py312-fastapi-pydantic-a060e0cd",
-    "py312-reportlab-pillow-fa9a1c14",
     "py311-pandas-numpy-f38ca5b9",
     "py311-scipy-pandas-d77780a6",
   ]
@@ -75,40 +83,40 @@ target "node20-express-serverless-http-799453ae" {
   }
 }
 
-target "node20-smithy-core-smithy-node-http-handler-201b76ae" {
-  context    = "images/node20-smithy-core-smithy-node-http-handler-201b76ae"
+target "node20-smithy-core-smithy-node-http-handler-6f44b638" {
+  context    = "images/node20-smithy-core-smithy-node-http-handler-6f44b638"
   dockerfile = "Dockerfile"
   args = {
     BASE_IMAGE = BASE_NODE20_LINUX_X86_64_GLIBC
   }
   platforms = ["linux/amd64"]
-  tags      = ["${REGISTRY}warmset/node20-smithy-core-smithy-node-http-handler-201b76ae:${TAG}"]
+  tags      = ["${REGISTRY}warmset/node20-smithy-core-smithy-node-http-handler-6f44b638:${TAG}"]
   labels = {
     "warmset.plan" = "fleet"
   }
 }
 
-target "node22-axios-form-data-39124d66" {
-  context    = "images/node22-axios-form-data-39124d66"
+target "node22-axios-form-data-e5232a33" {
+  context    = "images/node22-axios-form-data-e5232a33"
   dockerfile = "Dockerfile"
   args = {
     BASE_IMAGE = BASE_NODE22_LINUX_X86_64_GLIBC
   }
   platforms = ["linux/amd64"]
-  tags      = ["${REGISTRY}warmset/node22-axios-form-data-39124d66:${TAG}"]
+  tags      = ["${REGISTRY}warmset/node22-axios-form-data-e5232a33:${TAG}"]
   labels = {
     "warmset.plan" = "fleet"
   }
 }
 
-target "node22-date-fns-nodemailer-125af069" {
-  context    = "images/node22-date-fns-nodemailer-125af069"
+target "node22-date-fns-5a0ceb9e" {
+  context    = "images/node22-date-fns-5a0ceb9e"
   dockerfile = "Dockerfile"
   args = {
     BASE_IMAGE = BASE_NODE22_LINUX_X86_64_GLIBC
   }
   platforms = ["linux/amd64"]
-  tags      = ["${REGISTRY}warmset/node22-date-fns-nodemailer-125af069:${TAG}"]
+  tags      = ["${REGISTRY}warmset/node22-date-fns-5a0ceb9e:${TAG}"]
   labels = {
     "warmset.plan" = "fleet"
   }
@@ -140,6 +148,19 @@ target "py311-chameleon-2977d32b" {
   }
 }
 
+target "py311-fastapi-pydantic-f4cb06ec" {
+  context    = "images/py311-fastapi-pydantic-f4cb06ec"
+  dockerfile = "Dockerfile"
+  args = {
+    BASE_IMAGE = BASE_PYTHON3_11_LINUX_X86_64_GLIBC
+  }
+  platforms = ["linux/amd64"]
+  tags      = ["${REGISTRY}warmset/py311-fastapi-pydantic-f4cb06ec:${TAG}"]
+  labels = {
+    "warmset.plan" = "fleet"
+  }
+}
+
 target "py311-httpx-anyio-3cbf8327" {
   context    = "images/py311-httpx-anyio-3cbf8327"
   dockerfile = "Dockerfile"
@@ -166,27 +187,14 @@ target "py311-numpy-203e626a" {
   }
 }
 
-target "py311-urllib3-requests-e48519f4" {
-  context    = "images/py311-urllib3-requests-e48519f4"
+target "py311-urllib3-3b2af6ff" {
+  context    = "images/py311-urllib3-3b2af6ff"
   dockerfile = "Dockerfile"
   args = {
     BASE_IMAGE = BASE_PYTHON3_11_LINUX_X86_64_GLIBC
   }
   platforms = ["linux/amd64"]
-  tags      = ["${REGISTRY}warmset/py311-urllib3-requests-e48519f4:${TAG}"]
-  labels = {
-    "warmset.plan" = "fleet"
-  }
-}
-
-target "py312-fastapi-pydantic-ddd4d923" {
-  context    = "images/py312-fastapi-pydantic-ddd4d923"
-  dockerfile = "Dockerfile"
-  args = {
-    BASE_IMAGE = BASE_PYTHON3_12_LINUX_X86_64_GLIBC
-  }
-  platforms = ["linux/amd64"]
-  tags      = ["${REGISTRY}warmset/py312-fastapi-pydantic-ddd4d923:${TAG}"]
+  tags      = ["${REGISTRY}warmset/py311-urllib3-3b2af6ff:${TAG}"]
   labels = {
     "warmset.plan" = "fleet"
   }
@@ -205,6 +213,19 @@ target "py312-pillow-4561db52" {
   }
 }
 
+target "py312-pydantic-pydantic-core-809f95a6" {
+  context    = "images/py312-pydantic-pydantic-core-809f95a6"
+  dockerfile = "Dockerfile"
+  args = {
+    BASE_IMAGE = BASE_PYTHON3_12_LINUX_X86_64_GLIBC
+  }
+  platforms = ["linux/amd64"]
+  tags      = ["${REGISTRY}warmset/py312-pydantic-pydantic-core-809f95a6:${TAG}"]
+  labels = {
+    "warmset.plan" = "fleet"
+  }
+}
+
 target "py312-pyjwt-cryptography-456d77d3" {
   context    = "images/py312-pyjwt-cryptography-456d77d3"
   dockerfile = "Dockerfile"
@@ -218,27 +239,27 @@ target "py312-pyjwt-cryptography-456d77d3" {
   }
 }
 
-target "py312-sqlalchemy-psycopg2-binary-e2179c1c" {
-  context    = "images/py312-sqlalchemy-psycopg2-binary-e2179c1c"
+target "py312-sqlalchemy-typing-extensions-75d1ebd7" {
+  context    = "images/py312-sqlalchemy-typing-extensions-75d1ebd7"
   dockerfile = "Dockerfile"
   args = {
     BASE_IMAGE = BASE_PYTHON3_12_LINUX_X86_64_GLIBC
   }
   platforms = ["linux/amd64"]
-  tags      = ["${REGISTRY}warmset/py312-sqlalchemy-psycopg2-binary-e2179c1c:${TAG}"]
+  tags      = ["${REGISTRY}warmset/py312-sqlalchemy-typing-extensions-75d1ebd7:${TAG}"]
   labels = {
     "warmset.plan" = "fleet"
   }
 }
 
-target "py312-urllib3-requests-fc6b175e" {
-  context    = "images/py312-urllib3-requests-fc6b175e"
+target "py312-urllib3-067c6cc8" {
+  context    = "images/py312-urllib3-067c6cc8"
   dockerfile = "Dockerfile"
   args = {
     BASE_IMAGE = BASE_PYTHON3_12_LINUX_X86_64_GLIBC
   }
   platforms = ["linux/amd64"]
-  tags      = ["${REGISTRY}warmset/py312-urllib3-requests-fc6b175e:${TAG}"]
+  tags      = ["${REGISTRY}warmset/py312-urllib3-067c6cc8:${TAG}"]
   labels = {
     "warmset.plan" = "fleet"
   }
@@ -248,7 +269,7 @@ target "node20-pdf-lib-aws-sdk-client-s3-93cfebf1" {
   context    = "images/node20-pdf-lib-aws-sdk-client-s3-93cfebf1"
   dockerfile = "Dockerfile"
   contexts = {
-    "warmset/node20-smithy-core-smithy-node-http-handler-201b76ae:1" = "target:node20-smithy-core-smithy-node-http-handler-201b76ae"
+    "warmset/node20-smithy-core-smithy-node-http-handler-6f44b638:1" = "target:node20-smithy-core-smithy-node-http-handler-6f44b638"
   }
   args = {
     BASE_IMAGE = BASE_NODE20_LINUX_X86_64_GLIBC
@@ -260,49 +281,17 @@ target "node20-pdf-lib-aws-sdk-client-s3-93cfebf1" {
   }
 }
 
-target "node20-smithy-core-aws-sdk-client-dynamodb-31f728e6" {
-  context    = "images/node20-smithy-core-aws-sdk-client-dynamodb-31f728e6"
+target "py311-fastapi-numpy-0dce5c4a" {
+  context    = "images/py311-fastapi-numpy-0dce5c4a"
   dockerfile = "Dockerfile"
   contexts = {
-    "warmset/node20-smithy-core-smithy-node-http-handler-201b76ae:1" = "target:node20-smithy-core-smithy-node-http-handler-201b76ae"
-  }
-  args = {
-    BASE_IMAGE = BASE_NODE20_LINUX_X86_64_GLIBC
-  }
-  platforms = ["linux/amd64"]
-  tags      = ["${REGISTRY}warmset/node20-smithy-core-aws-sdk-client-dynamodb-31f728e6:${TAG}"]
-  labels = {
-    "warmset.plan" = "fleet"
-  }
-}
-
-target "py311-fastapi-numpy-5245800e" {
-  context    = "images/py311-fastapi-numpy-5245800e"
-  dockerfile = "Dockerfile"
-  contexts = {
-    "warmset/py311-numpy-203e626a:1" = "target:py311-numpy-203e626a"
+    "warmset/py311-fastapi-pydantic-f4cb06ec:1" = "target:py311-fastapi-pydantic-f4cb06ec"
   }
   args = {
     BASE_IMAGE = BASE_PYTHON3_11_LINUX_X86_64_GLIBC
   }
   platforms = ["linux/amd64"]
-  tags      = ["${REGISTRY}warmset/py311-fastapi-numpy-5245800e:${TAG}"]
-  labels = {
-    "warmset.plan" = "fleet"
-  }
-}
-
-target "py311-google-api-core-urllib3-14c5c9be" {
-  context    = "images/py311-google-api-core-urllib3-14c5c9be"
-  dockerfile = "Dockerfile"
-  contexts = {
-    "warmset/py311-urllib3-requests-e48519f4:1" = "target:py311-urllib3-requests-e48519f4"
-  }
-  args = {
-    BASE_IMAGE = BASE_PYTHON3_11_LINUX_X86_64_GLIBC
-  }
-  platforms = ["linux/amd64"]
-  tags      = ["${REGISTRY}warmset/py311-google-api-core-urllib3-14c5c9be:${TAG}"]
+  tags      = ["${REGISTRY}warmset/py311-fastapi-numpy-0dce5c4a:${TAG}"]
   labels = {
     "warmset.plan" = "fleet"
   }
@@ -324,8 +313,8 @@ target "py311-pandas-numpy-42c8f18e" {
   }
 }
 
-target "py311-pandas-numpy-99f0e5f5" {
-  context    = "images/py311-pandas-numpy-99f0e5f5"
+target "py311-pandas-numpy-ca334dae" {
+  context    = "images/py311-pandas-numpy-ca334dae"
   dockerfile = "Dockerfile"
   contexts = {
     "warmset/py311-numpy-203e626a:1" = "target:py311-numpy-203e626a"
@@ -334,14 +323,14 @@ target "py311-pandas-numpy-99f0e5f5" {
     BASE_IMAGE = BASE_PYTHON3_11_LINUX_X86_64_GLIBC
   }
   platforms = ["linux/amd64"]
-  tags      = ["${REGISTRY}warmset/py311-pandas-numpy-99f0e5f5:${TAG}"]
+  tags      = ["${REGISTRY}warmset/py311-pandas-numpy-ca334dae:${TAG}"]
   labels = {
     "warmset.plan" = "fleet"
   }
 }
 
-target "py311-scipy-scikit-learn-ff307520" {
-  context    = "images/py311-scipy-scikit-learn-ff307520"
+target "py311-scipy-numpy-5daeb21b" {
+  context    = "images/py311-scipy-numpy-5daeb21b"
   dockerfile = "Dockerfile"
   contexts = {
     "warmset/py311-numpy-203e626a:1" = "target:py311-numpy-203e626a"
@@ -350,39 +339,39 @@ target "py311-scipy-scikit-learn-ff307520" {
     BASE_IMAGE = BASE_PYTHON3_11_LINUX_X86_64_GLIBC
   }
   platforms = ["linux/amd64"]
-  tags      = ["${REGISTRY}warmset/py311-scipy-scikit-learn-ff307520:${TAG}"]
+  tags      = ["${REGISTRY}warmset/py311-scipy-numpy-5daeb21b:${TAG}"]
   labels = {
     "warmset.plan" = "fleet"
   }
 }
 
-target "py311-urllib3-beautifulsoup4-c7469914" {
-  context    = "images/py311-urllib3-beautifulsoup4-c7469914"
+target "py311-urllib3-requests-e48519f4" {
+  context    = "images/py311-urllib3-requests-e48519f4"
   dockerfile = "Dockerfile"
   contexts = {
-    "warmset/py311-urllib3-requests-e48519f4:1" = "target:py311-urllib3-requests-e48519f4"
+    "warmset/py311-urllib3-3b2af6ff:1" = "target:py311-urllib3-3b2af6ff"
   }
   args = {
     BASE_IMAGE = BASE_PYTHON3_11_LINUX_X86_64_GLIBC
   }
   platforms = ["linux/amd64"]
-  tags      = ["${REGISTRY}warmset/py311-urllib3-beautifulsoup4-c7469914:${TAG}"]
+  tags      = ["${REGISTRY}warmset/py311-urllib3-requests-e48519f4:${TAG}"]
   labels = {
     "warmset.plan" = "fleet"
   }
 }
 
-target "py312-fastapi-pydantic-a060e0cd" {
-  context    = "images/py312-fastapi-pydantic-a060e0cd"
+target "py312-fastapi-pydantic-37f40427" {
+  context    = "images/py312-fastapi-pydantic-37f40427"
   dockerfile = "Dockerfile"
   contexts = {
-    "warmset/py312-fastapi-pydantic-ddd4d923:1" = "target:py312-fastapi-pydantic-ddd4d923"
+    "warmset/py312-pydantic-pydantic-core-809f95a6:1" = "target:py312-pydantic-pydantic-core-809f95a6"
   }
   args = {
     BASE_IMAGE = BASE_PYTHON3_12_LINUX_X86_64_GLIBC
   }
   platforms = ["linux/amd64"]
-  tags      = ["${REGISTRY}warmset/py312-fastapi-pydantic-a060e0cd:${TAG}"]
+  tags      = ["${REGISTRY}warmset/py312-fastapi-pydantic-37f40427:${TAG}"]
   labels = {
     "warmset.plan" = "fleet"
   }
@@ -399,6 +388,150 @@ target "py312-reportlab-pillow-fa9a1c14" {
   }
   platforms = ["linux/amd64"]
   tags      = ["${REGISTRY}warmset/py312-reportlab-pillow-fa9a1c14:${TAG}"]
+  labels = {
+    "warmset.plan" = "fleet"
+  }
+}
+
+target "py312-sqlalchemy-psycopg2-binary-e2179c1c" {
+  context    = "images/py312-sqlalchemy-psycopg2-binary-e2179c1c"
+  dockerfile = "Dockerfile"
+  contexts = {
+    "warmset/py312-sqlalchemy-typing-extensions-75d1ebd7:1" = "target:py312-sqlalchemy-typing-extensions-75d1ebd7"
+  }
+  args = {
+    BASE_IMAGE = BASE_PYTHON3_12_LINUX_X86_64_GLIBC
+  }
+  platforms = ["linux/amd64"]
+  tags      = ["${REGISTRY}warmset/py312-sqlalchemy-psycopg2-binary-e2179c1c:${TAG}"]
+  labels = {
+    "warmset.plan" = "fleet"
+  }
+}
+
+target "py311-google-api-core-urllib3-6c1baefc" {
+  context    = "images/py311-google-api-core-urllib3-6c1baefc"
+  dockerfile = "Dockerfile"
+  contexts = {
+    "warmset/py311-urllib3-requests-e48519f4:1" = "target:py311-urllib3-requests-e48519f4"
+  }
+  args = {
+    BASE_IMAGE = BASE_PYTHON3_11_LINUX_X86_64_GLIBC
+  }
+  platforms = ["linux/amd64"]
+  tags      = ["${REGISTRY}warmset/py311-google-api-core-urllib3-6c1baefc:${TAG}"]
+  labels = {
+    "warmset.plan" = "fleet"
+  }
+}
+
+target "py311-pandas-numpy-32b72074" {
+  context    = "images/py311-pandas-numpy-32b72074"
+  dockerfile = "Dockerfile"
+  contexts = {
+    "warmset/py311-pandas-numpy-ca334dae:1" = "target:py311-pandas-numpy-ca334dae"
+  }
+  args = {
+    BASE_IMAGE = BASE_PYTHON3_11_LINUX_X86_64_GLIBC
+  }
+  platforms = ["linux/amd64"]
+  tags      = ["${REGISTRY}warmset/py311-pandas-numpy-32b72074:${TAG}"]
+  labels = {
+    "warmset.plan" = "fleet"
+  }
+}
+
+target "py311-scipy-numpy-98a27a30" {
+  context    = "images/py311-scipy-numpy-98a27a30"
+  dockerfile = "Dockerfile"
+  contexts = {
+    "warmset/py311-scipy-numpy-5daeb21b:1" = "target:py311-scipy-numpy-5daeb21b"
+  }
+  args = {
+    BASE_IMAGE = BASE_PYTHON3_11_LINUX_X86_64_GLIBC
+  }
+  platforms = ["linux/amd64"]
+  tags      = ["${REGISTRY}warmset/py311-scipy-numpy-98a27a30:${TAG}"]
+  labels = {
+    "warmset.plan" = "fleet"
+  }
+}
+
+target "py312-fastapi-pydantic-ddd4d923" {
+  context    = "images/py312-fastapi-pydantic-ddd4d923"
+  dockerfile = "Dockerfile"
+  contexts = {
+    "warmset/py312-fastapi-pydantic-37f40427:1" = "target:py312-fastapi-pydantic-37f40427"
+  }
+  args = {
+    BASE_IMAGE = BASE_PYTHON3_12_LINUX_X86_64_GLIBC
+  }
+  platforms = ["linux/amd64"]
+  tags      = ["${REGISTRY}warmset/py312-fastapi-pydantic-ddd4d923:${TAG}"]
+  labels = {
+    "warmset.plan" = "fleet"
+  }
+}
+
+target "py312-fastapi-pydantic-e067dcf1" {
+  context    = "images/py312-fastapi-pydantic-e067dcf1"
+  dockerfile = "Dockerfile"
+  contexts = {
+    "warmset/py312-fastapi-pydantic-37f40427:1" = "target:py312-fastapi-pydantic-37f40427"
+  }
+  args = {
+    BASE_IMAGE = BASE_PYTHON3_12_LINUX_X86_64_GLIBC
+  }
+  platforms = ["linux/amd64"]
+  tags      = ["${REGISTRY}warmset/py312-fastapi-pydantic-e067dcf1:${TAG}"]
+  labels = {
+    "warmset.plan" = "fleet"
+  }
+}
+
+target "py311-google-api-core-urllib3-14c5c9be" {
+  context    = "images/py311-google-api-core-urllib3-14c5c9be"
+  dockerfile = "Dockerfile"
+  contexts = {
+    "warmset/py311-google-api-core-urllib3-6c1baefc:1" = "target:py311-google-api-core-urllib3-6c1baefc"
+  }
+  args = {
+    BASE_IMAGE = BASE_PYTHON3_11_LINUX_X86_64_GLIBC
+  }
+  platforms = ["linux/amd64"]
+  tags      = ["${REGISTRY}warmset/py311-google-api-core-urllib3-14c5c9be:${TAG}"]
+  labels = {
+    "warmset.plan" = "fleet"
+  }
+}
+
+target "py311-pandas-numpy-99f0e5f5" {
+  context    = "images/py311-pandas-numpy-99f0e5f5"
+  dockerfile = "Dockerfile"
+  contexts = {
+    "warmset/py311-pandas-numpy-32b72074:1" = "target:py311-pandas-numpy-32b72074"
+  }
+  args = {
+    BASE_IMAGE = BASE_PYTHON3_11_LINUX_X86_64_GLIBC
+  }
+  platforms = ["linux/amd64"]
+  tags      = ["${REGISTRY}warmset/py311-pandas-numpy-99f0e5f5:${TAG}"]
+  labels = {
+    "warmset.plan" = "fleet"
+  }
+}
+
+target "py311-scipy-scikit-learn-ff307520" {
+  context    = "images/py311-scipy-scikit-learn-ff307520"
+  dockerfile = "Dockerfile"
+  contexts = {
+    "warmset/py311-scipy-numpy-98a27a30:1" = "target:py311-scipy-numpy-98a27a30"
+  }
+  args = {
+    BASE_IMAGE = BASE_PYTHON3_11_LINUX_X86_64_GLIBC
+  }
+  platforms = ["linux/amd64"]
+  tags      = ["${REGISTRY}warmset/py311-scipy-scikit-learn-ff307520:${TAG}"]
   labels = {
     "warmset.plan" = "fleet"
   }

@@ -8,6 +8,9 @@ use crate::cost::AssumedCost;
 use crate::model::units::parse_megabytes;
 use crate::resolve::Shard;
 use crate::resolve::relock::Tool;
+use crate::solve::sweep::Budgets;
+
+use super::demands::DemandOptions;
 
 const LONG_ABOUT: &str = "warmset reads a fleet of serverless function packages, finds what they load in common, and \
 chooses the shared warm images that save the most cold-start time within a memory budget. It says how far that choice \
@@ -69,8 +72,12 @@ pub enum Command {
     /// Choose the images to keep warm within a memory budget, and write the plan folder
     #[command(after_help = "Examples:\n  warmset plan fixtures/fleet --budget 256MiB --out target/plan\n  \
         warmset plan inventory.json --costs costs.json --budget 2GiB --format json > plan.json\n  \
-        warmset plan . --budget 1GiB --trace invocations.csv --max-images 20 --out plan")]
-    Plan(PlanCommand),
+        warmset plan . --budget 1GiB --trace invocations.csv --max-images 20 --out plan\n  \
+        warmset plan . --sweep --budget 512MiB --out curve\n  \
+        warmset plan . --budget 256MiB --share superset\n  \
+        warmset plan . --budget 1GiB --floor 'payments-*=80%' --exclude torch --out plan\n  \
+        warmset plan . --budget 1GiB --prove 20")]
+    Plan(Box<PlanCommand>),
 
     /// Write the plan folder again from a plan and its inventory
     #[command(after_help = "Examples:\n  warmset emit target/plan --out deploy/warm\n  \
@@ -94,6 +101,15 @@ pub enum Command {
         warmset check . --plan plans/fleet --min-saved 0.4 --format sarif > warmset.sarif\n\n\
         Exit status: 0 the plan fits, 1 findings, 2 could not tell.")]
     Check(CheckCommand),
+
+    /// Say which functions could share more if they moved to versions that others have, inside their own ranges
+    #[command(after_help = "Examples:\n  warmset advise fixtures/fleet --budget 256MiB\n  \
+        warmset advise inventory.json --costs costs.json --budget 2GiB --format json > advice.json\n  \
+        warmset advise . --budget 1GiB --max-advice 3\n\n\
+        Every piece is checked against the ranges that functions and packages state, and the plan is recomputed with it.\n\
+        No registry is asked: functions move only to versions that other functions of their platform have.\n\n\
+        Exit status: 0 nothing to advise, 1 there is advice, 2 could not tell.")]
+    Advise(AdviseCommand),
 
     /// Say which declarations, locks, manifests and sources are read, and how much of each
     Formats(FormatsCommand),
@@ -289,10 +305,15 @@ pub struct GraphCommand {
 pub struct PlanCommand {
     /// Folder that holds the fleet, or an inventory.json.
     pub input: PathBuf,
-    /// Memory that all images may take together: 256MiB, 1.5GB (MB is 10^6 bytes).
+    /// Memory that all images may take together on one host: 256MiB, 1.5GB (MB is 10^6 bytes). Without it that of [plan]
+    /// in warmset.toml. With --sweep, a mark on the curve.
     #[arg(long, value_name = "SIZE", value_parser = budget)]
-    pub budget: f64,
-    /// Write the plan folder here.
+    pub budget: Option<f64>,
+    /// Show what more memory saves, instead of one plan: for a range 64MiB..4GiB, for budgets 256MiB,1GiB,2GiB, or by
+    /// itself from the smallest useful image to where nothing more is gained.
+    #[arg(long, value_name = "RANGE", num_args = 0..=1, default_missing_value = "auto", value_parser = budgets)]
+    pub sweep: Option<Budgets>,
+    /// Write the plan folder here; with --sweep, sweep.json and sweep.svg.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Name of the plan; by default the name of the folder that it is written to.
@@ -304,6 +325,18 @@ pub struct PlanCommand {
     /// How images are chosen.
     #[command(flatten)]
     pub solve: SolveOptions,
+    /// What is asked of the plan.
+    #[command(flatten)]
+    pub demands: DemandOptions,
+    /// The plan in use, plan.json or its folder: its images stay unless others save much more.
+    #[arg(long, value_name = "PLAN", help_heading = "Stable plans", conflicts_with = "sweep")]
+    pub from: Option<PathBuf>,
+    /// Most images to build, or to build on another parent; those that leave do not count.
+    #[arg(long, value_name = "N", requires = "from", help_heading = "Stable plans")]
+    pub churn: Option<usize>,
+    /// Share of what the best plan saves that may be given up to build fewer images: 1%, 0.01.
+    #[arg(long, value_name = "SHARE", requires = "from", default_value = "1%", value_parser = percent, help_heading = "Stable plans")]
+    pub loss: f64,
     /// What is printed.
     #[arg(long, value_enum, default_value_t = TextFormat::Text)]
     pub format: TextFormat,
@@ -330,12 +363,56 @@ pub struct SolveOptions {
     /// Most images to keep.
     #[arg(long, value_name = "N", value_parser = positive)]
     pub max_images: Option<usize>,
+    /// For which functions to plan: expected unless stated, and known under the superset rule.
+    #[arg(long, value_enum)]
+    pub aim: Option<AimChoice>,
+    /// Which functions an image may serve. Under superset they see packages that they did not ask for: use it only where
+    /// all functions of a trust domain have one owner.
+    #[arg(long, value_enum, default_value_t = ShareChoice::Subset)]
+    pub share: ShareChoice,
+    /// Milliseconds charged to each start for each resident MB of its image that it does not need (superset). Without it
+    /// such memory counts against the budget and in the swap time, as all memory of an image does.
+    #[arg(long, value_name = "MS", value_parser = milliseconds, requires = "share")]
+    pub waste_ms_per_mb: Option<f64>,
+    /// Seconds to spend, once the plan is made, on proving how good it is; better plans found on the way are taken. The
+    /// result then depends on the machine, and plan.json says how long it took.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub prove: Option<f64>,
     /// Whether to solve the mixed-integer model after the greedy plan.
     #[arg(long, value_enum, default_value_t = ExactChoice::Auto)]
     pub exact: ExactChoice,
     /// Seconds that the mixed-integer solver may take. With a limit the plan can depend on the machine's speed.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub time_limit: Option<f64>,
+}
+
+/// `warmset advise`.
+#[derive(Debug, Args)]
+pub struct AdviseCommand {
+    /// Folder that holds the fleet, or an inventory.json.
+    #[arg(default_value = ".")]
+    pub input: PathBuf,
+    /// Memory that all images may take together: 256MiB, 1.5GB (MB is 10^6 bytes).
+    #[arg(long, value_name = "SIZE", value_parser = budget)]
+    pub budget: f64,
+    /// Most pieces of advice.
+    #[arg(long, value_name = "N", default_value = "10", value_parser = positive)]
+    pub max_advice: usize,
+    /// Leave out advice that saves less than this share of all load time, and of the images' memory: 0.1%, 0.001.
+    #[arg(long, value_name = "SHARE", default_value = "0.1%", value_parser = percent)]
+    pub min_gain: f64,
+    /// How functions are read.
+    #[command(flatten)]
+    pub options: FleetOptions,
+    /// How images are chosen.
+    #[command(flatten)]
+    pub solve: SolveOptions,
+    /// What is printed.
+    #[arg(long, value_enum, default_value_t = TextFormat::Text)]
+    pub format: TextFormat,
+    /// Exit with status 0 also where there is advice.
+    #[arg(long)]
+    pub exit_zero: bool,
 }
 
 /// `warmset emit`.
@@ -471,6 +548,15 @@ pub enum CheckFormat {
     Github,
 }
 
+/// For which functions a plan is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AimChoice {
+    /// Those that will come: the known ones, and parts of what they load that a new one may load.
+    Expected,
+    /// Those that there are.
+    Known,
+}
+
 /// Whether the mixed-integer model is solved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ExactChoice {
@@ -480,6 +566,41 @@ pub enum ExactChoice {
     Never,
     /// Always; give --time-limit for large instances.
     Always,
+}
+
+/// Which functions an image may serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ShareChoice {
+    /// Those that load all it holds.
+    Subset,
+    /// Also locked functions that do not need all of it, where no version or module is in their way.
+    Superset,
+}
+
+fn budgets(text: &str) -> Result<Budgets, String> {
+    let help = |part: &str, e: String| {
+        format!("`{part}` in `{text}`: {e}; expected auto, a range 64MiB..4GiB, or budgets 256MiB,1GiB")
+    };
+    let size = |part: &str| budget(part).map_err(|e| help(part, e));
+    if text == "auto" {
+        return Ok(Budgets::Auto);
+    }
+    if let Some((low, high)) = text.split_once("..") {
+        let (low, high) = (size(low)?, size(high)?);
+        return if low < high { Ok(Budgets::Range(low, high)) } else { Err(help(text, "it does not grow".into())) };
+    }
+    let list: Vec<f64> = text.split(',').map(size).collect::<Result<_, _>>()?;
+    if list.len() <= MOST_BUDGETS { Ok(Budgets::List(list)) } else { Err(format!("more than {MOST_BUDGETS} budgets")) }
+}
+
+/// Budgets of one curve: each is a plan by itself.
+const MOST_BUDGETS: usize = 1_000;
+
+fn milliseconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(v) if v.is_finite() && (0.0..1e9).contains(&v) => Ok(v),
+        _ => Err(format!("`{text}` is not a number of milliseconds")),
+    }
 }
 
 fn budget(text: &str) -> Result<f64, String> {
@@ -535,6 +656,17 @@ fn share(text: &str) -> Result<f64, String> {
     }
 }
 
+fn percent(text: &str) -> Result<f64, String> {
+    let (number, unit) = match text.trim().strip_suffix('%') {
+        Some(number) => (number.trim(), 100.0),
+        None => (text.trim(), 1.0),
+    };
+    match number.parse::<f64>() {
+        Ok(v) if (0.0..=unit).contains(&v) => Ok(v / unit),
+        _ => Err(format!("`{text}` is not a share: expected 1% or 0.01")),
+    }
+}
+
 fn assumed_cost(text: &str) -> Result<AssumedCost, String> {
     let err = || format!("`{text}` is not a cost: expected milliseconds and size, for example 5ms,2MB");
     let (ms, mb) = text.split_once(',').ok_or_else(err)?;
@@ -567,6 +699,16 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn budgets_of_a_sweep_are_read() {
+        assert_eq!(budgets("auto"), Ok(Budgets::Auto));
+        assert_eq!(budgets("64MB..4GB"), Ok(Budgets::Range(64.0, 4000.0)));
+        assert_eq!(budgets("1GB,500MB"), Ok(Budgets::List(vec![1000.0, 500.0])));
+        for text in ["", "fleet", "4GB..64MB", "64MB..64MB", "..1GB", "1GB..", "1GB,,2GB", "0MB..1GB"] {
+            assert!(budgets(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::cost::{self, Prices};
 use crate::emit::{findings, json as artefact};
+use crate::model::wishes::settle;
 use crate::model::{Diagnostic, Place, Severity, codes, read};
 use crate::solve::{check, verify};
 
@@ -39,7 +40,9 @@ pub fn run(command: &CheckCommand, talk: Talk) -> Result<Outcome, Failure> {
             return Err(Failure::Diagnostics(broken.into_iter().map(say).collect()));
         }
     }
-    let now = load::inventory(&command.input, &command.options, talk)?;
+    let mut now = load::inventory(&command.input, &command.options, talk)?;
+    // What was asked for when the plan was made holds for new functions too.
+    settle(&mut now.functions, plan.demands.iter().map(|d| &d.wished.wish));
     if now.functions.is_empty() {
         return Err(Failure::Message(format!(
             "no function was found in {}: nothing to check",
@@ -53,7 +56,11 @@ pub fn run(command: &CheckCommand, talk: Talk) -> Result<Outcome, Failure> {
         &plan_file.display().to_string(),
         before.as_ref(),
         &now,
-        &|id, platform| prices.get(id, platform).map(|p| p.load_ms),
+        &|id, platform| {
+            let price = prices.get(id, platform)?;
+            let waste_ms = prices.language(platform.language).waste_ms(price.resident_mb);
+            Some(check::Cost { load_ms: price.load_ms, waste_ms })
+        },
         command.min_saved,
     );
     // What has gone wrong with the fleet since is part of the answer: a function that cannot be read cannot be served.

@@ -2,9 +2,11 @@
 //!
 //! Invariant: the only layer that writes files or prints; everything it prints was computed by another.
 
+mod advise;
 pub mod args;
 mod cache;
 mod check;
+pub mod demands;
 mod emit;
 mod explain;
 mod formats;
@@ -17,6 +19,7 @@ mod process;
 mod relock;
 mod scan;
 mod summary;
+mod sweep;
 mod table;
 mod talk;
 mod write;
@@ -87,6 +90,7 @@ fn run(command: &Command, talk: Talk) -> Result<Outcome, Failure> {
         Command::Inspect(command) => inspect::run(command, talk),
         Command::Explain(command) => explain::run(command, talk),
         Command::Check(command) => check::run(command, talk),
+        Command::Advise(command) => advise::run(command, talk),
         Command::Formats(command) => formats::run(command, talk),
         Command::Schema(command) => emit::schemas(command, talk),
         Command::Completions { shell } => {

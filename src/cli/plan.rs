@@ -1,26 +1,39 @@
 //! `warmset plan`.
 
+use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::cost::{self, Prices, trace};
 use crate::emit::json;
-use crate::graph::classes::classes;
+use crate::model::plan::Share;
+use crate::model::wishes::{Wish, Wished, Wishes};
 use crate::model::{Costs, Diagnostic, Ecosystem, Inventory, PackageId, Plan};
 use crate::resolve::names;
-use crate::solve::{self, Exact, Options, verify};
+use crate::solve::pools::Part;
+use crate::solve::stable::{self, Gone};
+use crate::solve::wishes::Asked;
+use crate::solve::{self, Aim, Exact, Options, Solution, Stable, verify};
 
 use super::Outcome;
-use super::args::{ExactChoice, PlanCommand, SolveOptions, TextFormat};
+use super::args::{AimChoice, ExactChoice, PlanCommand, ShareChoice, SolveOptions, TextFormat};
 use super::load::{self, Failure};
 use super::summary;
+use super::sweep;
 use super::talk::Talk;
-use super::{emit, write};
+use super::{demands, emit, write};
 
 /// Chooses images and writes the plan folder.
 pub fn run(command: &PlanCommand, talk: Talk) -> Result<Outcome, Failure> {
+    let wishes = demands::wishes(&command.input, command.budget, command.solve.max_images, &command.demands)?;
+    if let Some(budgets) = &command.sweep {
+        return sweep::run(command, &wishes, budgets, talk);
+    }
     let mut inventory = load::inventory(&command.input, &command.options, talk)?;
-    let made = make(&mut inventory, command.budget, &command.solve, talk)?;
+    let before = command.from.as_deref().map(load::plan).transpose()?.map(|(plan, _)| plan);
+    let stable = before.as_ref().map(|plan| (plan, Stable { max_changes: command.churn, loss: command.loss }));
+    let made = make(&mut inventory, &wishes, &command.solve, stable, talk)?;
     let mut diagnostics = inventory.diagnostics.clone();
     diagnostics.extend(made.plan.diagnostics.iter().cloned());
 
@@ -51,8 +64,40 @@ pub struct Made {
     pub costs: Costs,
 }
 
-/// Weighs, prices, solves and verifies.
-fn make(inventory: &mut Inventory, budget_mb: f64, options: &SolveOptions, talk: Talk) -> Result<Made, Failure> {
+/// A fleet with its weights and prices, ready to be solved.
+pub struct Prepared<'a> {
+    /// Where the weights come from.
+    pub weights: String,
+    /// One price for each package and platform.
+    pub costs: Costs,
+    /// The same, indexed.
+    pub prices: Prices,
+    /// The fleet as it was read, without the trust domains that are asked for.
+    pub inventory: &'a Inventory,
+    /// What is asked of the plan.
+    pub wishes: &'a Wishes,
+    /// The fleet, what one decision serves, and what is solved.
+    pub asked: Asked<'a>,
+    /// What had to be left out or assumed.
+    pub diagnostics: Vec<Diagnostic>,
+    /// How it is solved.
+    pub options: Options,
+    /// The plan in use, and its images that cannot stay.
+    pub before: Option<(&'a Plan, Vec<Gone>)>,
+}
+
+/// What a fleet is planned with.
+pub struct Priced {
+    /// Where its weights come from.
+    pub weights: String,
+    /// One price for each package and platform.
+    pub costs: Costs,
+    /// What could not be read or priced.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Weighs functions and prices packages.
+pub fn priced(inventory: &mut Inventory, options: &SolveOptions) -> Result<Priced, Failure> {
     let mut diagnostics: Vec<Diagnostic> = Vec::new();
     let mut weights = "uniform".to_string();
     if let Some(path) = &options.trace {
@@ -65,40 +110,194 @@ fn make(inventory: &mut Inventory, budget_mb: f64, options: &SolveOptions, talk:
         weights = "inventory".to_string();
     }
     let user = load::costs(options.costs.as_ref())?;
-    let (costs, unpriced) = cost::resolve(inventory, user.as_ref(), options.assume_cost);
+    let (mut costs, unpriced) = cost::resolve(inventory, user.as_ref(), options.assume_cost);
     diagnostics.extend(unpriced);
-    let prices = Prices::new(&costs);
+    if let Some(waste) = options.waste_ms_per_mb {
+        costs.languages.values_mut().for_each(|language| language.waste_ms_per_mb = Some(waste));
+    }
+    Ok(Priced { weights, costs, diagnostics })
+}
 
-    let classes = classes(inventory);
-    let price = |id: &_, platform: &_| prices.get(id, platform).map(Into::into);
-    let language = |language| prices.language(language);
-    let (problem, left_out) = solve::problem(inventory, &classes, &price, &language);
-    diagnostics.extend(left_out);
-    let options = Options {
-        budget_mb,
+/// What the command line says of how images are chosen, but for what is asked of the plan.
+pub fn options(options: &SolveOptions) -> Options {
+    Options {
         max_images: options.max_images,
+        share: match options.share {
+            ShareChoice::Subset => Share::Subset,
+            ShareChoice::Superset => Share::Superset,
+        },
         exact: match options.exact {
             ExactChoice::Auto => Exact::Auto,
             ExactChoice::Never => Exact::Never,
             ExactChoice::Always => Exact::Always,
         },
+        aim: match options.aim {
+            Some(AimChoice::Known) => Aim::Known,
+            Some(AimChoice::Expected) | None => Aim::Expected,
+        },
         time_limit: options.time_limit.map(Duration::from_secs_f64),
+        prove: options.prove.map(Duration::from_secs_f64),
         ..Options::default()
+    }
+}
+
+/// Weighs, prices, and applies what is asked.
+pub fn prepare<'a>(
+    inventory: &'a mut Inventory,
+    wishes: &'a Wishes,
+    choices: &SolveOptions,
+    before: Option<(&'a Plan, Stable)>,
+) -> Result<Prepared<'a>, Failure> {
+    if choices.share == ShareChoice::Superset && choices.aim == Some(AimChoice::Expected) {
+        return Err(Failure::Message(
+            "--aim expected is for --share subset: what would disturb functions that nobody has seen is not known"
+                .into(),
+        ));
+    }
+    let Priced { weights, costs, mut diagnostics } = priced(inventory, choices)?;
+    let prices = Prices::new(&costs);
+
+    let price = |id: &_, platform: &_| prices.get(id, platform).map(Into::into);
+    let language = |language| prices.language(language);
+    let options = options(choices);
+    let pools = solve::wishes::pools(wishes).map_err(Failure::Diagnostics)?;
+    let inventory: &'a Inventory = inventory;
+    let mut asked = solve::wishes::asked(inventory, wishes, &pools, options.share, &|_| true, &price, &language);
+    diagnostics.extend(asked.diagnostics.clone());
+    // Those of a pool are put in their place when it is solved.
+    let rest = pools.last().filter(|_| pools.len() == 1);
+    let options = Options {
+        budget_mb: rest.map_or(0.0, |p| p.memory_mb),
+        max_images: images(wishes),
+        disk_mb: rest.and_then(|p| p.disk.as_ref()).map(|(mb, _)| *mb),
+        stable: before.map(|(_, stable)| stable),
+        ..options
     };
+    let before = before.map(|(plan, _)| (plan, stable::note(&mut asked.problem, plan)));
+    Ok(Prepared { weights, costs, prices, inventory, wishes, asked, diagnostics, options, before })
+}
+
+impl Prepared<'_> {
+    /// The plan that a solution comes to, verified.
+    pub fn plan(&self, solution: &Solution, parts: &[Part], options: &Options) -> Result<Plan, Failure> {
+        let modules = |id: &_| modules(&self.prices, id);
+        let context = solve::Context {
+            modules: &modules,
+            weights: &self.weights,
+            diagnostics: self.diagnostics.clone(),
+            before: self.before.clone(),
+        };
+        let Asked { inventory, classes, problem, .. } = &self.asked;
+        let price = |id: &_, platform: &_| self.prices.get(id, platform).map(Into::into);
+        let mut plan = solve::to_plan(inventory, classes, problem, solution, options, context);
+        solve::pools::annotate(&mut plan, &self.asked, self.wishes, parts, &price);
+        if let Some((changes, most)) = plan.changes.as_ref().and_then(|c| c.max_changes.map(|most| (c, most))) {
+            let needed = changes.built.len() + changes.reparented.len();
+            if needed > most {
+                return Err(Failure::Message(format!(
+                    "what is demanded takes {needed} images to be built; --churn {most} allows fewer: allow more, or \
+                     demand less"
+                )));
+            }
+        }
+        let language = |language| self.prices.language(language);
+        let mut broken = verify::verify(&plan, inventory, &price, &language);
+        if plan.aim == Aim::Expected {
+            let aimed = solve::aimed(problem, options);
+            broken.extend(verify::verify_expected(&plan, inventory, &aimed, &price, &language));
+        }
+        broken.extend(self.before.iter().flat_map(|(before, _)| verify::verify_changes(&plan, before)));
+        if !broken.is_empty() {
+            return Err(Failure::Message(format!(
+                "the plan does not pass its verification and was not written; this is a bug in warmset:\n  {}",
+                broken.join("\n  ")
+            )));
+        }
+        Ok(plan)
+    }
+
+    /// Why the demands cannot be met.
+    pub fn contradictions(&self) -> Failure {
+        let price = |id: &_, platform: &_| self.prices.get(id, platform).map(Into::into);
+        let language = |language| self.prices.language(language);
+        let why = solve::contradictions::contradictions(
+            self.inventory,
+            self.wishes,
+            &self.asked.pools,
+            &self.options,
+            &price,
+            &language,
+        );
+        Failure::Diagnostics(if why.is_empty() { vec![solve::contradictions::not_found(self.wishes)] } else { why })
+    }
+}
+
+/// Weighs, prices, solves and verifies. The inventory gets the weights and trust domains that it was planned with.
+fn make(
+    inventory: &mut Inventory,
+    wishes: &Wishes,
+    options: &SolveOptions,
+    before: Option<(&Plan, Stable)>,
+    talk: Talk,
+) -> Result<Made, Failure> {
+    let ready = prepare(inventory, wishes, options, before)?;
+    let options = Options { budget_mb: budget(wishes, &ready.asked)?, ..ready.options.clone() };
+    if !ready.asked.impossible.is_empty() {
+        return Err(ready.contradictions());
+    }
     let bar = talk.bar("solving");
-    let solution = solve::plan(&problem, &options, &|progress| bar.message(&summary::progress(progress)));
+    let seen = RefCell::new(summary::Standing::default());
+    let (solution, parts) = solve::pools::plan_asked(&ready.asked, &options, &|progress| {
+        bar.message(&seen.borrow_mut().after(progress));
+    });
     drop(bar);
-    let modules = |id: &_| modules(&prices, id);
-    let context = solve::Context { modules: &modules, weights: &weights, diagnostics };
-    let plan = solve::to_plan(inventory, &classes, &problem, &solution, &options, context);
-    let broken = verify::verify(&plan, inventory, &price, &language);
-    if !broken.is_empty() {
-        return Err(Failure::Message(format!(
-            "the plan does not pass its verification and was not written; this is a bug in warmset:\n  {}",
-            broken.join("\n  ")
-        )));
+    if !solution.met {
+        return Err(ready.contradictions());
+    }
+    let plan = ready.plan(&solution, &parts, &options)?;
+    let Prepared { costs, asked, .. } = ready;
+    if let Cow::Owned(settled) = asked.inventory {
+        inventory.functions = settled.functions;
     }
     Ok(Made { plan, costs })
+}
+
+/// The memory of the whole host: as it was said, or what the pools have together.
+fn budget(wishes: &Wishes, asked: &Asked) -> Result<f64, Failure> {
+    if let Some((_, Wished { wish: Wish::Memory { mb }, .. })) =
+        wishes.limit(None, |w| matches!(w, Wish::Memory { .. }))
+    {
+        return Ok(*mb);
+    }
+    let rest = asked.pools.len() - 1;
+    let mut left: Vec<&str> = asked
+        .classes
+        .iter()
+        .zip(&asked.problem.class_pool)
+        .filter(|(_, pool)| **pool == Some(rest))
+        .flat_map(|(class, _)| &class.functions)
+        .map(|&f| asked.inventory.functions[f].id.as_str())
+        .collect();
+    left.sort_unstable();
+    match left.first() {
+        _ if rest == 0 => Err(Failure::Message(
+            "how much memory may images take? give --budget, or `memory` in [plan] of warmset.toml".into(),
+        )),
+        Some(first) => Err(Failure::Message(format!(
+            "{} functions are in no pool ({first} …), and nothing says how much memory their images may take: give --budget \
+             for the whole host, or a pool that takes them",
+            left.len()
+        ))),
+        None => Ok(asked.pools.iter().map(|p| p.memory_mb).sum()),
+    }
+}
+
+/// Most images of the whole host.
+fn images(wishes: &Wishes) -> Option<usize> {
+    match wishes.limit(None, |w| matches!(w, Wish::Images { .. })) {
+        Some((_, Wished { wish: Wish::Images { most }, .. })) => Some(*most),
+        _ => None,
+    }
 }
 
 /// The modules that load a package which no function imports by itself: those that were measured, else the table of

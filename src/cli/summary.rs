@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::model::inventory::{State, Target};
-use crate::model::plan::{Status, WhyUnserved};
+use crate::model::plan::{Aim, Assignment, Changes, Demanded, Expected, Share, Status, WhyUnserved};
 use crate::model::{Diagnostic, Image, Inventory, Plan, Severity};
 use crate::solve::Progress;
 
@@ -34,23 +34,58 @@ pub fn plan(inventory: &Inventory, plan: &Plan, diagnostics: &[Diagnostic], out:
         text.push_str(&format!("{}{}\n", paint(BOLD, format!("{name:<INDENT$}")), wrap(said, INDENT)));
     };
     line("memory", &format!("{:.1} of {:.1} MB in {}", plan.memory_mb, plan.budget_mb, images_of(plan.images.len())));
+    for pool in &plan.pools {
+        let hosts = pool.of.hosts.map_or_else(String::new, |n| format!(", on each of {n} hosts"));
+        let said = format!(
+            "pool {}: {:.1} of {:.1} MB in {}, {:.1} ms saved, gap {:.2} %{hosts}",
+            pool.of.name,
+            pool.memory_mb,
+            pool.budget_mb,
+            images_of(pool.images),
+            pool.objective,
+            pool.gap * 100.0
+        );
+        line("", &said);
+    }
     let saved = paint(GREEN, format!("{:.1} %", plan.saved_share * 100.0));
     let weights = if plan.weights == "uniform" { "every function weighs 1" } else { &plan.weights };
-    line("saved", &format!("{saved} of all load time: {:.1} of {:.1} ms ({weights})", plan.objective, plan.total_ms));
+    line("saved", &format!("{saved} of all load time: {:.1} of {:.1} ms ({weights})", plan.known_ms(), plan.total_ms));
+    if let Some(expected) = &plan.expected {
+        line("aim", &aim(expected));
+    }
+    if plan.share == Share::Superset {
+        line("sharing", &sharing(plan));
+    }
     let proof = match plan.status {
         Status::Optimal => "optimal".to_string(),
         Status::Feasible => format!("gap {:.2} %: no plan saves more than the bound", plan.gap * 100.0),
         Status::Empty => "nothing to choose".to_string(),
     };
-    line("proof", &format!("objective {:.1} ms, bound {:.1} ms, {proof}", plan.objective, plan.bound));
+    let of = if plan.aim == Aim::Expected { " over expected functions" } else { "" };
+    line("proof", &format!("objective{of} {:.1} ms, bound {:.1} ms, {proof}", plan.objective, plan.bound));
+    let spent = plan.proof.seconds.map_or(String::new(), |seconds| format!(" in {seconds:.1} s"));
+    let second =
+        plan.proof.second_bound.as_ref().map_or(String::new(), |b| format!(" ({:.1} ms by {})", b.value, b.method));
     line(
         "",
-        &format!("plan by {}, bound by {}, relative to {}", plan.method.plan, plan.method.bound, plan.bound_covers),
+        &format!(
+            "plan by {}, bound by {}{second}{spent}, relative to {}",
+            plan.method.plan, plan.method.bound, plan.bound_covers
+        ),
     );
     let sources: Vec<String> =
         plan.value_by_source.iter().map(|(source, share)| format!("{:.0} % {source}", share * 100.0)).collect();
     if !sources.is_empty() {
         line("costs", &format!("{} (share of what is saved that rests on each source)", sources.join(", ")));
+    }
+    for (at, demand) in plan.demands.iter().take(SHOWN).enumerate() {
+        line(if at == 0 { "demands" } else { "" }, &demanded(demand));
+    }
+    if plan.demands.len() > SHOWN {
+        line("", &format!("and {} in plan.json", plan.demands.len() - SHOWN));
+    }
+    if let Some(changes) = &plan.changes {
+        line("changes", &self::changes(changes));
     }
     if !plan.open.is_empty() {
         line("open", &open(plan));
@@ -60,6 +95,67 @@ pub fn plan(inventory: &Inventory, plan: &Plan, diagnostics: &[Diagnostic], out:
         line("written", &paint(CYAN, out.display()));
     }
     text
+}
+
+/// A demand, what the plan reaches, and how far that is from the limit.
+fn demanded(demand: &Demanded) -> String {
+    let share = demand.unit == "share";
+    let amount = |value: f64| match demand.unit.as_str() {
+        "share" => format!("{:.1} %", value * 100.0),
+        "MB" => format!("{value:.1} MB"),
+        unit => format!("{value:.0} {}", if value == 1.0 { unit.trim_end_matches('s') } else { unit }),
+    };
+    let of = demand.of.as_ref().map_or_else(String::new, |of| format!(" ({of})"));
+    let said = match (demand.has, demand.limit) {
+        (Some(has), Some(limit)) => {
+            let slack = if share { has - limit } else { limit - has };
+            format!("{}{of}, {} to spare", amount(has), amount(slack.max(0.0)))
+        }
+        (Some(has), None) => format!("{}{of}", amount(has)),
+        (None, _) => "no such function or image".to_string(),
+    };
+    format!("{}: {said}{}", demand.wished, if demand.met { "" } else { ", not met" })
+}
+
+/// What becomes of the images of the plan before.
+fn changes(changes: &Changes) -> String {
+    let limit = changes.max_changes.map_or_else(String::new, |n| format!(" (at most {n} are to change)"));
+    let mut text = format!(
+        "{} as they were, {} to build{limit}",
+        images_of(changes.kept),
+        changes.built.len() + changes.reparented.len()
+    );
+    if !changes.reparented.is_empty() {
+        text.push_str(&format!(", {} of them only because of another parent", changes.reparented.len()));
+    }
+    text.push_str(&format!(", {} removed", changes.removed.len()));
+    let best = changes.best_objective;
+    text.push_str(&format!("; saves {:.2} % less than the best plan found ({best:.1} ms)", changes.loss * 100.0));
+    text
+}
+
+/// What is maximised when that is not what the known functions save.
+fn aim(expected: &Expected) -> String {
+    format!(
+        "functions that will come: {:.0} % of the weight lies on {} that no function has yet, parts of known ones; \
+         --aim known plans for the functions that there are only",
+        expected.weight_share * 100.0,
+        if expected.closures == 1 { "1 closure".to_string() } else { format!("{} closures", expected.closures) },
+    )
+}
+
+/// What the superset rule comes to.
+fn sharing(plan: &Plan) -> String {
+    let wide: Vec<&Assignment> = plan.assignments.iter().filter(|a| a.unneeded > 0).collect();
+    let weight: f64 = wide.iter().map(|a| a.weight).sum();
+    let mb: f64 = wide.iter().map(|a| a.weight * a.unneeded_mb).sum();
+    let each = if weight > 0.0 { mb / weight } else { 0.0 };
+    format!(
+        "superset: {} of {} served functions are on images that hold more than they load, {each:.1} MB on average; they see \
+         packages that they did not ask for",
+        wide.len(),
+        plan.assignments.len()
+    )
 }
 
 fn images_of(n: usize) -> String {
@@ -125,7 +221,10 @@ fn images(plan: &Plan, inventory: &Inventory) -> String {
         let held = added(plan, inventory, image);
         let held: Vec<&str> = held.iter().map(String::as_str).collect();
         let who = if served.is_empty() {
-            "no function itself: others are forked from it".to_string()
+            match plan.images.iter().any(|other| other.parent.as_ref() == Some(&image.id)) {
+                true => "no function itself: others are forked from it".to_string(),
+                false => "no function yet: it is for some that may come".to_string(),
+            }
         } else {
             some(&served, indent + 7)
         };
@@ -248,16 +347,36 @@ fn counts(diagnostics: &[Diagnostic]) -> String {
     [of(Severity::Error, "error"), of(Severity::Warning, "warning"), of(Severity::Note, "note")].join(", ")
 }
 
-/// One line of progress.
-pub fn progress(progress: Progress) -> String {
-    match progress {
-        Progress::Candidates { candidates, parent_pairs } => {
-            format!("{candidates} candidates, {parent_pairs} parent pairs")
+/// Where planning stands.
+#[derive(Debug, Default)]
+pub struct Standing {
+    best_ms: f64,
+    bound: Option<(f64, &'static str)>,
+}
+
+impl Standing {
+    /// One line on where planning stands after some progress: what the best plan saves, the bound, the gap between them.
+    pub fn after(&mut self, progress: Progress) -> String {
+        match progress {
+            Progress::Candidates { candidates, parent_pairs } => {
+                return format!("{candidates} candidates, {parent_pairs} parent pairs");
+            }
+            Progress::Exact { variables, constraints } => {
+                return format!("exact model: {variables} variables, {constraints} constraints");
+            }
+            Progress::Incumbent(ms) => self.best_ms = self.best_ms.max(ms),
+            Progress::Bound { ms, by } if self.bound.is_none_or(|(least, _)| ms <= least) => {
+                self.bound = Some((ms, by))
+            }
+            Progress::Bound { .. } => {}
         }
-        Progress::Incumbent(ms) => format!("best so far saves {ms:.1} ms"),
-        Progress::Bound(ms) => format!("none saves more than {ms:.1} ms"),
-        Progress::Exact { variables, constraints } => {
-            format!("exact model: {variables} variables, {constraints} constraints")
+        let best = self.best_ms;
+        match self.bound {
+            Some((bound, by)) if bound > 0.0 => {
+                let gap = 100.0 * ((bound - best) / bound).max(0.0);
+                format!("saves {best:.1} ms, bound {bound:.1} ms by {by}, gap {gap:.2} %")
+            }
+            _ => format!("saves {best:.1} ms"),
         }
     }
 }

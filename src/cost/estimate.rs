@@ -38,6 +38,7 @@ mod tests {
             image_overhead_mb: 10.0,
             swap_base_ms: 2.0,
             swap_ms_per_mb: 0.2,
+            waste_ms_per_mb: None,
             load_ms_per_disk_mb: Some(10.0),
             resident_mb_per_disk_mb: Some(2.0),
         };

@@ -74,7 +74,10 @@ pub fn read(file: &str, text: &str) -> Result<Costs, Diagnostic> {
         }
     }
     for (language, c) in &costs.languages {
-        if ![c.image_overhead_mb, c.swap_base_ms, c.swap_ms_per_mb].iter().all(|v| v.is_finite() && *v >= 0.0) {
+        if ![c.image_overhead_mb, c.swap_base_ms, c.swap_ms_per_mb, c.waste_ms(1.0)]
+            .iter()
+            .all(|v| v.is_finite() && *v >= 0.0)
+        {
             return Err(invalid(0, format!("the costs of {language} are negative or not numbers")));
         }
     }
@@ -261,6 +264,7 @@ impl Prices {
             image_overhead_mb: 0.0,
             swap_base_ms: 0.0,
             swap_ms_per_mb: 0.0,
+            waste_ms_per_mb: None,
             load_ms_per_disk_mb: None,
             resident_mb_per_disk_mb: None,
         })

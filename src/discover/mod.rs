@@ -19,6 +19,7 @@ pub mod trace;
 pub mod tree;
 mod values;
 pub mod version;
+pub mod wishes;
 
 use std::collections::BTreeMap;
 

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::preload;
 use super::view::View;
 use crate::model::manifest::{
-    Fallback, FileDigest, ManifestCosts, ManifestFunction, ManifestImage, SCHEMA, SwapManifest, SwapMethod,
+    Fallback, FileDigest, ManifestCosts, ManifestFunction, ManifestImage, ManifestPool, SCHEMA, SwapManifest,
+    SwapMethod,
 };
+use crate::model::plan::{Assignment, PoolPlan, Share};
 use crate::model::{Function, GENERATOR, Inventory, Language, PackageId, Plan, Platform};
 
 /// Oldest CRIU that restores on current kernels.
@@ -26,8 +28,18 @@ pub fn manifest(
         name: name.into(),
         budget_mb: plan.budget_mb,
         memory_mb: plan.memory_mb,
+        pools: plan.pools.iter().map(pool).collect(),
         images: views.iter().map(|view| image(view, locks)).collect(),
         functions: functions(plan, inventory, views),
+    }
+}
+
+fn pool(pool: &PoolPlan) -> ManifestPool {
+    ManifestPool {
+        name: pool.of.name.clone(),
+        hosts: pool.of.hosts,
+        budget_mb: pool.budget_mb,
+        memory_mb: pool.memory_mb,
     }
 }
 
@@ -46,6 +58,7 @@ fn image(view: &View<'_>, locks: &BTreeMap<String, (&'static str, Vec<u8>)>) -> 
         parent: view.parent.map(|p| p.id.clone()),
         platform: image.platform.clone(),
         trust_domain: image.trust_domain.clone(),
+        pool: image.pool.clone(),
         folder: view.folder(),
         reference: view.reference(),
         digest: None,
@@ -66,19 +79,19 @@ fn image(view: &View<'_>, locks: &BTreeMap<String, (&'static str, Vec<u8>)>) -> 
 }
 
 fn functions(plan: &Plan, inventory: &Inventory, views: &[View<'_>]) -> Vec<ManifestFunction> {
-    let assigned: BTreeMap<&str, &str> =
-        plan.assignments.iter().map(|a| (a.function.as_str(), a.image.as_str())).collect();
+    let assigned: BTreeMap<&str, &Assignment> = plan.assignments.iter().map(|a| (a.function.as_str(), a)).collect();
     let by_id: BTreeMap<&str, &View<'_>> = views.iter().map(|v| (v.image.id.as_str(), v)).collect();
     let usable = Usable::new(views);
     let mut functions: Vec<ManifestFunction> = inventory
         .functions
         .iter()
         .map(|function| {
-            let image = assigned.get(function.id.as_str()).and_then(|id| by_id.get(id).copied());
+            let image = assigned.get(function.id.as_str()).and_then(|a| by_id.get(a.image.as_str()).copied());
             let held: BTreeSet<&PackageId> = image.iter().flat_map(|v| &v.packages).collect();
-            let mut loads: Vec<&PackageId> = function.closure.iter().filter(|p| !held.contains(p)).collect();
-            loads.sort();
-            loads.dedup();
+            let closure: BTreeSet<&PackageId> = function.closure.iter().collect();
+            let specs = |ids: &BTreeSet<&PackageId>, without: &BTreeSet<&PackageId>| {
+                ids.difference(without).map(|p| p.spec()).collect::<Vec<_>>()
+            };
             let folder = function.platform.as_ref().map(|p| preload::function_folder(p.language));
             ManifestFunction {
                 id: function.id.clone(),
@@ -86,8 +99,9 @@ fn functions(plan: &Plan, inventory: &Inventory, views: &[View<'_>]) -> Vec<Mani
                 handler: function.handler.clone(),
                 platform: function.platform.clone(),
                 image: image.map(|v| v.image.id.clone()),
-                fallback: fallback(function, image, &usable),
-                loads: loads.into_iter().map(PackageId::spec).collect(),
+                fallback: fallback(plan, function, image, assigned.get(function.id.as_str()).copied(), &usable),
+                loads: specs(&closure, &held),
+                unneeded: specs(&held, &closure),
                 unresolved: function.unresolved.iter().map(|r| r.text.clone()).collect(),
                 environment: folder.map(|f| ("WARMSET_FUNCTION_DIR".to_string(), f.to_string())).into_iter().collect(),
             }
@@ -98,7 +112,10 @@ fn functions(plan: &Plan, inventory: &Inventory, views: &[View<'_>]) -> Vec<Mani
 }
 
 /// Images by platform, trust domain and the first of their packages: a function that may use one has that package.
-struct Usable<'a>(HashMap<(&'a Platform, &'a str, &'a PackageId), Vec<&'a View<'a>>>);
+struct Usable<'a> {
+    by_package: HashMap<(&'a Platform, &'a str, &'a PackageId), Vec<&'a View<'a>>>,
+    ids: HashSet<&'a str>,
+}
 
 impl<'a> Usable<'a> {
     fn new(views: &'a [View<'a>]) -> Self {
@@ -112,7 +129,7 @@ impl<'a> Usable<'a> {
                 by_package.entry(key).or_default().push(view);
             }
         }
-        Self(by_package)
+        Self { by_package, ids: views.iter().map(|v| v.image.id.as_str()).collect() }
     }
 
     /// Those whose packages the function has all.
@@ -124,19 +141,33 @@ impl<'a> Usable<'a> {
             .flat_map(|platform| closure.iter().map(move |p| (platform, function.trust_domain.as_str(), *p)))
             .collect();
         keys.into_iter()
-            .filter_map(|key| self.0.get(&key))
+            .filter_map(|key| self.by_package.get(&key))
             .flatten()
             .copied()
             .filter(move |v| v.packages.iter().all(|p| closure.contains(p)))
     }
 }
 
-/// The other images that the function may use under the subset rule and that are faster than a cold start, the one
-/// that saves most first; then the cold start.
-fn fallback(function: &Function, own: Option<&View<'_>>, usable: &Usable<'_>) -> Vec<Fallback> {
+/// The other images that the function may use and that are faster than a cold start, the one that saves most first; then
+/// the cold start. Under the superset rule what an image saves depends on the function: the plan knows the best and the
+/// next best, and no more are named.
+fn fallback(
+    plan: &Plan,
+    function: &Function,
+    own: Option<&View<'_>>,
+    assignment: Option<&Assignment>,
+    usable: &Usable<'_>,
+) -> Vec<Fallback> {
+    if plan.share == Share::Superset {
+        let next = assignment.filter(|_| own.is_some()).and_then(|a| a.next_best.as_ref());
+        let next = next.filter(|next| usable.ids.contains(next.image.as_str()));
+        let next = next.map(|next| Fallback::Image { id: next.image.clone() });
+        return next.into_iter().chain([Fallback::Cold]).collect();
+    }
     let mut others: Vec<(f64, &str)> = usable
         .by(function)
         .filter(|v| own.is_some_and(|own| own.image.id != v.image.id))
+        .filter(|v| plan.admits(v.image, function))
         .map(|v| (v.image.load_ms - v.image.swap_ms, v.image.id.as_str()))
         .filter(|(saved, _)| *saved > 0.0)
         .collect();
@@ -199,7 +230,7 @@ mod tests {
         let mut image = own.image.clone();
         image.id = "mine".into();
         let own = View { image: &image, ..own };
-        assert_eq!(fallback(&table, Some(&own), &Usable::new(&views)), [Fallback::Cold]);
+        assert_eq!(fallback(&plan, &table, Some(&own), None, &Usable::new(&views)), [Fallback::Cold]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Invariant: pure. Nothing is read or written; equal plans give equal bytes; one source file an output format.
 
 mod bake;
+pub mod curve_svg;
 mod dockerfile;
 pub mod findings;
 pub mod graph_dot;
@@ -25,8 +26,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::lock::npm::npm_layout::Layout;
+use crate::model::curve::Curve;
 use crate::model::manifest::SwapManifest;
-use crate::model::{Costs, Diagnostic, Inventory, Language, Package, PackageId, Place, Plan, Platform, codes};
+use crate::model::{Advice, Costs, Diagnostic, Inventory, Language, Package, PackageId, Place, Plan, Platform, codes};
 
 /// What a plan folder is called and built on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -116,8 +118,14 @@ pub fn emit(plan: &Plan, inventory: &Inventory, options: &EmitOptions) -> Emitte
 
     put(&mut out, "plan.json", plan);
     put(&mut out, "swap-manifest.json", &manifest::manifest(&options.name, plan, inventory, &views, &locks));
-    for (file, tree) in openlambda::trees(&views) {
-        put(&mut out, &file, &tree);
+    if plan.share.is_subset() {
+        for (file, tree) in openlambda::trees(&views) {
+            put(&mut out, &file, &tree);
+        }
+    } else if views.iter().any(|v| v.language() == Language::Python) {
+        let reason = "no import cache tree for OpenLambda is written for a plan under the superset rule: it would use no \
+                      image that holds more than a function's requirement lines";
+        out.diagnostics.push(Diagnostic::new(codes::EXPORT_LEFT_OUT, Place::file("openlambda"), reason));
     }
     let bake = bake::bake(&options.name, &views, &bases, &on_parent);
     out.files.insert("docker-bake.hcl".into(), bake.into_bytes());
@@ -218,10 +226,12 @@ pub fn is_base_image(text: &str) -> bool {
 /// JSON Schemas of the artefacts, by file name; draft 2020-12, generated from the types.
 pub fn schemas() -> BTreeMap<&'static str, String> {
     let texts = [
+        ("advice.schema.json", schema::<Advice>()),
         ("costs.schema.json", schema::<Costs>()),
         ("inventory.schema.json", schema::<Inventory>()),
         ("plan.schema.json", schema::<Plan>()),
         ("swap-manifest.schema.json", schema::<SwapManifest>()),
+        ("sweep.schema.json", schema::<Curve>()),
     ];
     texts.into_iter().collect()
 }

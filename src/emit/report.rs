@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::view::View;
 use super::xml::escape;
-use crate::model::plan::{Status, WhyUnserved};
+use crate::model::plan::{Aim, Share, Status, WhyUnserved};
 use crate::model::{Diagnostic, Inventory, PackageId, Plan, State};
 
 const STYLE: &str = include_str!("report.css");
@@ -79,6 +79,7 @@ pub fn report(
     figures(&mut out, plan, inventory);
     memory(&mut out, plan, views);
     images(&mut out, plan, views);
+    asked(&mut out, plan);
     functions(&mut out, plan, inventory);
     sources(&mut out, plan);
     findings(&mut out, diagnostics);
@@ -91,12 +92,19 @@ fn summary_sentence(plan: &Plan, inventory: &Inventory) -> String {
     let (plural, verb) = if images == 1 { ("", "s") } else { ("s", "") };
     format!(
         "{images} image{plural} serve{verb} {} of {} functions and save{verb} {} of all load time at cold starts, \
-         in {} of {} MB.",
+         in {} of {} MB.{}",
         plan.assignments.len(),
         inventory.functions.len(),
         percent(plan.saved_share),
         number(plan.memory_mb),
         number(plan.budget_mb),
+        match plan.share {
+            Share::Subset => String::new(),
+            Share::Superset => format!(
+                " Images may hold what a function does not load (superset rule): {} functions see packages that they did not ask for.",
+                plan.assignments.iter().filter(|a| a.unneeded > 0).count()
+            ),
+        }
     )
 }
 
@@ -120,14 +128,14 @@ fn figures(out: &mut String, plan: &Plan, inventory: &Inventory) {
         Status::Feasible => format!("gap {}", percent(plan.gap)),
         Status::Empty => "nothing to share".to_string(),
     };
-    let rows = [
+    let mut rows = vec![
         ("Functions", functions.len().to_string(), format!("{states}; {platforms}")),
         (
             "Load time saved",
             percent(plan.saved_share),
             format!(
                 "{} of {} ms in the planning period; weights: {}",
-                number(plan.objective),
+                number(plan.known_ms()),
                 number(plan.total_ms),
                 plan.weights
             ),
@@ -146,7 +154,8 @@ fn figures(out: &mut String, plan: &Plan, inventory: &Inventory) {
             "Proof",
             proof,
             format!(
-                "saves {} ms; nothing saves more than {} ms. Plan by {}, bound by {}",
+                "saves {}{} ms; nothing saves more than {} ms. Plan by {}, bound by {}",
+                if plan.aim == Aim::Expected { "expected functions " } else { "" },
                 number(plan.objective),
                 number(plan.bound),
                 plan.method.plan,
@@ -154,6 +163,30 @@ fn figures(out: &mut String, plan: &Plan, inventory: &Inventory) {
             ),
         ),
     ];
+    if let Some(expected) = &plan.expected {
+        rows.push((
+            "Planned for",
+            "functions that will come".to_string(),
+            format!(
+                "{} of the weight lies on {} closures that no function has yet, parts of known ones; what is saved above \
+                 is of the functions that there are",
+                percent(expected.weight_share),
+                expected.closures
+            ),
+        ));
+    }
+    if let Some(changes) = &plan.changes {
+        rows.push((
+            "Images to build",
+            (changes.built.len() + changes.reparented.len()).to_string(),
+            format!(
+                "{} of the plan before stay as they were, {} leave; saves {} less than the best plan found",
+                changes.kept,
+                changes.removed.len(),
+                percent(changes.loss)
+            ),
+        ));
+    }
     out.push_str(
         "<section aria-labelledby=\"h-figures\">\n<h2 id=\"h-figures\">In figures</h2>\n<dl class=\"cards\">\n",
     );
@@ -172,6 +205,63 @@ fn figures(out: &mut String, plan: &Plan, inventory: &Inventory) {
         plan.size.classes,
         plan.size.candidates
     );
+}
+
+/// Pools, and how each demand is met.
+fn asked(out: &mut String, plan: &Plan) {
+    let table = |out: &mut String, id: &str, title: &str, head: &[&str], rows: &[Vec<String>]| {
+        let _ = write!(
+            out,
+            "<section aria-labelledby=\"h-{id}\">\n<h2 id=\"h-{id}\">{title}</h2>\n<div class=\"scroll\" role=\"region\" \
+             aria-labelledby=\"h-{id}\" tabindex=\"0\">\n<table>\n<thead><tr>"
+        );
+        for name in head {
+            let _ = write!(out, "<th scope=\"col\">{name}</th>");
+        }
+        out.push_str("</tr></thead>\n<tbody>\n");
+        for row in rows {
+            let (first, rest) = row.split_first().map_or((String::new(), &[][..]), |(f, r)| (f.clone(), r));
+            let _ = write!(out, "<tr><th scope=\"row\">{}</th>", escape(&first));
+            for (cell, name) in rest.iter().zip(&head[1..]) {
+                let _ = write!(out, "<td data-l=\"{name}\">{}</td>", escape(cell));
+            }
+            out.push_str("</tr>\n");
+        }
+        out.push_str("</tbody>\n</table>\n</div>\n</section>\n");
+    };
+    if !plan.pools.is_empty() {
+        let rows: Vec<Vec<String>> = plan
+            .pools
+            .iter()
+            .map(|pool| {
+                let hosts = pool.of.hosts.map_or_else(|| "not said".to_string(), |n| n.to_string());
+                let memory = format!("{} of {}", number(pool.memory_mb), number(pool.budget_mb));
+                let (saved, gap) = (number(pool.objective), percent(pool.gap));
+                vec![pool.of.name.clone(), hosts, pool.images.to_string(), memory, saved, gap]
+            })
+            .collect();
+        table(out, "pools", "Pools", &["Pool", "Hosts", "Images", "Memory on each, MB", "Saves, ms", "Gap"], &rows);
+    }
+    if !plan.demands.is_empty() {
+        let rows: Vec<Vec<String>> = plan
+            .demands
+            .iter()
+            .map(|demand| {
+                let amount = |value: Option<f64>| match (value, demand.unit.as_str()) {
+                    (None, _) => String::new(),
+                    (Some(share), "share") => percent(share),
+                    (Some(value), unit) => format!("{} {unit}", number(value)),
+                };
+                let of = demand.of.clone().unwrap_or_default();
+                let said = demand.wished.pool.as_ref().map_or_else(String::new, |pool| format!(" of pool {pool}"));
+                let met = if demand.met { "yes" } else { "no" };
+                let place = demand.wished.place.to_string();
+                let text = format!("{}{said}", demand.text);
+                vec![text, place, met.to_string(), amount(demand.has), amount(demand.limit), of]
+            })
+            .collect();
+        table(out, "demands", "Demands", &["Demand", "Said in", "Met", "Reached", "Limit", "By"], &rows);
+    }
 }
 
 /// One bar of the budget, a segment an image.
@@ -287,7 +377,17 @@ fn functions(out: &mut String, plan: &Plan, inventory: &Inventory) {
                     let next = a.next_best.as_ref().map_or(String::new(), |n| {
                         format!("<br><small>next best {}: {} ms</small>", escape(&n.image), number(n.saved_ms))
                     });
-                    let link = format!("<a href=\"#{0}\">{0}</a>{next}", escape(&a.image));
+                    let more = match a.unneeded {
+                        0 => String::new(),
+                        1 => {
+                            format!("<br><small>1 package that it does not load, {} MB</small>", number(a.unneeded_mb))
+                        }
+                        n => format!(
+                            "<br><small>{n} packages that it does not load, {} MB</small>",
+                            number(a.unneeded_mb)
+                        ),
+                    };
+                    let link = format!("<a href=\"#{0}\">{0}</a>{more}{next}", escape(&a.image));
                     (link, number(a.weight), number(a.saved_ms), number(a.remaining_ms))
                 }
                 (None, Some(u)) => {
@@ -336,6 +436,8 @@ fn why(why: WhyUnserved) -> &'static str {
         WhyUnserved::NotWorthIt => "not worth its memory",
         WhyUnserved::TooLarge => "too large for the budget",
         WhyUnserved::UnknownCost => "no cost is known",
+        WhyUnserved::Asked => "asked to start cold",
+        WhyUnserved::Excluded => "its packages are excluded",
     }
 }
 

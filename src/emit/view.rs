@@ -113,7 +113,10 @@ pub fn views(plan: &Plan) -> (Vec<View<'_>>, Vec<Diagnostic>) {
 
 fn attach<'a>(view: &mut View<'a>, parent: &View<'a>) -> Result<(), String> {
     let (id, parent_id) = (&view.image.id, &parent.image.id);
-    if view.image.platform != parent.image.platform || view.image.trust_domain != parent.image.trust_domain {
+    if view.image.platform != parent.image.platform
+        || view.image.trust_domain != parent.image.trust_domain
+        || view.image.pool != parent.image.pool
+    {
         return Err(format!("image {id} and its parent {parent_id} differ in platform or trust domain"));
     }
     if parent.depth >= MAX_PARENTS {

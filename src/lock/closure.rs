@@ -42,6 +42,7 @@ pub fn closure(lock: &Lock, roots: &[Edge], extras: &[String], platform: &Platfo
         undecided: Vec::new(),
         peers: Vec::new(),
         missing: BTreeSet::new(),
+        records_ranges: lock.records_ranges(),
     };
     let asked: BTreeSet<&str> = extras.iter().map(String::as_str).collect();
     walk.edges(None, roots, &asked);
@@ -92,6 +93,7 @@ pub fn satisfies(ecosystem: Ecosystem, range: &str, version: &str) -> Option<boo
 struct Node<'a> {
     extras: BTreeSet<&'a str>,
     requires: BTreeSet<usize>,
+    ranges: BTreeMap<&'a str, BTreeSet<&'a str>>,
     aliases: BTreeMap<&'a str, usize>,
 }
 
@@ -112,6 +114,7 @@ struct Walk<'a> {
     /// Peers that count only where something else brings them, by requirer.
     peers: Vec<(usize, &'a Edge)>,
     missing: BTreeSet<(Option<PackageId>, String, String)>,
+    records_ranges: bool,
 }
 
 impl<'a> Walk<'a> {
@@ -217,6 +220,8 @@ impl<'a> Walk<'a> {
             node.requires.insert(target);
             if self.lock.kind.ecosystem() == Ecosystem::Npm && edge.name != entry.id.name {
                 node.aliases.insert(&edge.name, target);
+            } else if self.records_ranges && !edge.text.is_empty() && entry.source.is_none() {
+                node.ranges.entry(&entry.id.name).or_default().insert(&edge.text);
             }
         }
     }
@@ -256,6 +261,10 @@ impl<'a> Walk<'a> {
             if self.lock.entries[*at].requires.is_some() {
                 let requires = reached.requires.get_or_insert_default();
                 requires.extend(node.requires.iter().filter_map(listed).filter(|r| *r != id).cloned());
+            }
+            for (name, texts) in &node.ranges {
+                let known = reached.ranges.entry((*name).to_string()).or_default();
+                known.extend(texts.iter().map(|text| (*text).to_string()));
             }
             let aliases = node.aliases.iter().filter_map(|(alias, i)| Some(((*alias).to_string(), listed(i)?.clone())));
             reached.aliases.extend(aliases);

@@ -330,6 +330,14 @@ impl Lock {
         self.wheels = wheels.filter_map(|(at, tags)| Some((new.get(at).copied().flatten()?, tags))).collect();
     }
 
+    /// Whether the texts of its packages' edges are the ranges that those packages state themselves: uv, pnpm and the
+    /// notes of requirements files only say what was chosen, and what is read of installed packages has files of no
+    /// lock's name.
+    pub fn records_ranges(&self) -> bool {
+        matches!(self.kind, Kind::Poetry | Kind::Pdm | Kind::PackageLock | Kind::Yarn | Kind::Bun)
+            && Kind::of(&self.file) == Some(self.kind)
+    }
+
     /// Whether it records what any of its packages requires.
     pub fn has_edges(&self) -> bool {
         self.entries.is_empty() || self.entries.iter().any(|e| e.requires.is_some())
@@ -461,6 +469,8 @@ pub struct Reached {
     pub entry: usize,
     /// Direct dependencies on this platform; `None` where the lock records no edges.
     pub requires: Option<BTreeSet<PackageId>>,
+    /// The ranges in which it asks for them, by their names, where the lock records ranges; not those of aliases.
+    pub ranges: BTreeMap<String, BTreeSet<String>>,
     /// npm aliases among them.
     pub aliases: BTreeMap<String, PackageId>,
 }

@@ -86,6 +86,11 @@ codes! {
     FUNCTION_DIFFERS = "function-differs", Warning, "merged inventories hold different records of one function", "scan that function again, or merge inventories of one state of the fleet";
     SHARD_MISSING = "shard-missing", Warning, "merged shards are not all shards", "scan the shards that are missing, and merge again";
     BUDGET_TOO_SMALL = "budget-too-small", Warning, "the budget is smaller than the smallest image", "raise --budget";
+    DEMANDS_CONTRADICT = "demands-contradict", Error, "what is asked of a plan cannot be had together", "relax or drop one of the demands that are named";
+    DEMANDS_UNMET = "demands-unmet", Note, "the smallest budgets of a sweep are too small for the demands", "plan with one of them to see which demands contradict it";
+    DEMAND_UNMATCHED = "demand-unmatched", Warning, "a demand names functions or packages that the fleet does not have", "correct the name: warmset scan prints the functions";
+    DISK_UNKNOWN = "disk-unknown", Note, "packages whose size on disk is not known are left out of images where disk is limited", "give disk_mb for them in --costs, or drop the limit";
+    CHANGES_TOO_FEW = "changes-too-few", Warning, "with so few images built the plan saves less than asked for", "allow more images with --churn, or a larger --loss";
     COST_UNKNOWN = "cost-unknown", Note, "packages without a known cost are left out of images", "give --costs, or --assume-cost MS,MB";
     REQUIRES_UNKNOWN = "requires-unknown", Note, "packages whose own dependencies are not known enter an image only together with what they always come with", "lock the functions that pin them";
     VERSIONS_CLASH = "versions-clash", Warning, "one closure holds two versions of a Python distribution", "make the lock again, or correct the inventory";
@@ -93,6 +98,7 @@ codes! {
     TRACE_INVALID = "trace-invalid", Error, "a trace could not be read", "use function,count columns or the Azure Functions column names";
     TRACE_UNMATCHED = "trace-unmatched", Warning, "a trace and the fleet name different functions", "check the function ids: warmset scan prints them";
     HASHES_MISSING = "hashes-missing", Warning, "an image holds packages for which no lock gives hashes", "lock with hashes (uv pip compile --generate-hashes, npm install)";
+    EXPORT_LEFT_OUT = "export-left-out", Note, "a format cannot express the plan", "plan with --share subset for systems that read that format";
     // check
     FUNCTION_ADDED = "function-added", Warning, "a function is not in the plan", "plan again";
     FUNCTION_REMOVED = "function-removed", Warning, "a planned function is gone", "plan again";

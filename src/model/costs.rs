@@ -41,12 +41,24 @@ pub struct LanguageCosts {
     pub swap_base_ms: f64,
     /// Milliseconds more for each resident MB of the image.
     pub swap_ms_per_mb: f64,
+    /// Milliseconds charged to each start for each resident MB of the image that the function does not need: a price that
+    /// the user sets (`--waste-ms-per-mb`), not a measurement. Absent: 0, as `swap_ms_per_mb` is charged for all of the image
+    /// already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waste_ms_per_mb: Option<f64>,
     /// Load milliseconds for each MB on disk, for packages that nobody measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load_ms_per_disk_mb: Option<f64>,
     /// Resident MB for each MB on disk, likewise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resident_mb_per_disk_mb: Option<f64>,
+}
+
+impl LanguageCosts {
+    /// Milliseconds that one start pays for so many resident MB that it does not need, beside the swap.
+    pub fn waste_ms(&self, unneeded_mb: f64) -> f64 {
+        self.waste_ms_per_mb.unwrap_or(0.0) * unneeded_mb
+    }
 }
 
 /// Where a cost comes from, the most trustworthy first.

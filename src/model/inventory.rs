@@ -290,6 +290,10 @@ pub struct Package {
     /// record no edges. Sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stated_on: Vec<Platform>,
+    /// The versions that it allows of its dependencies, by their real names, as locks that record them write it: all
+    /// that are met, where platforms or trees differ. What is not named here is not known.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ranges: BTreeMap<String, Vec<String>>,
     /// npm aliases under which it loads its dependencies: alias to real package.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub aliases: BTreeMap<String, PackageId>,
@@ -389,6 +393,7 @@ impl Package {
             requires: None,
             requires_on: Vec::new(),
             stated_on: Vec::new(),
+            ranges: BTreeMap::new(),
             aliases: BTreeMap::new(),
             hashes: Vec::new(),
             source: None,

@@ -24,10 +24,27 @@ pub struct SwapManifest {
     pub budget_mb: f64,
     /// Memory that they are expected to take, MB.
     pub memory_mb: f64,
+    /// Pools with budgets of their own; none when there is only one. A host keeps the images of its pool.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pools: Vec<ManifestPool>,
     /// Parents before children.
     pub images: Vec<ManifestImage>,
     /// Every function of the fleet, by id.
     pub functions: Vec<ManifestFunction>,
+}
+
+/// A part of the fleet whose images have memory of their own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ManifestPool {
+    /// As the images name it; `default` is that of images that name none.
+    pub name: String,
+    /// Hosts that keep the same images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hosts: Option<u32>,
+    /// Memory that its images may take on one host, MB.
+    pub budget_mb: f64,
+    /// Memory that they are expected to take, MB.
+    pub memory_mb: f64,
 }
 
 /// One live dependency image.
@@ -41,6 +58,9 @@ pub struct ManifestImage {
     pub platform: Platform,
     /// Whose functions it may serve.
     pub trust_domain: String,
+    /// Whose pool it is; absent for that of all functions that no other takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
     /// Folder with its Dockerfile, relative to this file.
     pub folder: String,
     /// Reference without a registry host: `warmset/py311-numpy-3f9a`.
@@ -139,6 +159,10 @@ pub struct ManifestFunction {
     pub fallback: Vec<Fallback>,
     /// `name==version` or `name@version` that the function still loads itself; sorted.
     pub loads: Vec<String>,
+    /// `name==version` or `name@version` that the image holds and the function does not load; sorted. Its process sees their
+    /// modules all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unneeded: Vec<String>,
     /// Direct dependencies without a known version, which it also loads itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unresolved: Vec<String>,

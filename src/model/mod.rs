@@ -2,8 +2,10 @@
 //!
 //! Invariant: nothing here reads, writes or solves. Every artefact type serialises to the same bytes for the same value.
 
+pub mod advice;
 pub mod codes;
 pub mod costs;
+pub mod curve;
 pub mod diagnostic;
 pub mod inventory;
 pub mod lines;
@@ -17,7 +19,9 @@ pub mod schema;
 pub mod severity;
 pub mod support;
 pub mod units;
+pub mod wishes;
 
+pub use advice::Advice;
 pub use codes::Code;
 pub use costs::{Cost, CostSource, Costs, How, LanguageCosts};
 pub use diagnostic::{Diagnostic, Place};

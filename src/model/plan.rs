@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::costs::CostSource;
 use super::diagnostic::Diagnostic;
-use super::inventory::State;
+use super::inventory::{Function, State};
 use super::name::PackageId;
 use super::platform::Platform;
+use super::wishes::{PoolOf, REST, Wish, Wished};
 
 /// Value of the `schema` field.
 pub const SCHEMA: &str = "warmset.plan/1";
@@ -27,11 +28,15 @@ pub struct Plan {
     /// Most images that may be kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_images: Option<usize>,
-    /// `subset`: an image serves only functions whose closure holds all of it.
+    /// Which functions an image may serve.
     pub share: Share,
     /// Memory that the chosen images take together, MB.
     pub memory_mb: f64,
-    /// Milliseconds saved in the planning period: Σ weight × (load of the image − swap).
+    /// Which functions `objective`, `bound`, `gap` and `status` are about. Plans of earlier versions aim at the known ones.
+    #[serde(default)]
+    pub aim: Aim,
+    /// Milliseconds saved in the planning period, which the planner makes as large as it can: Σ weight × (load of the
+    /// image − swap) over the functions that are aimed at.
     pub objective: f64,
     /// No plan made of the candidates that `bound_covers` names saves more than this, ms.
     pub bound: f64,
@@ -41,15 +46,24 @@ pub struct Plan {
     pub status: Status,
     /// How plan and bound were found: `greedy+local-search`, `milp (microlp)` …; `lagrangian`.
     pub method: Method,
+    /// What else is known of the bound.
+    #[serde(default)]
+    pub proof: Proof,
     /// What the bound is relative to.
     pub bound_covers: String,
     /// Milliseconds that all planned functions load in the period without any image (known costs only).
     pub total_ms: f64,
-    /// `objective / total_ms`, 0 when nothing is loaded.
+    /// What of `total_ms` the plan saves the functions that there are, as a share: that of `known`, whatever the aim.
     pub saved_share: f64,
+    /// What the plan saves the functions that there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<Known>,
+    /// With the aim `expected`: what was planned for besides the functions that there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Expected>,
     /// `uniform` (every function weighs 1) or the trace's description.
     pub weights: String,
-    /// Share of `objective` that rests on each source of cost; keys are sources.
+    /// Share of `known.objective` that rests on each source of cost; keys are sources.
     pub value_by_source: BTreeMap<CostSource, f64>,
     /// Numbers of the problem that was solved.
     pub size: Size,
@@ -62,20 +76,186 @@ pub struct Plan {
     pub assignments: Vec<Assignment>,
     /// Functions without an image, by id.
     pub unserved: Vec<Unserved>,
+    /// Pools with budgets of their own, in the order in which functions are given to them; the last, `default`, is that of
+    /// all other functions. None when there is only that one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pools: Vec<PoolPlan>,
+    /// What was asked of the plan besides its budget, and how it is met.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub demands: Vec<Demanded>,
     /// Functions whose closure is not known as a whole, by state: what of the weight could not be placed, or in part.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub open: Vec<Open>,
+    /// What became of the images of the plan that this one was made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Changes>,
     /// What the planner had to leave out or assume.
     #[serde(default)]
     pub diagnostics: Vec<Diagnostic>,
 }
 
+/// How a plan differs from the one before it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Changes {
+    /// Most images that might be built, or built anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_changes: Option<usize>,
+    /// Share of `best_objective` that might be given up for fewer changes.
+    pub max_loss: f64,
+    /// What the best plan saves that was found without regard to the one before, ms.
+    pub best_objective: f64,
+    /// `1 − objective / best_objective`, at least 0: what keeping images costs.
+    pub loss: f64,
+    /// Images that stay as they are.
+    pub kept: usize,
+    /// Images that have to be built; sorted.
+    pub built: Vec<String>,
+    /// Images that stay but have to be built on another parent; sorted.
+    pub reparented: Vec<String>,
+    /// Images of the plan before that are not in this one; sorted.
+    pub removed: Vec<Removed>,
+}
+
+/// An image that left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Removed {
+    /// Its id in the plan before.
+    pub image: String,
+    /// Why it had to leave; none when others are worth more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+impl Plan {
+    /// Milliseconds that the plan saves the functions that there are.
+    pub fn known_ms(&self) -> f64 {
+        // Plans of earlier versions have no other objective.
+        self.known.map_or(self.objective, |known| known.objective)
+    }
+}
+
+/// For which functions a plan is made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Aim {
+    /// Those that there are, and nothing else.
+    #[default]
+    Known,
+    /// Those that will come, as far as the known ones tell: a part of each known closure's weight goes to parts of it
+    /// that a new function may have. The weights add up to those of the known functions.
+    Expected,
+}
+
+/// What a plan saves the functions that there are.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Known {
+    /// Milliseconds saved in the planning period: Σ weight × (load of the image − swap).
+    pub objective: f64,
+    /// `objective / total_ms`, 0 when nothing is loaded.
+    pub saved_share: f64,
+}
+
+/// What a plan is made for besides the functions that there are.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Expected {
+    /// Closures that no known function has.
+    pub closures: usize,
+    /// Share of the weight that was moved from known closures to parts of them.
+    pub weight_share: f64,
+}
+
 /// Which functions an image may serve.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Share {
     /// Those whose closure holds every package of the image.
+    #[default]
     Subset,
+    /// Besides those, locked functions that what the image holds beyond their closure cannot disturb: no package of it
+    /// has the name or a module of one that they load, or a module that they look for themselves.
+    Superset,
+}
+
+impl std::fmt::Display for Share {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Share::Subset => "subset",
+            Share::Superset => "superset",
+        })
+    }
+}
+
+impl Share {
+    /// Whether it is the rule that holds where none is named.
+    pub fn is_subset(&self) -> bool {
+        *self == Share::Subset
+    }
+}
+
+/// A pool's part of the plan. All figures are those of one host.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PoolPlan {
+    /// Whose functions its images serve.
+    #[serde(flatten)]
+    pub of: PoolOf,
+    /// Memory that its images may use, MB.
+    pub budget_mb: f64,
+    /// Memory that they take together, MB.
+    pub memory_mb: f64,
+    /// How many they are.
+    pub images: usize,
+    /// Milliseconds that they save in the planning period.
+    pub objective: f64,
+    /// No images within its limits save more, ms; relative to what the plan's `bound_covers` names.
+    pub bound: f64,
+    /// `(bound − objective) / bound`, 0 when the bound is 0.
+    pub gap: f64,
+}
+
+/// Something that was asked of a plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Demanded {
+    /// In words: `floor payments-* = 80 %`.
+    pub text: String,
+    /// What, for whom, and where it was said.
+    #[serde(flatten)]
+    pub wished: Wished,
+    /// Whether the plan does it.
+    pub met: bool,
+    /// What the plan reaches; absent when the fleet has nothing that this could be said of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub has: Option<f64>,
+    /// What is asked for: for a floor at least so much, for all else at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<f64>,
+    /// Of `has` and `limit`: `MB`, `images`, `share`, `packages`, `functions`.
+    pub unit: String,
+    /// The function or image that comes nearest to the limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
+}
+
+impl Plan {
+    /// The pool that a function belongs to; none for that of all functions that no other takes.
+    pub fn pool_of(&self, function: &Function) -> Option<&str> {
+        self.pools.iter().map(|p| &p.of).find(|p| p.name == REST || p.holds(function)).and_then(|p| match &p.name {
+            name if name == REST => None,
+            name => Some(name.as_str()),
+        })
+    }
+
+    /// Whether it is asked for that a function starts cold.
+    pub fn is_cold(&self, function: &Function) -> bool {
+        self.demands.iter().any(|d| matches!(d.wished.wish, Wish::Cold { .. }) && d.wished.wish.names(&function.id))
+    }
+
+    /// Whether a function may be put onto an image as far as platform, trust domain, pool and demands go.
+    pub fn admits(&self, image: &Image, function: &Function) -> bool {
+        function.platform.as_ref() == Some(&image.platform)
+            && function.trust_domain == image.trust_domain
+            && (self.pools.is_empty() || self.pool_of(function) == image.pool.as_deref())
+            && !self.is_cold(function)
+    }
 }
 
 /// How far the search got.
@@ -91,12 +271,38 @@ pub enum Status {
 }
 
 /// How plan and bound were found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Method {
     /// `greedy`, `greedy+local-search`, `greedy+local-search+branch-and-bound`, `milp (microlp)`, `milp (highs)`.
     pub plan: String,
-    /// `lagrangian`, `lagrangian+branch-and-bound`, `milp (microlp)`, `milp (highs)`.
+    /// `lagrangian`, `lagrangian+paths`, `lagrangian+paths+branch-and-bound`, `milp (microlp)`, `milp (highs)`.
     pub bound: String,
+}
+
+/// How `bound` was proven, and what another method says.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Proof {
+    /// That of `bound`: `method.bound`.
+    pub method: String,
+    /// The next best bound, by another method: no plan saves more than this either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_bound: Option<OtherBound>,
+    /// Seconds that a proof might take. Absent when none was asked for: the plan is then the same on every machine, and
+    /// says nothing of time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds_allowed: Option<f64>,
+    /// Seconds that it took, wall clock; with `seconds_allowed` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+}
+
+/// A bound by another method.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OtherBound {
+    /// As in [`Method::bound`].
+    pub method: String,
+    /// ms.
+    pub value: f64,
 }
 
 /// Numbers of the problem that was solved.
@@ -120,6 +326,9 @@ pub struct GroupShare {
     pub platform: Platform,
     /// The trust domain.
     pub trust_domain: String,
+    /// The pool, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
     /// Functions that have something to share.
     pub functions: usize,
     /// Their classes.
@@ -149,6 +358,9 @@ pub struct Image {
     pub platform: Platform,
     /// Whose functions it may serve.
     pub trust_domain: String,
+    /// Whose pool it is; absent for that of all functions that no other takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
     /// `name==version` or `name@version`, the parent's included; sorted.
     pub packages: Vec<String>,
     /// Modules to load, in order: what its functions really import.
@@ -190,9 +402,25 @@ pub struct Assignment {
     pub saved_ms: f64,
     /// Milliseconds that the function still loads itself per start.
     pub remaining_ms: f64,
+    /// Packages of the image that the function does not load: none under the subset rule.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unneeded: usize,
+    /// Their resident MB.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub unneeded_mb: f64,
     /// The image it would get without this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_best: Option<NextBest>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_nothing(mb: &f64) -> bool {
+    *mb == 0.0
 }
 
 /// The second choice for a function.
@@ -247,4 +475,8 @@ pub enum WhyUnserved {
     TooLarge,
     /// Its packages have no known cost.
     UnknownCost,
+    /// It is asked for that it starts cold.
+    Asked,
+    /// It is asked for that no image holds what it loads.
+    Excluded,
 }

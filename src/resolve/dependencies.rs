@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::discover::{Site, Tree, paths};
-use crate::lock::{self, Closure, Edge, Kind, Lock, Manifest, Scope};
+use crate::lock::{self, Closure, Edge, Kind, Lock, Manifest, ManifestRequirement, Scope};
 use crate::model::codes;
 use crate::model::inventory::{LockRef, Requirement};
 use crate::model::{Diagnostic, Language, PackageId, Place, Platform, Severity, State};
@@ -330,17 +330,18 @@ impl<'a> Shelf<'a> {
         let unread = lock.as_deref().is_some_and(lock_is_unread);
         let lock = lock.filter(|_| !unread);
         let manifest = found.manifest.as_deref().and_then(|file| self.manifest(file, &mut out.diagnostics));
-        let roots = match (&lock, &manifest) {
+        // The roots, and the file that their lines are in.
+        let (roots, stated_in) = match (&lock, &manifest) {
             (Some(lock), manifest) => {
                 let recorded = lock.importers.get(&found.importer);
-                let asked = || manifest.as_ref().map(|m| lock::closure::roots_from_manifest(lock, m));
+                let asked = || manifest.as_ref().map(|m| (lock::closure::roots_from_manifest(lock, m), m.file.clone()));
                 // Without edges nothing is reached from what is direct: then all that is listed is a root.
                 match recorded.filter(|_| lock.kind.records_roots() || !lock.has_edges() || manifest.is_none()) {
-                    Some(roots) => roots.clone(),
-                    None => asked().unwrap_or_default(),
+                    Some(roots) => (roots.clone(), lock.file.clone()),
+                    None => asked().unwrap_or_else(|| (Vec::new(), lock.file.clone())),
                 }
             }
-            (None, _) => Vec::new(),
+            (None, _) => (Vec::new(), String::new()),
         };
 
         match (&lock, &manifest) {
@@ -352,10 +353,15 @@ impl<'a> Shelf<'a> {
                     out.diagnostics.extend(lock::closure::contradictions(lock, manifest, &satisfies));
                 }
                 out.diagnostics.extend(lock::closure::incompatible(lock, &closure, platform));
-                out.declared = declared_by_edges(lock, &roots, &closure, platform);
+                out.declared = declared_by_edges(lock, &roots, &stated_in, &closure, platform);
                 out.unresolved = missing(lock, &roots, &closure, &out.declared);
                 if let (false, Some(manifest)) = (lock.kind.records_roots() || lock.has_edges(), manifest) {
-                    out.declared = declared_in_list(lock, manifest, &closure, platform);
+                    out.declared = declared_in_list(manifest, &closure, platform);
+                }
+                if let (Kind::Requirements, Some(manifest)) = (lock.kind, manifest)
+                    && let Some(declared) = compiled_from(lock, manifest, &closure, platform)
+                {
+                    out.declared = declared;
                 }
                 out.lock = Some(LockRef::new(&lock.file, lock.kind.as_str()));
                 if lock.complete {
@@ -549,7 +555,13 @@ fn state_of(declared: &[Requirement]) -> State {
 }
 
 /// Direct dependencies as the lock's importer states them, with what they came to.
-fn declared_by_edges(lock: &Lock, roots: &[Edge], closure: &Closure, platform: &Platform) -> Vec<Requirement> {
+fn declared_by_edges(
+    lock: &Lock,
+    roots: &[Edge],
+    stated_in: &str,
+    closure: &Closure,
+    platform: &Platform,
+) -> Vec<Requirement> {
     roots
         .iter()
         .filter(|edge| lock::closure::is_wanted(edge, platform))
@@ -563,7 +575,7 @@ fn declared_by_edges(lock: &Lock, roots: &[Edge], closure: &Closure, platform: &
             Requirement {
                 name: edge.name.clone(),
                 text: requirement_text(&edge.name, &edge.extras, &edge.text),
-                place: Place::at(&lock.file, edge.line),
+                place: Place::at(stated_in, edge.line),
                 package,
             }
         })
@@ -571,14 +583,27 @@ fn declared_by_edges(lock: &Lock, roots: &[Edge], closure: &Closure, platform: &
 }
 
 /// Direct dependencies where the lock is a list without edges: what the manifest asks for, with what the list holds of it.
-fn declared_in_list(lock: &Lock, manifest: &Manifest, closure: &Closure, platform: &Platform) -> Vec<Requirement> {
+fn declared_in_list(manifest: &Manifest, closure: &Closure, platform: &Platform) -> Vec<Requirement> {
     let mut out = declared_by_manifest(manifest, platform);
     let by_name: BTreeMap<&str, &PackageId> = closure.packages.keys().map(|id| (id.name.as_str(), id)).collect();
     for requirement in &mut out {
         requirement.package = by_name.get(requirement.name.as_str()).map(|id| (*id).clone());
     }
-    debug_assert!(!lock.has_edges());
     out
+}
+
+/// Direct dependencies of a complete requirements file as the manifest beside it states them: its own lines say what was
+/// chosen. `None` where it does not hold all that the manifest asks for, in its ranges: then it was not made from it.
+fn compiled_from(lock: &Lock, manifest: &Manifest, closure: &Closure, platform: &Platform) -> Option<Vec<Requirement>> {
+    if !lock.complete || manifest.partial || manifest.is_broken() {
+        return None;
+    }
+    let wanted: Vec<&ManifestRequirement> = manifest.requires.iter().filter(|r| r.scope == Scope::Production).collect();
+    let allowed = |r: &ManifestRequirement, id: &PackageId| {
+        id.name == r.name && r.source.is_none() && lock::pypi::pep508::satisfies(&r.text, &id.version) == Some(true)
+    };
+    let made = wanted.iter().all(|r| r.marker.is_some() || closure.packages.keys().any(|id| allowed(r, id)));
+    (made && !wanted.is_empty()).then(|| declared_in_list(manifest, closure, platform))
 }
 
 /// What is asked for and has no version: direct requirements, and those of entries.
@@ -653,7 +678,7 @@ fn closure_of_pins(lock: &Lock) -> Closure {
         .entries
         .iter()
         .enumerate()
-        .map(|(at, entry)| (entry.id.clone(), lock::Reached { entry: at, requires: None, aliases: BTreeMap::new() }))
+        .map(|(at, entry)| (entry.id.clone(), lock::Reached { entry: at, ..lock::Reached::default() }))
         .collect();
     Closure { packages, missing: Vec::new() }
 }

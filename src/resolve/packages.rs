@@ -39,6 +39,7 @@ struct Seen {
     held_on: BTreeSet<Platform>,
     /// What they say that it needs, and where.
     requires: BTreeMap<Platform, BTreeSet<Vec<PackageId>>>,
+    ranges: BTreeMap<String, BTreeSet<String>>,
     aliases: BTreeMap<String, PackageId>,
     hashes: BTreeSet<String>,
     source: Option<String>,
@@ -59,6 +60,15 @@ impl Seen {
             sets.insert(set);
         } else {
             self.requires.insert(platform.clone(), BTreeSet::from([set]));
+        }
+    }
+
+    fn ranges(&mut self, name: &str, texts: impl IntoIterator<Item = impl AsRef<str>>) {
+        for text in texts {
+            let text = text.as_ref();
+            if !self.ranges.get(name).is_some_and(|known| known.contains(text)) {
+                self.ranges.entry(name.to_string()).or_default().insert(text.to_string());
+            }
         }
     }
 
@@ -111,6 +121,7 @@ impl Gathered {
                     seen.requires(platform, requires.iter().cloned().collect());
                 }
             }
+            reached.ranges.iter().for_each(|(name, texts)| seen.ranges(name, texts));
             for (alias, id) in &reached.aliases {
                 seen.alias(alias, id);
             }
@@ -132,6 +143,7 @@ impl Gathered {
             for (platform, sets) in theirs.requires {
                 seen.requires.entry(platform).or_default().extend(sets);
             }
+            theirs.ranges.iter().for_each(|(name, texts)| seen.ranges(name, texts));
             theirs.aliases.iter().for_each(|(alias, id)| seen.alias(alias, id));
             seen.hashes.extend(theirs.hashes);
             seen.source(theirs.source.as_ref());
@@ -168,6 +180,7 @@ impl Gathered {
                 seen.requires(platform, requires.clone());
             }
         }
+        package.ranges.iter().for_each(|(name, texts)| seen.ranges(name, texts));
         package.aliases.iter().for_each(|(alias, id)| seen.alias(alias, id));
         seen.hashes.extend(package.hashes);
         seen.source(package.source.as_ref());
@@ -240,6 +253,7 @@ impl Seen {
             requires,
             requires_on,
             stated_on,
+            ranges: self.ranges.into_iter().map(|(name, texts)| (name, texts.into_iter().collect())).collect(),
             aliases: self.aliases,
             hashes: self.hashes.into_iter().collect(),
             source: self.source,
@@ -272,7 +286,7 @@ mod tests {
             ..Lock::empty(Kind::Uv, "uv.lock")
         };
         let requires = requires.map(|r| r.iter().map(|n| PackageId::pypi(n, "1")).collect());
-        let reached = Reached { entry: 0, requires, aliases: BTreeMap::new() };
+        let reached = Reached { entry: 0, requires, ..Reached::default() };
         let closure = Closure { packages: BTreeMap::from([(id, reached)]), missing: vec![] };
         (lock, closure, Platform::linux(Language::Python, version))
     }

@@ -7,12 +7,12 @@ use good_lp::{Expression, ProblemVariables, SolverModel, Variable, constraint, v
 
 use super::model::{Model, Relation};
 
-/// What solves the exact model in this build.
+/// How the exact model is solved in this build.
 #[cfg(feature = "highs")]
-pub const NAME: &str = "highs";
-/// What solves the exact model in this build.
+pub const METHOD: &str = "milp (highs)";
+/// How the exact model is solved in this build.
 #[cfg(not(feature = "highs"))]
-pub const NAME: &str = "microlp";
+pub const METHOD: &str = "milp (microlp)";
 
 /// Relative gap at which a model counts as solved.
 pub const GAP: f64 = 1e-7;

@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::usable::Usable;
 use crate::graph::classes::class_digest;
 use crate::model::codes;
+use crate::model::plan::Share;
 use crate::model::units::round;
+use crate::model::wishes::Wish;
 use crate::model::{Diagnostic, Function, Image, Inventory, PackageId, Place, Plan, Platform};
 
 /// The answer.
@@ -24,6 +27,15 @@ pub struct Checked {
     pub served: usize,
 }
 
+/// What loading a package costs, and what it costs those who do not need it.
+#[derive(Debug, Clone, Copy)]
+pub struct Cost {
+    /// Milliseconds to load it.
+    pub load_ms: f64,
+    /// Milliseconds charged to each start that does not need it, beside the swap.
+    pub waste_ms: f64,
+}
+
 /// Compares a plan with the fleet as it is now.
 ///
 /// `before` is the inventory that the plan was made from: with it, a changed closure is described package by package.
@@ -33,7 +45,7 @@ pub fn check(
     plan_file: &str,
     before: Option<&Inventory>,
     now: &Inventory,
-    load_ms: &dyn Fn(&PackageId, &Platform) -> Option<f64>,
+    cost: &dyn Fn(&PackageId, &Platform) -> Option<Cost>,
     min_saved: Option<f64>,
 ) -> Checked {
     let planned = Planned::new(plan);
@@ -41,6 +53,7 @@ pub fn check(
     let images: Vec<(&Image, BTreeSet<PackageId>)> =
         plan.images.iter().map(|i| (i, i.package_ids().into_iter().collect())).collect();
 
+    let usable = Usable::new(plan, images.iter().flat_map(|(_, set)| set), now);
     let mut findings = Vec::new();
     let mut used: BTreeSet<&str> = BTreeSet::new();
     let (mut saved, mut total, mut served) = (0.0, 0.0, 0);
@@ -48,15 +61,19 @@ pub fn check(
         let place = function.declared_at.clone().unwrap_or_else(|| Place::file(&function.path));
         let finding = |code, reason: String| Diagnostic::new(code, place.clone(), reason).for_function(&function.id);
         let weight = planned.weight(&function.id);
-        let usable = |image: &Image, set: &BTreeSet<PackageId>| {
-            function.platform.as_ref() == Some(&image.platform)
-                && function.trust_domain == image.trust_domain
-                && set.iter().all(|id| function.closure.binary_search(id).is_ok())
+        let value = |image: &Image, set: &BTreeSet<PackageId>| {
+            let split = usable.split(image, set, function)?;
+            if split.unneeded.is_empty() {
+                return Some(image.load_ms - image.swap_ms);
+            }
+            let costs = |ids: &[&PackageId]| ids.iter().filter_map(|id| cost(id, &image.platform)).collect::<Vec<_>>();
+            let load: f64 = costs(&split.needed).iter().map(|c| c.load_ms).sum();
+            let waste: f64 = costs(&split.unneeded).iter().map(|c| c.waste_ms).sum();
+            Some(load - image.swap_ms - waste)
         };
         let best = images
             .iter()
-            .filter(|(image, set)| usable(image, set))
-            .map(|(image, _)| (image.load_ms - image.swap_ms, *image))
+            .filter_map(|(image, set)| Some((value(image, set)?, *image)))
             .filter(|(value, _)| *value > 0.0)
             .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.id.cmp(&a.1.id)));
         if let Some((value, image)) = best {
@@ -65,7 +82,8 @@ pub fn check(
             used.insert(&image.id);
         }
         if let Some(platform) = &function.platform {
-            total += weight * function.closure.iter().filter_map(|id| load_ms(id, platform)).sum::<f64>();
+            total +=
+                weight * function.closure.iter().filter_map(|id| cost(id, platform)).map(|c| c.load_ms).sum::<f64>();
         }
 
         let Some(entry) = planned.functions.get(function.id.as_str()) else {
@@ -81,18 +99,19 @@ pub fn check(
             ));
         }
         if let Some(id) = entry.image
-            && !images.iter().any(|(image, set)| image.id == id && usable(image, set))
+            && !images.iter().any(|(image, set)| image.id == id && value(image, set).is_some())
         {
             let instead = match best {
                 Some((_, image)) => format!("; the best it can use now is {}", image.id),
                 None => "; it would start cold".to_string(),
             };
+            let not = match plan.share {
+                Share::Subset => "it does not load",
+                Share::Superset => "are in the way of what it loads",
+            };
             findings.push(finding(
                 codes::IMAGE_LOST,
-                format!(
-                    "`{}` can no longer use {id}, which holds packages that it does not load{instead}",
-                    function.id
-                ),
+                format!("`{}` can no longer use {id}, which holds packages that {not}{instead}", function.id),
             ));
         }
     }
@@ -106,7 +125,16 @@ pub fn check(
     }
     // A parent keeps memory for its children even when it serves nobody itself.
     let parents: BTreeSet<&str> = plan.images.iter().filter_map(|i| i.parent.as_deref()).collect();
-    for image in plan.images.iter().filter(|i| !used.contains(i.id.as_str()) && !parents.contains(i.id.as_str())) {
+    // Nor was an image unused that served nobody from the beginning: it is for functions that may come.
+    // A pinned image is there whatever it saves.
+    let pinned: BTreeSet<&str> = plan
+        .demands
+        .iter()
+        .filter(|d| matches!(d.wished.wish, Wish::Pin { .. }))
+        .filter_map(|d| d.of.as_deref())
+        .collect();
+    let kept = |i: &&Image| [&used, &parents, &pinned].iter().any(|set| set.contains(i.id.as_str()));
+    for image in plan.images.iter().filter(|i| i.serves > 0 && !kept(i)) {
         findings.push(whole(codes::IMAGE_UNUSED, format!("{} serves no function any more", image.id)));
     }
     let saved_share = if total > 0.0 { round(saved / total, 6) } else { 0.0 };

@@ -56,13 +56,13 @@ pub(super) fn floor(problem: &Problem, limits: &Limits) -> f64 {
 }
 
 /// Milliseconds that another MB would save: the most that an image which is left out saves for each.
-pub(super) fn margin(state: &State) -> f64 {
-    shares(state).iter().filter_map(|share| share.most_out).fold(0.0, f64::max)
+pub fn margin(state: &State) -> f64 {
+    portions(state).iter().filter_map(|share| share.most_out).fold(0.0, f64::max)
 }
 
 /// What a group has of the plan.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Share {
+pub struct Portion {
     /// Images.
     pub images: usize,
     /// MB.
@@ -75,11 +75,11 @@ pub struct Share {
     pub most_out: Option<f64>,
 }
 
-/// The shares of the groups in a choice.
-pub fn shares(state: &State) -> Vec<Share> {
+/// What each group has of a choice.
+pub fn portions(state: &State) -> Vec<Portion> {
     let instance = state.instance;
     let share = |g: usize| {
-        let mut share = Share::default();
+        let mut share = Portion::default();
         for i in instance.spans[g].candidates.clone() {
             if state.chosen[i] {
                 share.images += 1;
@@ -105,11 +105,21 @@ pub fn shares(state: &State) -> Vec<Share> {
 /// Improves what the greedy chose; never returns a worse plan.
 pub fn improve<'a>(mut search: Search<'a>, limits: &Limits) -> Search<'a> {
     let instance = search.state.instance;
-    let separate = instance.spans.len() > 1 && instance.candidates.len() > LARGE && search.state.missing == 0;
-    if !separate {
-        local_search(&mut search, limits);
-        return search;
+    if instance.spans.len() > 1 && instance.candidates.len() > LARGE && search.state.missing == 0 {
+        return improve_each(search, limits);
     }
+    if instance.candidates.len() > LARGE {
+        local_search_within(&mut search, limits, 10 * WORK);
+    } else {
+        local_search(&mut search, limits);
+    }
+    search
+}
+
+/// Improves each group within its share, in parallel, and then moves memory between groups; never returns a worse plan.
+/// Nothing that is required may be missing.
+pub fn improve_each<'a>(search: Search<'a>, limits: &Limits) -> Search<'a> {
+    let instance = search.state.instance;
     let of_groups: Vec<Vec<usize>> =
         (0..instance.spans.len()).into_par_iter().map(|g| improve_group(&search.state, g, limits)).collect();
     let mut better = Search::new(instance);

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::candidates::Candidates;
 use super::problem::{Group, Problem, Set};
 use super::subsets::{Holders, Parts};
+use super::superset::{self, Values};
 
 /// A demand that a candidate can serve.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -86,6 +87,8 @@ pub struct Instance {
     pub required: Vec<Required>,
     /// Whether every group's family of candidates is whole.
     pub complete: bool,
+    /// Where groups are large: what each candidate must be able to save for each MB of a bare host, ms.
+    pub floor: f64,
 }
 
 impl Instance {
@@ -99,6 +102,7 @@ impl Instance {
             spans: Vec::new(),
             required: Vec::new(),
             complete: families.iter().all(|f| f.complete),
+            floor: 0.0,
         };
         // Groups share nothing: each is worked out by itself, and they are joined in order.
         let found: Vec<Vec<Candidate>> =
@@ -148,6 +152,12 @@ impl Instance {
         }
     }
 
+    /// Drops the requirements that are not to be kept.
+    pub fn keep_required(&mut self, kept: impl Fn(&Required) -> bool) {
+        self.required.retain(kept);
+        self.note_required();
+    }
+
     /// Tells each candidate what it meets.
     fn note_required(&mut self) {
         self.candidates.iter_mut().for_each(|c| c.meets.clear());
@@ -176,7 +186,16 @@ impl Instance {
         let at = |i: usize| old.partition_point(|&k| k < i);
         let span = |s: &Span| Span { candidates: at(s.candidates.start)..at(s.candidates.end), ..s.clone() };
         let spans = self.spans.iter().map(span).collect();
-        let mut small = Instance { candidates, weights, servers, items, spans, required, complete: self.complete };
+        let mut small = Instance {
+            candidates,
+            weights,
+            servers,
+            items,
+            spans,
+            required,
+            complete: self.complete,
+            floor: self.floor,
+        };
         small.note_required();
         (small, old)
     }
@@ -206,9 +225,23 @@ impl Instance {
             spans: vec![Span { candidates: 0..range.len(), demands: 0..demands.len() }],
             required: required.map(|r| Required { wish: r.wish, any_of: shift(&r.any_of) }).collect(),
             complete: self.complete,
+            floor: self.floor,
         };
         slice.note_required();
         slice
+    }
+
+    /// The instance without what only the superset rule allows: images serve demands whose core holds all of them.
+    pub fn narrow(&self, problem: &Problem) -> Instance {
+        let cores: Vec<&Set> = problem.groups.iter().flat_map(|g| &g.demands).map(|d| &d.core).collect();
+        let mut narrow = self.clone();
+        for c in &mut narrow.candidates {
+            c.services.retain(|s| c.set.is_subset(cores[s.demand as usize]));
+        }
+        for (servers, core) in narrow.servers.iter_mut().zip(&cores) {
+            servers.retain(|s| self.candidates[s.candidate as usize].set.is_subset(core));
+        }
+        narrow
     }
 
     /// Number of possible parent → child pairs.
@@ -242,30 +275,37 @@ impl Instance {
 /// The candidates of one group, their demands and kin numbered within it.
 fn of_group(group: &Group, family: &Candidates) -> Vec<Candidate> {
     let holders = Holders::new(group.items.len(), group.demands.iter().map(|d| &d.core));
+    let (wide, values) = (superset::is_wide(group), Values::new(group));
     let mut sets: Vec<&Set> = family.sets.iter().collect();
     sets.extend(group.pins.iter().map(|pin| &pin.set));
-    sets.extend(&group.old);
+    sets.extend(group.old.iter().map(|old| &old.set));
     sets.sort();
     sets.dedup();
+    sets.retain(|set| group.allows(set));
     let mut found: Vec<Candidate> = Vec::new();
     for set in sets {
-        let value = group.value_ms(set);
-        let users: Vec<usize> = holders.supersets(set);
+        let valued = values.of(set);
+        let able = if wide { (0..group.demands.len()).collect() } else { holders.supersets(set) };
+        let service = |d: usize| {
+            let value = valued.for_demand(&group.demands[d]).filter(|value| *value > 0.0)?;
+            Some(Service { demand: d as u32, value })
+        };
+        let used = !able.is_empty();
+        let services: Vec<Service> = able.into_iter().filter_map(service).collect();
         let resident = group.resident_mb(set);
         let overhead = group.language.image_overhead_mb.max(0.0);
         let pinned = group.pins.iter().any(|pin| pin.set == *set);
-        if !pinned && (users.is_empty() || (value <= 0.0 && resident <= overhead)) {
+        if !pinned && (!used || (services.is_empty() && resident <= overhead)) {
             continue;
         }
-        let service = |d: usize| Service { demand: d as u32, value };
         found.push(Candidate {
             group: 0,
             set: set.clone(),
             resident,
             overhead,
             disk: group.disk_mb(set),
-            is_new: group.old.binary_search(set).is_err(),
-            services: if value > 0.0 { users.into_iter().map(service).collect() } else { Vec::new() },
+            is_new: group.old.binary_search_by(|old| old.set.cmp(set)).is_err(),
+            services,
             meets: Vec::new(),
             parents: Vec::new(),
             children: Vec::new(),

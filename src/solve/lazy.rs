@@ -12,7 +12,8 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashSet};
 
-use super::candidates::Candidates;
+use super::candidates::{Candidates, fit, trim};
+use super::prior;
 use super::problem::{Group, Set};
 use super::subsets::{Holders, list};
 
@@ -33,8 +34,9 @@ type Items = Vec<u32>;
 pub fn lazy(group: &Group, limit: usize, floor: f64) -> Candidates {
     let cores: Vec<Items> = group.demands.iter().map(|d| list(&d.core)).collect();
     let known: Vec<usize> = (0..cores.len()).filter(|&d| group.demands[d].known > 0.0).collect();
+    let expected: Vec<usize> = (0..cores.len()).filter(|&d| prior::is_expected(&group.demands[d])).collect();
     let mut pool = Pool::new(group, floor);
-    for &d in &known {
+    for &d in known.iter().chain(&expected) {
         pool.offer(&cores[d]);
     }
     for set in package_closures(group, &cores, &known, &mut pool.needs) {
@@ -73,13 +75,18 @@ pub fn lazy(group: &Group, limit: usize, floor: f64) -> Candidates {
     found.truncate(limit.min(FOR_EACH * known.len() + BESIDES));
     // A floor of service needs the closure itself, whatever it is worth.
     let wanted = group.floors.iter().map(|f| pool.needs.trim(&cores[f.demand]));
-    let sets: BTreeSet<Set> = found
+    let mut sets: BTreeSet<Set> = found
         .into_iter()
         .map(|(_, items)| items)
         .chain(wanted)
         .filter(|s| !s.is_empty())
         .map(|s| set(group, &s))
         .collect();
+    if group.max_image_mb.is_finite() {
+        let cut = known.iter().map(|&d| &group.demands[d].core).filter(|core| !group.allows(&trim(group, core)));
+        sets.extend(cut.map(|core| fit(group, core)));
+        sets.retain(|set| !set.is_clear() && group.allows(set));
+    }
     Candidates { sets: sets.into_iter().collect(), complete: false }
 }
 

@@ -1,40 +1,55 @@
 //! Chooses the images: candidates, greedy, local search, an exact model where it is small enough, a bound always.
 //!
-//! The way through: [`problem()`] → [`plan()`] → [`to_plan()`] → [`verify::verify`]. All of it is a pure function of its
+//! The way through: [`problem()`] → [`plan()`] (which may add what is expected, [`prior`]) → [`to_plan()`] →
+//! [`verify::verify`]. All of it is a pure function of its
 //! input: no clock, no thread and no hash order decides how a plan turns out (but a time limit that the caller asks for).
 
+pub mod advise;
 pub mod backend;
 pub mod bound;
 pub mod candidates;
 pub mod check;
+pub mod contradictions;
 pub mod decomposed;
 pub mod division;
+pub mod feasible;
 pub mod greedy;
 pub mod instance;
 mod lazy;
 pub mod local_search;
 pub mod model;
+pub mod pools;
+pub mod prior;
 pub mod problem;
+pub mod prove;
+pub mod required;
+pub mod stable;
 pub mod state;
 mod subsets;
+pub mod superset;
+pub mod sweep;
 mod to_plan;
 pub mod tree;
+pub mod usable;
 pub mod verify;
+pub mod wishes;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use rayon::prelude::*;
 
-use crate::model::plan::{Method, Size, Status};
+use crate::model::plan::{Expected, Method, Proof, Share, Size, Status};
 use state::State;
 
-use backend::Effort;
-pub use division::Share;
+pub use crate::model::plan::Aim;
+pub use division::Portion;
 pub use greedy::Limits;
 pub use instance::Instance;
 pub use to_plan::{Context, to_plan};
 
-pub use problem::{Demand, Group, Item, Price, Problem, Set, problem};
+pub use problem::{Demand, Group, Item, Old, Price, Problem, Set, problem};
+pub use stable::Stable;
 
 /// When the exact model is solved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -55,6 +70,10 @@ pub struct Options {
     pub budget_mb: f64,
     /// Most images.
     pub max_images: Option<usize>,
+    /// Disk for the packages of all images together, MB.
+    pub disk_mb: Option<f64>,
+    /// Which functions an image may serve. [`Share::Superset`] needs a problem that [`superset::widen`] has gone over.
+    pub share: Share,
     /// When the exact model is solved.
     pub exact: Exact,
     /// For the exact model only. Without one the result is the same on every machine.
@@ -64,6 +83,13 @@ pub struct Options {
     /// How much is done to tighten the bound: terms of the relaxation that branch and bound may add up, in millions. The
     /// result is the same on every machine. 0: the plain Lagrangian bound.
     pub effort: u32,
+    /// Time to spend on a proof once the plan is made, which may still improve the plan. With it the result depends on the
+    /// machine.
+    pub prove: Option<Duration>,
+    /// For which functions to plan; but see [`Options::aim`].
+    pub aim: Aim,
+    /// Keeps the images that there are (see [`stable::note`]) as far as that is worth it.
+    pub stable: Option<Stable>,
 }
 
 impl Default for Options {
@@ -71,17 +97,33 @@ impl Default for Options {
         Self {
             budget_mb: 1024.0,
             max_images: None,
+            disk_mb: None,
+            share: Share::Subset,
             exact: Exact::Auto,
             time_limit: None,
             max_candidates: 50_000,
             effort: EFFORT,
+            prove: None,
+            aim: Aim::Expected,
+            stable: None,
         }
     }
 }
 
 impl Options {
+    /// For which functions a plan is made. Under the superset rule those that there are: what would disturb a function
+    /// that nobody has seen is not known.
+    pub fn aim(&self) -> Aim {
+        if self.share == Share::Superset { Aim::Known } else { self.aim }
+    }
+
     fn limits(&self) -> Limits {
-        Limits { max_images: self.max_images.unwrap_or(usize::MAX), ..Limits::memory(self.budget_mb) }
+        Limits {
+            max_images: self.max_images.unwrap_or(usize::MAX),
+            disk_mb: self.disk_mb.unwrap_or(f64::INFINITY),
+            max_new: self.stable.and_then(|s| s.max_changes).unwrap_or(usize::MAX),
+            ..Limits::memory(self.budget_mb)
+        }
     }
 }
 
@@ -98,7 +140,12 @@ pub enum Progress {
     /// A plan is known that saves so many ms.
     Incumbent(f64),
     /// No plan saves more than so many ms.
-    Bound(f64),
+    Bound {
+        /// That.
+        ms: f64,
+        /// By which method: as in [`Proof::method`].
+        by: &'static str,
+    },
     /// The exact model is being solved.
     Exact {
         /// Its columns.
@@ -117,20 +164,11 @@ pub fn instance(problem: &Problem, max_candidates: usize) -> Instance {
 fn instance_above(problem: &Problem, max_candidates: usize, floor: f64) -> Instance {
     let families: Vec<_> =
         problem.groups.par_iter().map(|g| candidates::candidates_above(g, max_candidates, floor)).collect();
-    Instance::new(problem, &families)
+    Instance { floor, ..Instance::new(problem, &families) }
 }
 
-/// Columns up to which the exact model is solved without being asked for: on parts of ReqBench microlp took at most 0.25 s
-/// there, up to 2.3 s below 2,000, and beyond that sometimes no end was seen.
-const AUTO_COLUMNS: usize = 1_000;
-/// Branch-and-bound nodes that it may then take. A number of nodes and not of seconds: the plan must be the same on every
-/// machine.
-const AUTO_NODES: u32 = 5_000;
-/// [`Options::effort`] unless stated: 0.15 to 0.25 s.
-pub const EFFORT: u32 = 250;
-/// Pairs of candidates, and of candidates and demands, beyond which groups are bounded each by itself at a common price of
-/// memory, and neither branch and bound nor the exact model is tried.
-const LARGE: usize = 400_000;
+/// [`Options::effort`] unless stated: about 0.15 s.
+pub const EFFORT: u32 = 80;
 /// Relative gap below which a plan counts as optimal.
 const OPTIMAL: f64 = 1e-6;
 
@@ -150,24 +188,37 @@ pub struct Chosen {
 pub struct Solution {
     /// Sorted by group and set.
     pub chosen: Vec<Chosen>,
-    /// Σ weight × (load − swap), ms.
+    /// Σ weight × (load − swap), ms, over the functions that are aimed at.
     pub objective: f64,
+    /// Σ weight × (load − swap), ms, over the functions that there are.
+    pub known_objective: f64,
+    /// What was planned for besides the functions that there are.
+    pub expected: Option<Expected>,
     /// No plan made of the candidates saves more, ms.
     pub bound: f64,
     /// MB that the images take.
     pub memory_mb: f64,
+    /// Whether the plan does all that is required of it within its limits. One that does not is the best attempt, and is
+    /// not to be used.
+    pub met: bool,
     /// How far the search got.
     pub status: Status,
     /// How plan and bound were found.
     pub method: Method,
+    /// What else is known of the bound.
+    pub proof: Proof,
     /// What the bound is relative to.
     pub bound_covers: String,
+    /// The budget of each pool, MB; empty when there is only one.
+    pub budgets_mb: Vec<f64>,
     /// For each class, the MB of the smallest image that could save its functions anything.
     pub smallest_mb: Vec<Option<f64>>,
     /// For each group, what it has of the plan.
-    pub shares: Vec<Share>,
+    pub portions: Vec<Portion>,
     /// Numbers of the problem.
     pub size: Size,
+    /// What the best plan found without regard to the images that there are saves, ms; none when nothing was to be kept.
+    pub unsettled: Option<f64>,
 }
 
 impl Solution {
@@ -177,69 +228,110 @@ impl Solution {
     }
 }
 
+/// The problem that [`plan`] solves: with what is expected, if that is aimed at.
+pub fn aimed<'a>(problem: &'a Problem, options: &Options) -> Cow<'a, Problem> {
+    match options.aim() {
+        Aim::Known => Cow::Borrowed(problem),
+        Aim::Expected => Cow::Owned(prior::expected(problem)),
+    }
+}
+
 /// Chooses images: greedy, local search, a Lagrangian bound, and the exact model where the options say so.
 pub fn plan(problem: &Problem, options: &Options, progress: &dyn Fn(Progress)) -> Solution {
-    let limits = options.limits();
-    let floor = division::floor(problem, &limits);
+    plan_aimed(&aimed(problem, options), options, progress)
+}
+
+/// [`plan`] for a problem that says already what is expected.
+fn plan_aimed(problem: &Problem, options: &Options, progress: &dyn Fn(Progress)) -> Solution {
+    let floor = division::floor(problem, &options.limits());
     let instance = instance_above(problem, options.max_candidates, floor);
-    let (candidates, parent_pairs) = (instance.candidates.len(), instance.parent_pairs());
-    progress(Progress::Candidates { candidates, parent_pairs });
+    progress(Progress::Candidates { candidates: instance.candidates.len(), parent_pairs: instance.parent_pairs() });
+    plan_instance(problem, &instance, options, progress)
+}
 
-    let search = greedy::greedy(&instance, &limits);
-    progress(Progress::Incumbent(search.state.objective()));
-    let mut best = division::improve(search, &limits).state;
-    progress(Progress::Incumbent(best.objective()));
-    if instance.parent_pairs() + instance.service_pairs() > LARGE {
-        let price = division::margin(&best);
-        let bound = decomposed::bound(&instance, &limits, &best, price, &|bound| progress(Progress::Bound(bound)));
-        let method = Method { plan: "greedy+local-search".into(), bound: "lagrangian".into() };
-        return solution(problem, &instance, &best, bound, method, options, floor);
-    }
-
-    let lagrangian = bound::lagrangian(&instance, &limits, &best);
-    let mut bound = lagrangian.value;
-    progress(Progress::Bound(bound));
-    let mut method = Method { plan: "greedy+local-search".into(), bound: "lagrangian".into() };
-
-    let mut open = lagrangian.open.clone();
-    if is_open(best.objective(), bound) && options.effort > 0 {
-        let work = u64::from(options.effort) * 1_000_000;
-        let found = tree::search(&instance, &limits, &lagrangian, &best, work, &|known, bound| {
-            progress(Progress::Incumbent(known));
-            progress(Progress::Bound(bound));
-        });
-        if let Some(better) = found.better {
-            best = State::with(&instance, better);
-            method.plan = "greedy+local-search+branch-and-bound".into();
-            progress(Progress::Incumbent(best.objective()));
-        }
-        if found.value < bound {
-            bound = found.value;
-            method.bound = "lagrangian+branch-and-bound".into();
-            progress(Progress::Bound(bound));
-        }
-        open = found.open;
-    }
-
-    if is_open(best.objective(), bound) && options.exact != Exact::Never {
-        // What the bound excludes cannot be part of a better plan.
-        let (small, old) = instance.restrict(&open);
-        let columns = model::columns(&small);
-        if options.exact == Exact::Always || columns <= AUTO_COLUMNS {
-            let start = restricted(&small, &old, &best);
-            let model = model::model(&small, &limits, &start);
-            progress(Progress::Exact { variables: model.columns.len(), constraints: model.rows.len() });
-            let effort = match options.exact {
-                Exact::Always => Effort { time: options.time_limit, nodes: None },
-                _ => Effort { time: options.time_limit, nodes: Some(AUTO_NODES) },
+/// [`plan`] for an instance that is there already; it must be that of the problem, and that what [`aimed`] gives.
+pub fn plan_instance(
+    problem: &Problem,
+    instance: &Instance,
+    options: &Options,
+    progress: &dyn Fn(Progress),
+) -> Solution {
+    let limits = options.limits();
+    // With images that there are: the best plan without regard to them first, then one near them.
+    let free = Limits { max_new: usize::MAX, ..limits };
+    let mut search = greedy::greedy(instance, &free);
+    if !is_met(&search.state, &free) {
+        let feasible::Verdict::Possible(start) = feasible::possible(instance, &free) else {
+            let nothing = prove::Proven {
+                best: search.state,
+                bound: f64::INFINITY,
+                method: Method::default(),
+                proof: Proof::default(),
             };
-            let answer = backend::solve(&model, effort);
-            take_exact(&instance, &limits, &old, answer, &mut best, &mut bound, &mut method);
-            progress(Progress::Incumbent(best.objective()));
-            progress(Progress::Bound(bound));
-        }
+            return solution(problem, instance, nothing, options);
+        };
+        search = greedy::Search::new(instance);
+        start.into_iter().for_each(|i| search.add(i));
     }
-    solution(problem, &instance, &best, bound, method, options, floor)
+    progress(Progress::Incumbent(search.state.objective()));
+    let mut search = division::improve(search, &free);
+    required::improve(&mut search, &free);
+    let mut best = search.state;
+    if options.share == Share::Superset {
+        // A plan under the subset rule is one under this rule too, and what is worth more by it may be out of reach for
+        // single exchanges.
+        let narrow = instance.narrow(problem);
+        let mut search = greedy::greedy(&narrow, &free);
+        local_search::local_search(&mut search, &free);
+        best = better(best, improved(instance, &free, search.state.members()));
+    }
+    let settled =
+        options.stable.map(|stable| stable::settle(&free, &best, &stable::old_parents(problem, instance), stable));
+    if let Some(settled) = &settled {
+        best = settled.state.clone();
+    }
+    progress(Progress::Incumbent(best.objective()));
+    let proven = prove::prove(instance, &limits, best, settled.is_none(), options, progress);
+    let mut solution = solution(problem, instance, proven, options);
+    if let Some(settled) = settled {
+        solution.keep(instance, &settled);
+    }
+    solution
+}
+
+impl Solution {
+    /// Leaves old images on their old parents.
+    fn keep(&mut self, instance: &Instance, settled: &stable::Settled) {
+        let members: Vec<usize> = settled.state.members().collect();
+        for (&i, &parent) in &settled.parents {
+            let place = |i: usize| members.binary_search(&i).ok();
+            let Some(k) = place(i) else { continue };
+            self.memory_mb += instance.added_mb(i, parent) - instance.added_mb(i, settled.state.parent(i));
+            self.chosen[k].parent = parent.and_then(place);
+        }
+        self.unsettled = Some(settled.best);
+    }
+}
+
+/// What local search makes of a choice; nothing chosen where it does not keep to the limits.
+fn improved<'a>(instance: &'a Instance, limits: &Limits, start: impl Iterator<Item = usize>) -> State<'a> {
+    let mut search = greedy::Search::new(instance);
+    start.for_each(|i| search.add(i));
+    if search.state.missing > 0 || !limits.keeps(&search.state) {
+        return State::new(instance);
+    }
+    local_search::local_search(&mut search, limits);
+    search.state
+}
+
+/// The one that saves more; the first where both save the same.
+fn better<'a>(a: State<'a>, b: State<'a>) -> State<'a> {
+    if b.missing == 0 && b.objective() > a.objective() { b } else { a }
+}
+
+/// Whether a choice is a plan.
+fn is_met(state: &State, limits: &Limits) -> bool {
+    state.missing == 0 && limits.keeps(state)
 }
 
 /// Whether more can be hoped for.
@@ -247,56 +339,8 @@ fn is_open(objective: f64, bound: f64) -> bool {
     bound - objective > OPTIMAL * bound
 }
 
-/// The part of a choice that a restricted instance knows.
-fn restricted<'a>(small: &'a Instance, old: &[usize], choice: &State) -> State<'a> {
-    State::with(small, (0..old.len()).filter(|&k| choice.chosen[old[k]]))
-}
-
-/// Takes what the exact model adds: a better plan when it holds, a lower bound when one is proven.
-fn take_exact<'a>(
-    instance: &'a Instance,
-    limits: &Limits,
-    old: &[usize],
-    answer: backend::Answer,
-    best: &mut State<'a>,
-    bound: &mut f64,
-    method: &mut Method,
-) {
-    let name = format!("milp ({})", backend::NAME);
-    let known = best.objective();
-    let mut reached = known;
-    if let Some(values) = &answer.values {
-        let mut search = greedy::Search::new(instance);
-        (0..old.len()).filter(|&k| values[k] > 0.5).for_each(|k| search.add(old[k]));
-        let within = |s: &State| s.missing == 0 && limits.keeps(s);
-        if within(&search.state) {
-            local_search::tidy(&mut search);
-            reached = search.state.objective();
-            if reached > known * (1.0 + 1e-12) && within(&search.state) {
-                *best = search.state;
-                method.plan.clone_from(&name);
-            }
-        }
-    }
-    // A solver that claims less than what is known to be possible has erred: its bound proves nothing.
-    if let Some(proven) = answer.bound.filter(|proven| *proven >= known.max(reached) * (1.0 - OPTIMAL)) {
-        let proven = proven.max(best.objective()) * (1.0 + 1e-9);
-        if proven < *bound {
-            *bound = proven;
-            method.bound = name;
-        }
-    }
-}
-
-fn solution(
-    problem: &Problem,
-    instance: &Instance,
-    best: &State,
-    bound: f64,
-    method: Method,
-    options: &Options,
-    floor: f64,
-) -> Solution {
+fn solution(problem: &Problem, instance: &Instance, proven: prove::Proven, options: &Options) -> Solution {
+    let prove::Proven { best, bound, method, proof } = proven;
     let members: Vec<usize> = best.members().collect();
     let chosen = members
         .iter()
@@ -307,6 +351,9 @@ fn solution(
         })
         .collect();
     let objective = best.objective();
+    let demands = problem.groups.iter().flat_map(|g| &g.demands);
+    let known_objective = demands.zip(&best.best).map(|(demand, best)| demand.known * best).sum();
+    let expected = (options.aim() == Aim::Expected).then(|| prior::extent(problem));
     let count = instance.candidates.len();
     let status = if count == 0 {
         Status::Empty
@@ -315,16 +362,24 @@ fn solution(
     } else {
         Status::Optimal
     };
-    let family = "closures, their intersections and what single packages need, each cut to its dependency-closed core \
-                  and trimmed of what saves nothing";
+    let mut family =
+        "closures, their intersections and what single packages need, each cut to its dependency-closed core \
+                      and trimmed of what saves nothing"
+            .to_string();
+    if options.aim() == Aim::Expected {
+        family.push_str(", and closures that are expected");
+    }
+    if options.share == Share::Superset {
+        family.push_str(", and unions of closures as clustering joins them, which are not all unions");
+    }
     let bound_covers = if instance.complete {
         format!("every plan made of the {count} candidates: {family}")
     } else if problem.groups.iter().any(candidates::is_large) {
         format!(
-            "every plan made of {count} candidates: closures, intersections of those alike and what single packages need, \
-             as far as all their starts could save {floor:.3} ms for each MB of a bare host; at most {} for each platform \
-             and trust domain",
-            options.max_candidates
+            "every plan made of {count} candidates: the first by weight × load of {family}; where there are many closures \
+             of their intersections only those of closures alike, and only what could save {:.3} ms for each MB of a bare \
+             host",
+            instance.floor
         )
     } else {
         let limit = options.max_candidates;
@@ -333,19 +388,26 @@ fn solution(
     Solution {
         chosen,
         objective,
-        bound: bound.max(objective),
+        known_objective,
+        expected,
+        bound: if bound.is_finite() { bound.max(objective) } else { objective },
         memory_mb: best.memory(),
+        // Too few images to build are told when it is known how many it takes.
+        met: is_met(&best, &Limits { max_new: usize::MAX, ..options.limits() }),
         status,
         method,
+        proof,
         bound_covers,
+        budgets_mb: Vec::new(),
         smallest_mb: smallest_mb(problem, instance),
-        shares: division::shares(best),
+        portions: division::portions(&best),
         size: Size {
             functions: problem.functions,
             classes: problem.class_weight.len(),
             candidates: count,
             parent_pairs: instance.parent_pairs(),
         },
+        unsettled: None,
     }
 }
 

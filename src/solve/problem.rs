@@ -1,6 +1,6 @@
 //! What is to be solved, as plain data: packages with prices, and what each class of functions could use of them.
 //!
-//! A [`Group`] is one platform and trust domain; nothing is shared across groups but the budget. Only packages that may
+//! A [`Group`] is one platform, trust domain and pool; nothing is shared across groups but the budget of their pool. Only packages that may
 //! enter an image are in it, and each class is cut down to its *core*: the largest part of its closure that can be
 //! loaded by itself. As an image must be dependency-closed, it fits into a closure exactly when it fits into its core.
 
@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fixedbitset::FixedBitSet;
 
+use super::superset::Wide;
 use crate::cost;
 use crate::graph::classes::{Class, sum_weights};
 use crate::model::costs::{CostSource, LanguageCosts};
@@ -61,6 +62,8 @@ pub struct Demand {
     /// Cold starts in the planning period of the functions that there are: 0 for what is only expected to come, which
     /// has no classes either.
     pub known: f64,
+    /// Under the superset rule, for classes that there are: what else counts of them. A core may then occur several times.
+    pub wide: Option<Wide>,
 }
 
 /// An image that must be kept.
@@ -70,6 +73,15 @@ pub struct Pin {
     pub set: Set,
     /// Index of the wish that it comes from.
     pub wish: usize,
+}
+
+/// An image that is there already.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Old {
+    /// Its packages; dependency-closed.
+    pub set: Set,
+    /// Those of the image that it is forked from.
+    pub parent: Option<Set>,
 }
 
 /// A class that must be served well.
@@ -83,9 +95,15 @@ pub struct Floor {
     pub wish: usize,
 }
 
-/// One platform and trust domain.
+/// One platform and trust domain, as far as one pool goes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Group {
+    /// Number of its pool.
+    pub pool: usize,
+    /// Name of its pool, unless it is that of all functions that no other takes.
+    pub pool_name: Option<String>,
+    /// Most resident MB of one image, warm host included; infinite when not limited.
+    pub max_image_mb: f64,
     /// Where its images run.
     pub platform: Platform,
     /// Whose functions they serve.
@@ -100,15 +118,19 @@ pub struct Group {
     pub pins: Vec<Pin>,
     /// Classes that must be served well.
     pub floors: Vec<Floor>,
-    /// Images that are there already and need not be built; sorted.
-    pub old: Vec<Set>,
+    /// Images that are there already and need not be built; sorted by set.
+    pub old: Vec<Old>,
 }
 
 /// Everything that a plan is made for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem {
-    /// Sorted by platform and trust domain.
+    /// Sorted by platform, trust domain and pool.
     pub groups: Vec<Group>,
+    /// For each class, the number of its pool; none when its functions shall start cold.
+    pub class_pool: Vec<Option<usize>>,
+    /// For each class, whether a package of its closure is excluded.
+    pub class_excluded: Vec<bool>,
     /// For each class, the milliseconds that one of its functions loads without an image, as far as prices are known.
     pub class_load_ms: Vec<f64>,
     /// For each class, the packages without a price.
@@ -127,6 +149,13 @@ impl Problem {
 }
 
 impl Group {
+    /// Whether an image that holds a set may be so large.
+    pub fn allows(&self, set: &Set) -> bool {
+        let most = self.max_image_mb;
+        most.is_infinite()
+            || self.language.image_overhead_mb.max(0.0) + self.resident_mb(set) <= most * (1.0 + 1e-12) + 1e-9
+    }
+
     /// Milliseconds to load a set.
     pub fn load_ms(&self, set: &Set) -> f64 {
         set.ones().map(|i| self.items[i].price.load_ms).sum()
@@ -169,6 +198,31 @@ impl Group {
     }
 }
 
+/// What is asked about who may be served and what images may hold.
+pub struct Rules<'a> {
+    /// Number of the pool of a class; none when its functions shall start cold.
+    pub pool: &'a dyn Fn(usize) -> Option<usize>,
+    /// Name of a pool, unless it is that of all functions that no other takes.
+    pub name: &'a dyn Fn(usize) -> Option<String>,
+    /// Most resident MB of one image of a pool.
+    pub max_image_mb: &'a dyn Fn(usize) -> f64,
+    /// Whether a pool limits disk, so that only packages of known size may be in its images.
+    pub needs_disk: &'a dyn Fn(usize) -> bool,
+    /// Whether no image may hold a package.
+    pub excluded: &'a dyn Fn(&PackageId) -> bool,
+}
+
+impl Rules<'_> {
+    /// Nothing asked.
+    pub const NONE: Rules<'static> = Rules {
+        pool: &|_| Some(0),
+        name: &|_| None,
+        max_image_mb: &|_| f64::INFINITY,
+        needs_disk: &|_| false,
+        excluded: &|_| false,
+    };
+}
+
 /// Builds the problem from a fleet and its prices, and says what had to be left out.
 pub fn problem(
     inventory: &Inventory,
@@ -176,9 +230,22 @@ pub fn problem(
     price: &dyn Fn(&PackageId, &Platform) -> Option<Price>,
     language: &dyn Fn(Language) -> LanguageCosts,
 ) -> (Problem, Vec<Diagnostic>) {
+    problem_under(inventory, classes, price, language, &Rules::NONE)
+}
+
+/// The same under rules.
+pub fn problem_under(
+    inventory: &Inventory,
+    classes: &[Class],
+    price: &dyn Fn(&PackageId, &Platform) -> Option<Price>,
+    language: &dyn Fn(Language) -> LanguageCosts,
+    rules: &Rules,
+) -> (Problem, Vec<Diagnostic>) {
     let packages: BTreeMap<&PackageId, &Package> = inventory.packages.iter().map(|p| (&p.id, p)).collect();
     let mut found = Problem {
         groups: Vec::new(),
+        class_pool: (0..classes.len()).map(rules.pool).collect(),
+        class_excluded: classes.iter().map(|c| c.closure.iter().any(rules.excluded)).collect(),
         class_load_ms: vec![0.0; classes.len()],
         class_unpriced: vec![0; classes.len()],
         class_weight: classes.iter().map(|c| c.weight).collect(),
@@ -198,13 +265,15 @@ pub fn problem(
             found.class_unpriced[c] = classes[c].closure.len() - priced.len();
             found.class_load_ms[c] = priced.iter().sum();
         }
-        let mut by_domain: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        let mut by_domain: BTreeMap<(&str, usize), Vec<usize>> = BTreeMap::new();
         for &c in &members {
-            by_domain.entry(&classes[c].trust_domain).or_default().push(c);
+            if let Some(pool) = found.class_pool[c] {
+                by_domain.entry((&classes[c].trust_domain, pool)).or_default().push(c);
+            }
         }
-        for (domain, members) in by_domain {
+        for (who, members) in by_domain {
             let costs = language(platform.language);
-            found.groups.extend(group(platform, domain, costs, &members, classes, &facts, &mut left_out));
+            found.groups.extend(group(platform, who, costs, &members, classes, &facts, rules, &mut left_out));
         }
     }
     (found, left_out.into_diagnostics())
@@ -281,18 +350,27 @@ fn platform_facts<'a>(
     facts
 }
 
+#[allow(clippy::too_many_arguments, reason = "all that a group rests on")]
 fn group(
     platform: &Platform,
-    domain: &str,
+    (domain, pool): (&str, usize),
     language: LanguageCosts,
     members: &[usize],
     classes: &[Class],
     facts: &Facts,
+    rules: &Rules,
     left_out: &mut LeftOut,
 ) -> Option<Group> {
+    let needs_disk = (rules.needs_disk)(pool);
     let mut closures: Vec<(usize, Vec<&PackageId>)> = Vec::new();
     for &c in members {
-        let usable = classes[c].closure.iter().filter(|id| facts.usable.contains_key(id));
+        let mut usable: Vec<&PackageId> =
+            classes[c].closure.iter().filter(|id| facts.usable.contains_key(id) && !(rules.excluded)(id)).collect();
+        if needs_disk {
+            let known = |id: &PackageId| facts.prices[id].disk_mb.is_some_and(|mb| mb.is_finite() && mb >= 0.0);
+            left_out.disk_unknown.extend(usable.iter().filter(|id| !known(id)).map(ToString::to_string));
+            usable.retain(|id| known(id));
+        }
         // Python loads one version of a distribution: a closure that names two says nothing about which.
         let mut versions: BTreeMap<&str, usize> = BTreeMap::new();
         if platform.language == Language::Python {
@@ -301,7 +379,8 @@ fn group(
             }
             left_out.version_clash.extend(versions.iter().filter(|&(_, &n)| n > 1).map(|(name, _)| name.to_string()));
         }
-        closures.push((c, usable.filter(|id| versions.get(id.name.as_str()).is_none_or(|&n| n == 1)).collect()));
+        usable.retain(|id| versions.get(id.name.as_str()).is_none_or(|&n| n == 1));
+        closures.push((c, usable));
     }
     let ids: Vec<&PackageId> =
         closures.iter().flat_map(|(_, ids)| ids.iter().copied()).collect::<BTreeSet<_>>().into_iter().collect();
@@ -326,6 +405,9 @@ fn group(
         })
         .collect();
     let mut group = Group {
+        pool,
+        pool_name: (rules.name)(pool),
+        max_image_mb: (rules.max_image_mb)(pool),
         platform: platform.clone(),
         trust_domain: domain.to_string(),
         language,
@@ -346,7 +428,7 @@ fn group(
         .into_iter()
         .map(|(core, members)| {
             let weight = sum_weights(members.iter().map(|&c| classes[c].weight));
-            Demand { classes: members, core, weight, known: weight }
+            Demand { classes: members, core, weight, known: weight, wide: None }
         })
         .collect();
     (!group.demands.is_empty()).then_some(group)
@@ -361,6 +443,7 @@ struct LeftOut {
     requires_unknown: BTreeSet<String>,
     requirement_absent: BTreeSet<String>,
     version_clash: BTreeSet<String>,
+    disk_unknown: BTreeSet<String>,
 }
 
 impl LeftOut {
@@ -372,6 +455,11 @@ impl LeftOut {
             }
         };
         say(codes::COST_UNKNOWN, &self.unpriced, "packages without a known cost are not preloaded");
+        say(
+            codes::DISK_UNKNOWN,
+            &self.disk_unknown,
+            "packages of unknown size on disk are not preloaded where disk is limited",
+        );
         say(codes::SOURCE_NOT_SHAREABLE, &self.not_shareable, "packages that no registry serves are not preloaded");
         say(
             codes::REQUIRES_UNKNOWN,

@@ -4,15 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
-use super::problem::{Group, Problem, Set};
+use super::problem::{Demand, Group, Problem, Set};
+use super::stable::Gone;
 use super::subsets::Parts;
-use super::{Options, Solution};
+use super::superset::{self, Values};
+use super::{Chosen, Options, Solution};
 use crate::graph::classes::Class;
 use crate::model::inventory::{Function, Import, ImportKind, Inventory, State, Target};
-use crate::model::plan::{self, Assignment, GroupShare, Image, NextBest, Plan, Share, Unserved, WhyUnserved};
+use crate::model::plan::{
+    self, Assignment, Changes, GroupShare, Image, NextBest, OtherBound, Plan, Proof, Removed, Unserved, WhyUnserved,
+};
 use crate::model::platform::Language;
 use crate::model::units::round;
-use crate::model::{CostSource, Diagnostic, GENERATOR, PackageId, Place, codes, normalise_pypi};
+use crate::model::{CostSource, Diagnostic, GENERATOR, PackageId, Place, Platform, codes, normalise_pypi};
 
 /// Decimals kept of milliseconds and MB.
 const DIGITS: u32 = 6;
@@ -27,12 +31,33 @@ pub struct Context<'a> {
     pub weights: &'a str,
     /// Those of [`super::problem()`].
     pub diagnostics: Vec<Diagnostic>,
+    /// The plan that this one was made from, and its images that cannot stay.
+    pub before: Option<(&'a Plan, Vec<Gone>)>,
+}
+
+/// Rounded so that both bounds hold as they are written.
+fn proof(solution: &Solution, bound: f64) -> Proof {
+    let second = solution.proof.second_bound.as_ref();
+    Proof {
+        second_bound: second.map(|b| OtherBound { value: round_up(b.value).max(bound), ..b.clone() }),
+        seconds: solution.proof.seconds.map(|s| round(s, 3)),
+        ..solution.proof.clone()
+    }
 }
 
 /// Which chosen images can serve a class, the best first, with what they save.
-struct Service {
+struct Service<'a> {
     class: usize,
+    group: &'a Group,
+    demand: &'a Demand,
     images: Vec<(usize, f64)>,
+}
+
+impl Service<'_> {
+    /// What its functions load of an image.
+    fn needed(&self, chosen: &Chosen) -> Set {
+        superset::needed(self.demand, &chosen.set)
+    }
 }
 
 /// Fills in the plan.
@@ -46,14 +71,20 @@ pub fn to_plan(
     options: &Options,
     context: Context,
 ) -> Plan {
-    let Context { modules, weights, mut diagnostics } = context;
+    let Context { modules, weights, mut diagnostics, before } = context;
     let services = services(problem, solution);
-    let images = images(inventory, classes, problem, solution, &services, modules);
+    let old = before.as_ref().map(|(plan, _)| *plan);
+    let images = images(inventory, classes, problem, solution, &services, modules, old);
     let mut assignments = Vec::new();
     let mut served = vec![false; inventory.functions.len()];
     for service in &services {
         let Some(&(best, saved)) = service.images.first() else { continue };
         let class = &classes[service.class];
+        let chosen = &solution.chosen[best];
+        let needed = service.needed(chosen);
+        let remaining = problem.class_load_ms[service.class] - service.group.load_ms(&needed);
+        let unneeded: Vec<usize> = chosen.set.difference(&needed).collect();
+        let unneeded_mb: f64 = unneeded.iter().map(|&i| service.group.items[i].price.resident_mb).sum();
         for &f in &class.functions {
             served[f] = true;
             assignments.push(Assignment {
@@ -62,7 +93,9 @@ pub fn to_plan(
                 class: class.digest.clone(),
                 weight: inventory.functions[f].weight,
                 saved_ms: round(saved, DIGITS),
-                remaining_ms: round((problem.class_load_ms[service.class] - images[best].load_ms).max(0.0), DIGITS),
+                remaining_ms: round(remaining.max(0.0), DIGITS),
+                unneeded: unneeded.len(),
+                unneeded_mb: round(unneeded_mb, DIGITS),
                 next_best: service
                     .images
                     .get(1)
@@ -71,7 +104,11 @@ pub fn to_plan(
         }
     }
     assignments.sort_by(|a, b| a.function.cmp(&b.function));
-    let unserved = unserved(inventory, classes, problem, solution, &served, options.budget_mb);
+    let budget_of = |class: usize| match problem.class_pool[class] {
+        Some(pool) => solution.budgets_mb.get(pool).copied().unwrap_or(options.budget_mb),
+        None => options.budget_mb,
+    };
+    let unserved = unserved(inventory, classes, problem, solution, &served, &budget_of);
 
     if solution.chosen.is_empty() && unserved.iter().any(|u| u.why == WhyUnserved::TooLarge) {
         let least = solution.smallest_mb.iter().flatten().copied().min_by(f64::total_cmp).unwrap_or(0.0);
@@ -81,35 +118,52 @@ pub fn to_plan(
             diagnostics.push(Diagnostic::new(codes::BUDGET_TOO_SMALL, Place::default(), reason));
         }
     }
+    let changes = before.and_then(|(old, gone)| changes(old, gone, &images, solution, options));
+    if let Some(few) = changes.as_ref().filter(|c| c.loss > c.max_loss + 1e-9) {
+        let reason = format!(
+            "the plan saves {:.2} % less than the best one found; {} % was allowed",
+            few.loss * 100.0,
+            round(few.max_loss * 100.0, 3)
+        );
+        diagnostics.push(Diagnostic::new(codes::CHANGES_TOO_FEW, Place::default(), reason));
+    }
     diagnostics.sort();
     diagnostics.dedup();
 
     let total_ms = problem.total_ms();
     let objective = round(solution.objective, DIGITS);
+    let saved_share = if total_ms > 0.0 { round(solution.known_objective / total_ms, DIGITS) } else { 0.0 };
     let bound = round_up(solution.bound.max(solution.objective)).max(objective);
     Plan {
         schema: plan::SCHEMA.into(),
         generator: GENERATOR.into(),
         budget_mb: options.budget_mb,
         max_images: options.max_images,
-        share: Share::Subset,
+        share: options.share,
         memory_mb: round(solution.memory_mb, DIGITS),
+        aim: options.aim(),
         objective,
         bound,
         gap: if bound > 0.0 { round((bound - objective) / bound, 9) } else { 0.0 },
         status: solution.status,
         method: solution.method.clone(),
+        proof: proof(solution, bound),
         bound_covers: solution.bound_covers.clone(),
         total_ms: round(total_ms, DIGITS),
-        saved_share: if total_ms > 0.0 { round(solution.objective / total_ms, DIGITS) } else { 0.0 },
+        saved_share,
+        known: Some(plan::Known { objective: round(solution.known_objective, DIGITS), saved_share }),
+        expected: solution.expected.map(|e| plan::Expected { weight_share: round(e.weight_share, DIGITS), ..e }),
         weights: weights.to_string(),
-        value_by_source: value_by_source(classes, problem, solution, &services),
+        value_by_source: value_by_source(classes, solution, &services),
         size: solution.size,
         groups: groups(classes, problem, solution, &services),
         images: parents_first(images),
         assignments,
         unserved,
+        pools: Vec::new(),
+        demands: Vec::new(),
         open: open(inventory),
+        changes,
         diagnostics,
     }
 }
@@ -117,22 +171,23 @@ pub fn to_plan(
 /// What each platform and trust domain has of the plan.
 fn groups(classes: &[Class], problem: &Problem, solution: &Solution, services: &[Service]) -> Vec<GroupShare> {
     let best: BTreeMap<usize, f64> = services.iter().filter_map(|s| Some((s.class, s.images.first()?.1))).collect();
-    let of_group = |(group, share): (&Group, &super::Share)| {
+    let of_group = |(group, part): (&Group, &super::Portion)| {
         let members: Vec<usize> = group.demands.iter().flat_map(|d| d.classes.iter().copied()).collect();
         let saved = |&c: &usize| best.get(&c).map_or(0.0, |saved| problem.class_weight[c] * saved);
         GroupShare {
             platform: group.platform.clone(),
             trust_domain: group.trust_domain.clone(),
+            pool: group.pool_name.clone(),
             functions: members.iter().map(|&c| classes[c].functions.len()).sum(),
             classes: members.len(),
-            images: share.images,
-            memory_mb: round(share.memory_mb, DIGITS),
+            images: part.images,
+            memory_mb: round(part.memory_mb, DIGITS),
             objective: round(members.iter().map(saved).sum(), DIGITS),
-            least_in: share.least_in.map(|ratio| round(ratio, DIGITS)),
-            most_out: share.most_out.map(|ratio| round(ratio, DIGITS)),
+            least_in: part.least_in.map(|ratio| round(ratio, DIGITS)),
+            most_out: part.most_out.map(|ratio| round(ratio, DIGITS)),
         }
     };
-    problem.groups.iter().zip(&solution.shares).map(of_group).collect()
+    problem.groups.iter().zip(&solution.portions).map(of_group).collect()
 }
 
 /// What of the weight rests on closures that are not known as a whole.
@@ -159,16 +214,23 @@ fn round_up(value: f64) -> f64 {
     (value * scale).ceil() / scale + 0.0
 }
 
-fn services(problem: &Problem, solution: &Solution) -> Vec<Service> {
-    let values: Vec<f64> = solution.chosen.iter().map(|c| problem.groups[c.group].value_ms(&c.set)).collect();
+fn services<'a>(problem: &'a Problem, solution: &Solution) -> Vec<Service<'a>> {
     let mut out = Vec::new();
     for (g, group) in problem.groups.iter().enumerate() {
-        let own: Vec<usize> = (0..values.len()).filter(|&i| solution.chosen[i].group == g && values[i] > 0.0).collect();
+        let values = Values::new(group);
+        let own: Vec<usize> = (0..solution.chosen.len()).filter(|&i| solution.chosen[i].group == g).collect();
+        let sets: Vec<_> = own.iter().map(|&i| values.of(&solution.chosen[i].set)).collect();
         let parts = Parts::new(group.items.len(), own.iter().map(|&i| &solution.chosen[i].set));
         for demand in &group.demands {
-            let mut images: Vec<(usize, f64)> = parts.of(&demand.core).map(|k| (own[k], values[own[k]])).collect();
+            let near: Vec<usize> =
+                if superset::is_wide(group) { (0..own.len()).collect() } else { parts.of(&demand.core).collect() };
+            let mut images: Vec<(usize, f64)> = near
+                .into_iter()
+                .filter_map(|k| Some((own[k], sets[k].for_demand(demand)?)))
+                .filter(|(_, value)| *value > 0.0)
+                .collect();
             images.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-            out.extend(demand.classes.iter().map(|&class| Service { class, images: images.clone() }));
+            out.extend(demand.classes.iter().map(|&class| Service { class, group, demand, images: images.clone() }));
         }
     }
     out
@@ -182,7 +244,9 @@ fn images(
     solution: &Solution,
     services: &[Service],
     modules: &dyn Fn(&PackageId) -> Vec<String>,
+    old: Option<&Plan>,
 ) -> Vec<Image> {
+    let there = images_there(old);
     let mut users: Vec<Vec<usize>> = vec![Vec::new(); solution.chosen.len()];
     let mut saved = vec![0.0; solution.chosen.len()];
     for service in services {
@@ -203,13 +267,25 @@ fn images(
             packages.sort();
             let held = chosen.parent.map_or(0.0, |p| group.resident_mb(&solution.chosen[p].set));
             let resident = group.resident_mb(&chosen.set);
+            // An image that is there keeps what it preloads, and with that its id.
+            let known = there.get(&(
+                &group.platform,
+                group.trust_domain.as_str(),
+                group.pool_name.as_deref(),
+                packages.as_slice(),
+            ));
+            let preload = match known {
+                Some(image) => image.preload.clone(),
+                None => preload(group, &chosen.set, &functions, modules),
+            };
             Image {
                 id: String::new(),
                 parent: None,
                 platform: group.platform.clone(),
                 trust_domain: group.trust_domain.clone(),
+                pool: group.pool_name.clone(),
                 packages,
-                preload: preload(group, &chosen.set, &functions, modules),
+                preload,
                 load_ms: round(group.load_ms(&chosen.set), DIGITS),
                 resident_mb: round(group.language.image_overhead_mb + resident, DIGITS),
                 added_mb: round(group.language.image_overhead_mb + (resident - held).max(0.0), DIGITS),
@@ -236,6 +312,48 @@ fn images(
     images
 }
 
+/// Platform, trust domain, pool and packages.
+type What<'a> = (&'a Platform, &'a str, Option<&'a str>, &'a [String]);
+
+/// The images of a plan by what they are.
+fn images_there(old: Option<&Plan>) -> BTreeMap<What<'_>, &Image> {
+    let images = old.map_or(&[][..], |plan| &plan.images);
+    images
+        .iter()
+        .map(|i| ((&i.platform, i.trust_domain.as_str(), i.pool.as_deref(), i.packages.as_slice()), i))
+        .collect()
+}
+
+/// What became of the images of the plan before.
+fn changes(old: &Plan, gone: Vec<Gone>, images: &[Image], solution: &Solution, options: &Options) -> Option<Changes> {
+    let (stable, best) = options.stable.zip(solution.unsettled)?;
+    let before: BTreeMap<&str, &Image> = old.images.iter().map(|i| (i.id.as_str(), i)).collect();
+    let now: BTreeSet<&str> = images.iter().map(|i| i.id.as_str()).collect();
+    let mut why: BTreeMap<String, String> = gone.into_iter().map(|g| (g.image, g.why)).collect();
+    let (mut built, mut reparented) = (Vec::new(), Vec::new());
+    for image in images {
+        match before.get(image.id.as_str()) {
+            None => built.push(image.id.clone()),
+            Some(was) if was.parent != image.parent => reparented.push(image.id.clone()),
+            Some(_) => {}
+        }
+    }
+    built.sort();
+    reparented.sort();
+    let removed = before.keys().filter(|id| !now.contains(*id));
+    let removed = removed.map(|id| Removed { image: id.to_string(), why: why.remove(*id) }).collect();
+    Some(Changes {
+        max_changes: stable.max_changes,
+        max_loss: stable.loss,
+        best_objective: round(best.max(solution.objective), DIGITS),
+        loss: if best > 0.0 { round((1.0 - solution.objective / best).max(0.0), 9) } else { 0.0 },
+        kept: images.len() - built.len() - reparented.len(),
+        built,
+        reparented,
+        removed,
+    })
+}
+
 /// Parents before children, then by id.
 fn parents_first(mut images: Vec<Image>) -> Vec<Image> {
     let parent: BTreeMap<String, Option<String>> = images.iter().map(|i| (i.id.clone(), i.parent.clone())).collect();
@@ -257,6 +375,9 @@ fn parents_first(mut images: Vec<Image>) -> Vec<Image> {
 fn image_id(group: &Group, set: &Set, image: &Image, digits: usize) -> String {
     let mut hasher = Sha256::new();
     hasher.update(format!("{}\n{}\n", image.platform, image.trust_domain));
+    if let Some(pool) = &image.pool {
+        hasher.update(format!("pool {pool}\n"));
+    }
     for package in &image.packages {
         hasher.update(format!("package {package}\n"));
     }
@@ -364,7 +485,7 @@ fn unserved(
     problem: &Problem,
     solution: &Solution,
     served: &[bool],
-    budget_mb: f64,
+    budget_of: &dyn Fn(usize) -> f64,
 ) -> Vec<Unserved> {
     let mut class_of = vec![None; inventory.functions.len()];
     for (c, class) in classes.iter().enumerate() {
@@ -372,6 +493,14 @@ fn unserved(
     }
     let has_core: BTreeSet<usize> =
         problem.groups.iter().flat_map(|g| &g.demands).flat_map(|d| d.classes.iter().copied()).collect();
+    // What an image could hold of them is worth a swap, but images may not be so large.
+    let cut: BTreeSet<usize> = problem
+        .groups
+        .iter()
+        .filter(|g| g.max_image_mb.is_finite())
+        .flat_map(|g| g.demands.iter().filter(|d| g.value_ms(&super::candidates::trim(g, &d.core)) > 0.0))
+        .flat_map(|d| d.classes.iter().copied())
+        .collect();
     let mut out: Vec<Unserved> = (0..inventory.functions.len())
         .filter(|&f| !served[f])
         .map(|f| {
@@ -382,10 +511,13 @@ fn unserved(
                     let resolved = function.unresolved.is_empty() && function.state != State::Unresolved;
                     if resolved { WhyUnserved::NothingToShare } else { WhyUnserved::Unresolved }
                 }
+                Some(c) if problem.class_pool[c].is_none() => WhyUnserved::Asked,
                 Some(c) => match solution.smallest_mb[c] {
-                    Some(least) if least > budget_mb => WhyUnserved::TooLarge,
+                    Some(least) if least > budget_of(c) => WhyUnserved::TooLarge,
                     Some(_) => WhyUnserved::NotWorthIt,
                     None if problem.class_unpriced[c] > 0 => WhyUnserved::UnknownCost,
+                    None if problem.class_excluded[c] => WhyUnserved::Excluded,
+                    None if cut.contains(&c) => WhyUnserved::TooLarge,
                     None if has_core.contains(&c) && problem.class_load_ms[c] > 0.0 => WhyUnserved::NotWorthIt,
                     None => WhyUnserved::NothingToShare,
                 },
@@ -404,19 +536,14 @@ fn unserved(
 }
 
 /// Share of the objective by the source of the load times it rests on.
-fn value_by_source(
-    classes: &[Class],
-    problem: &Problem,
-    solution: &Solution,
-    services: &[Service],
-) -> BTreeMap<CostSource, f64> {
+fn value_by_source(classes: &[Class], solution: &Solution, services: &[Service]) -> BTreeMap<CostSource, f64> {
     let mut sums: BTreeMap<CostSource, f64> = BTreeMap::new();
     for service in services {
         let Some(&(best, saved)) = service.images.first() else { continue };
         let chosen = &solution.chosen[best];
-        let group = &problem.groups[chosen.group];
-        let load = group.load_ms(&chosen.set);
-        for item in chosen.set.ones().map(|i| &group.items[i]) {
+        let needed = service.needed(chosen);
+        let load = service.group.load_ms(&needed);
+        for item in needed.ones().map(|i| &service.group.items[i]) {
             let part = classes[service.class].weight * saved * item.price.load_ms / load;
             *sums.entry(item.price.source).or_default() += part;
         }

@@ -24,9 +24,10 @@
 //! known plan. Work is counted in terms of L, never in time: the result is the same on every machine.
 
 use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
+use std::time::Instant;
 
-use super::bound::{Bound, Pace, Part, Prices, Relaxation, Rule, SLACK, Walk};
+use super::bound::{Bound, Networks, Pace, Part, PathRow, Prices, Relaxation, Rule, SLACK, Walk};
 use super::greedy::{Limits, Rank, Search};
 use super::instance::Instance;
 use super::local_search;
@@ -41,19 +42,38 @@ const TRIALS: usize = 3;
 const TRIAL_STEPS: usize = 15;
 const NODE_STEPS: usize = 60;
 /// Children start from their parent's prices, which are nearly right.
-const NODE_RULE: Rule = Rule::Volume { share: 0.3, patience: 5 };
+const NODE_RULE: Rule = Rule::Volume { share: 0.3, patience: 5, smoothing: 0.1 };
+
+/// Evaluations of L between two searches for rows, and how much each adds to the means. When no more comes of them, twice
+/// as many steps that add half as much, so often.
+const ROUND_STEPS: usize = 200;
+const ROUND_SMOOTHING: f64 = 0.03;
+const REFINED: u32 = 3;
+/// Terms of a relaxation that is so small that branching brings more than refining.
+const SMALL: usize = 5_000;
+/// Rows that are added at once.
+const ROWS: usize = 200;
+/// No more comes of rounds when so many together close less than this share of the gap.
+const LOOK_BACK: usize = 10;
+const WORTH: f64 = 0.05;
+/// Rounded plans that are worse than the known one by more than this share are not searched around.
+const NEAR: f64 = 0.005;
 
 /// What the search found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Found {
     /// No plan made of the candidates saves more, ms.
     pub value: f64,
+    /// The same, from before any branching.
+    pub tightened: f64,
     /// Nodes that were bounded.
     pub nodes: usize,
     /// Candidates that a plan better than the best known one may hold.
     pub open: Vec<bool>,
     /// The images of a plan better than the one to start from, when one was found.
     pub better: Option<Vec<usize>>,
+    /// Rows that make the relaxation tight, for the exact model.
+    pub rows: Vec<PathRow>,
 }
 
 /// A node that is still open.
@@ -94,6 +114,21 @@ impl PartialEq for Node {
 
 impl Eq for Node {}
 
+/// How long to search.
+#[derive(Debug, Clone, Copy)]
+pub struct Effort {
+    /// Terms of L that may be added up.
+    pub work: u64,
+    /// When to stop, if time matters: the result then depends on the machine.
+    pub until: Option<Instant>,
+}
+
+impl Effort {
+    fn is_over(&self, work: u64) -> bool {
+        work >= self.work || self.until.is_some_and(|until| Instant::now() >= until)
+    }
+}
+
 struct Tree<'a> {
     instance: &'a Instance,
     limits: &'a Limits,
@@ -103,87 +138,227 @@ struct Tree<'a> {
     /// What the best known plan saves, and its images when it was found here.
     known: f64,
     better: Option<Vec<usize>>,
+    /// Rounded plans that were searched around.
+    tried: BTreeSet<Vec<usize>>,
+    effort: Effort,
     work: u64,
     nodes: usize,
 }
 
-/// Searches on from where the Lagrangian bound `root` ended. `work`: terms of L that may be added up. `told` hears of
-/// better plans and lower bounds, ms.
+/// What is left of the candidates, and what is known of it.
+struct Level {
+    instance: Instance,
+    /// The index that each of its candidates has in the whole instance.
+    old: Vec<usize>,
+    relaxation: Relaxation,
+    part: Part,
+    prices: Prices,
+}
+
+impl Level {
+    fn new(whole: &Instance, limits: &Limits, root: &Bound, known: &State) -> Self {
+        let (instance, old) = whole.restrict(&root.open);
+        let start = State::with(&instance, (0..old.len()).filter(|&k| known.chosen[old[k]]));
+        let relaxation = Relaxation::new(&instance, limits, &start);
+        let mut part = relaxation.whole(&instance, limits);
+        old.iter().enumerate().for_each(|(k, &i)| part.forced[k] = root.forced[i]);
+        let prices = relaxation.translate(&root.prices, &old, &[]);
+        Self { instance, old, relaxation, part, prices }
+    }
+
+    /// Only what is still open.
+    fn shrink(&self, limits: &Limits, known: &State) -> Self {
+        let (instance, kept) = self.instance.restrict(&self.part.open);
+        let start = State::with(&instance, (0..kept.len()).filter(|&k| known.chosen[self.old[kept[k]]]));
+        let mut relaxation = Relaxation::new(&instance, limits, &start);
+        let rows = relaxation.take_rows(&self.relaxation, &self.prices.m, &kept);
+        let prices = relaxation.translate(&self.prices, &kept, &rows);
+        let mut part = relaxation.whole(&instance, limits);
+        kept.iter().enumerate().for_each(|(k, &i)| part.forced[k] = self.part.forced[i]);
+        Self { old: kept.iter().map(|&i| self.old[i]).collect(), instance, relaxation, part, prices }
+    }
+}
+
+/// Searches on from where the Lagrangian bound `root` ended. `told` hears of better plans and lower bounds, ms, and whether
+/// they come from branching.
 pub fn search(
     whole: &Instance,
     limits: &Limits,
     root: &Bound,
     known: &State,
-    work: u64,
-    told: &dyn Fn(f64, f64),
+    effort: Effort,
+    told: &dyn Fn(f64, f64, bool),
 ) -> Found {
-    let objective = known.objective();
-    // Only what the root leaves open: the nodes are many, and each should be small.
-    let (instance, old) = whole.restrict(&root.open);
-    let start = State::with(&instance, (0..old.len()).filter(|&k| known.chosen[old[k]]));
-    let relaxation = Relaxation::new(&instance, limits);
-    let mut tree = Tree {
-        instance: &instance,
-        limits,
-        scale: relaxation.scale(&instance, limits, &start),
-        relaxation,
-        empty: Search::new(&instance),
-        known: objective,
-        better: None,
-        work: 0,
-        nodes: 0,
-    };
-    let mut part = tree.relaxation.whole(limits);
-    old.iter().enumerate().for_each(|(k, &i)| part.forced[k] = root.forced[i]);
-    let prices = tree.relaxation.translate(&Relaxation::new(whole, limits), &root.prices, &old);
-
-    let mut heap: BinaryHeap<Node> = BinaryHeap::new();
-    let mut highest = root.value;
-    if let Some((part, walk)) = tree.bound(part, prices, root.value, NODE_STEPS) {
-        heap.extend(tree.node(part, walk, root.value));
-    }
+    let mut level = Level::new(whole, limits, root, known);
+    let mut objective = known.objective();
+    let mut better: Option<Vec<usize>> = None;
+    let (mut work, mut nodes) = (0, 0);
+    let mut so_far = SoFar { highest: root.value, history: Vec::new(), refined: 0 };
     loop {
-        let Some(node) = heap.peek() else {
-            highest = highest.min(tree.known);
-            break;
+        let instance = level.instance.clone();
+        let mut tree = Tree {
+            instance: &instance,
+            limits,
+            scale: level.relaxation.scale(),
+            relaxation: level.relaxation.clone(),
+            empty: Search::new(&instance),
+            known: objective,
+            better: None,
+            tried: BTreeSet::new(),
+            effort,
+            work,
+            nodes,
         };
-        if node.bound < highest {
-            highest = node.bound.max(tree.known);
-            told(tree.known, highest);
+        let mut heap: BinaryHeap<Node> = BinaryHeap::new();
+        let mut shrink = false;
+        let mut highest = tree.known;
+        match tree.tighten(&mut level, &mut so_far, told) {
+            Ended::Done(walk) => {
+                heap.extend(tree.node(level.part.clone(), *walk, so_far.highest));
+                highest = tree.branch(&mut heap, so_far.highest, told);
+            }
+            Ended::Empty => {}
+            Ended::Shrink => shrink = true,
         }
-        if highest <= tree.known * (1.0 + CLOSED) || tree.work >= work {
-            break;
+        (work, nodes, objective) = (tree.work, tree.nodes, tree.known);
+        if let Some(found) = tree.better.take() {
+            better = Some(found.into_iter().map(|k| level.old[k]).collect());
         }
-        let Some(node) = heap.pop() else { break };
-        heap.extend(tree.split(node));
-    }
-    let mut open = vec![false; whole.candidates.len()];
-    for node in heap.iter().filter(|n| n.bound > tree.known * (1.0 + CLOSED)) {
-        old.iter().enumerate().filter(|&(k, _)| node.part.open[k]).for_each(|(_, &i)| open[i] = true);
-    }
-    Found {
-        value: (highest.max(tree.known) * (1.0 + SLACK)).min(root.value.max(tree.known)),
-        nodes: tree.nodes,
-        open,
-        better: tree.better.map(|images| images.into_iter().map(|k| old[k]).collect()),
+        if shrink {
+            let best = better.as_ref().map(|images| State::with(whole, images.iter().copied()));
+            level = level.shrink(limits, best.as_ref().unwrap_or(known));
+            continue;
+        }
+        let mut open = vec![false; whole.candidates.len()];
+        for node in heap.iter().filter(|n| n.bound > objective * (1.0 + CLOSED)) {
+            level.old.iter().enumerate().filter(|&(k, _)| node.part.open[k]).for_each(|(_, &i)| open[i] = true);
+        }
+        let safe = |bound: f64| (bound.max(objective) * (1.0 + SLACK)).min(root.value.max(objective));
+        let rows = level.relaxation.rows.all.iter().zip(&level.prices.m).filter(|(_, price)| **price > 0.0);
+        let whole = |row: &PathRow| PathRow {
+            demand: row.demand,
+            images: row.images.iter().map(|&k| level.old[k as usize] as u32).collect(),
+        };
+        return Found {
+            value: safe(highest),
+            tightened: safe(so_far.highest),
+            nodes,
+            open,
+            better,
+            rows: rows.map(|(row, _)| whole(row)).collect(),
+        };
     }
 }
 
+/// What tightening has come to, over all levels.
+struct SoFar {
+    highest: f64,
+    /// The highest bound after each round of this fineness.
+    history: Vec<f64>,
+    refined: u32,
+}
+
+impl SoFar {
+    fn note(&mut self, bound: f64) {
+        self.highest = self.highest.min(bound);
+        self.history.push(self.highest);
+    }
+
+    /// Whether the last rounds brought too little; without new rows the last one alone.
+    fn stalls(&self, known: f64, added: usize) -> bool {
+        let rounds = if added > 0 { LOOK_BACK } else { 1 };
+        let before = self.history.len().checked_sub(1 + rounds).map(|k| self.history[k]);
+        before.is_some_and(|before| before - self.highest < WORTH * (self.highest - known))
+    }
+}
+
+/// How tightening ended.
+enum Ended {
+    /// Nothing is left that could be better than the known plan.
+    Empty,
+    /// So little is left that it is worth starting again with only that.
+    Shrink,
+    /// There is nothing to gain.
+    Done(Box<Walk>),
+}
+
 impl Tree<'_> {
+    /// Finds rows that the relaxed solution breaks, and prices for them, again and again.
+    fn tighten(&mut self, level: &mut Level, so_far: &mut SoFar, told: &dyn Fn(f64, f64, bool)) -> Ended {
+        let networks = Networks::new(self.instance, &self.relaxation);
+        loop {
+            if !self.settle(&mut level.part) {
+                return Ended::Empty;
+            }
+            let steps = ROUND_STEPS << so_far.refined;
+            let smoothing = ROUND_SMOOTHING / f64::from(1u32 << so_far.refined);
+            let rule = Rule::Volume { share: 0.5, patience: 8, smoothing };
+            let pace = Pace { steps, patience: steps, fix_every: 20, rule, until: self.effort.until };
+            level.prices.m.resize(self.relaxation.rows.len(), 0.0);
+            let mut walk = self.relaxation.walk(&mut level.part, level.prices.clone(), &self.scale, self.known, pace);
+            self.work += (walk.steps as u64 + 2) * self.relaxation.terms() as u64;
+            level.prices.clone_from(&walk.prices);
+            self.round(&level.part, &walk, so_far.refined > 0);
+            so_far.note(walk.best.max(self.known));
+            told(self.known, so_far.highest, false);
+            if so_far.highest <= self.known * (1.0 + CLOSED) {
+                return Ended::Empty;
+            }
+            self.relaxation.fix(&mut level.part, &walk.prices, &walk.at, self.known);
+            if self.effort.is_over(self.work) {
+                return Ended::Done(Box::new(walk));
+            }
+            let broken = networks.broken(&self.relaxation, &level.part, &walk.mean);
+            self.work += 10 * self.relaxation.terms() as u64;
+            let added = self.relaxation.add_rows(broken.into_iter().take(ROWS).map(|(_, row)| row));
+            self.scale = self.relaxation.scale();
+            level.relaxation.clone_from(&self.relaxation);
+            level.prices.m.resize(self.relaxation.rows.len(), 0.0);
+            if so_far.stalls(self.known, added) {
+                if so_far.refined == REFINED || self.relaxation.terms() < SMALL {
+                    walk.prices.clone_from(&level.prices);
+                    return Ended::Done(Box::new(walk));
+                }
+                so_far.refined += 1;
+                so_far.history.clear();
+            }
+            let left = level.part.open.iter().filter(|open| **open).count();
+            if left * 4 < level.part.open.len() * 3 {
+                return Ended::Shrink;
+            }
+        }
+    }
+
+    /// Splits nodes until none is left or the effort is spent. Returns the highest bound of those left.
+    fn branch(&mut self, heap: &mut BinaryHeap<Node>, mut highest: f64, told: &dyn Fn(f64, f64, bool)) -> f64 {
+        loop {
+            let Some(node) = heap.peek() else { return highest.min(self.known) };
+            if node.bound < highest {
+                highest = node.bound.max(self.known);
+                told(self.known, highest, true);
+            }
+            if highest <= self.known * (1.0 + CLOSED) || self.effort.is_over(self.work) {
+                return highest;
+            }
+            let Some(node) = heap.pop() else { return highest };
+            heap.extend(self.split(node));
+        }
+    }
+
     /// Bounds a part. None when it holds no plan better than the known one.
     fn bound(&mut self, mut part: Part, prices: Prices, above: f64, steps: usize) -> Option<(Part, Walk)> {
         self.nodes += 1;
         if !self.settle(&mut part) {
             return None;
         }
-        let pace = Pace { steps, patience: steps, fix_every: 10, rule: NODE_RULE };
+        let pace = Pace { steps, patience: steps, fix_every: 10, rule: NODE_RULE, until: self.effort.until };
         let mut walk = self.relaxation.walk(&mut part, prices, &self.scale, self.known, pace);
         self.work += (walk.steps as u64 + 2) * self.relaxation.terms() as u64;
         walk.best = walk.best.min(above);
         if walk.best <= self.known * (1.0 + CLOSED) {
             return None;
         }
-        self.relaxation.fix(&mut part, &walk.at, self.known);
+        self.relaxation.fix(&mut part, &walk.prices, &walk.at, self.known);
         self.settle(&mut part).then_some((part, walk))
     }
 
@@ -257,7 +432,7 @@ impl Tree<'_> {
     /// Makes a node of a part, with the questions that could be asked there, and looks for a better plan in it.
     /// None when there is nothing left to ask.
     fn node(&mut self, part: Part, walk: Walk, above: f64) -> Option<Node> {
-        self.round(&part, &walk);
+        self.round(&part, &walk, false);
         let instance = self.instance;
         if (0..part.open.len()).all(|i| part.open[i] == part.forced[i]) {
             let only = State::with(instance, (0..part.open.len()).filter(|&i| part.forced[i]));
@@ -268,7 +443,7 @@ impl Tree<'_> {
         for i in (0..part.open.len()).filter(|&i| part.open[i] && !part.forced[i]) {
             let c = &instance.candidates[i];
             let spread = |share: f64| share.min(1.0) * (1.0 - share.min(1.0)).max(0.0);
-            let own = (spread(walk.share[i]) + 1e-3) * (c.overhead + c.resident);
+            let own = (spread(walk.mean.x[i]) + 1e-3) * (c.overhead + c.resident);
             questions.push(Question { image: i, family: false, score: own * 0.5 });
             let mut family = c.children.iter().filter(|&&k| part.open[k as usize]).peekable();
             // Where every plan holds one of the family already, asking would change nothing.
@@ -276,7 +451,7 @@ impl Tree<'_> {
             let answered = family.clone().any(|&k| part.forced[k as usize])
                 || part.required.iter().any(|set| set.iter().all(|&k| within(k)));
             if family.peek().is_some() && !answered {
-                let share = walk.share[i] + family.map(|&k| walk.share[k as usize]).sum::<f64>();
+                let share = walk.mean.x[i] + family.map(|&k| walk.mean.x[k as usize]).sum::<f64>();
                 let score = spread(share) * (c.overhead + c.resident);
                 questions.push(Question { image: i, family: true, score });
             }
@@ -325,17 +500,18 @@ impl Tree<'_> {
             .collect()
     }
 
-    /// Rounds a node's relaxed solution to a plan.
-    fn round(&mut self, part: &Part, walk: &Walk) {
+    /// Rounds a node's relaxed solution to a plan, and searches around it when it is better than the known one, or near it
+    /// and that is asked for.
+    fn round(&mut self, part: &Part, walk: &Walk, thorough: bool) {
         let mut search = self.empty.clone();
         let mut order: Vec<usize> =
-            (0..part.open.len()).filter(|&i| part.open[i] && (part.forced[i] || walk.share[i] > 0.5)).collect();
-        let rank = |i: usize| if part.forced[i] { 2.0 } else { walk.share[i] };
+            (0..part.open.len()).filter(|&i| part.open[i] && (part.forced[i] || walk.mean.x[i] > 0.5)).collect();
+        let rank = |i: usize| if part.forced[i] { 2.0 } else { walk.mean.x[i] };
         order.sort_by(|&a, &b| rank(b).total_cmp(&rank(a)).then(a.cmp(&b)));
         let mut memory = 0.0;
         for i in order {
             let (_, cost) = search.gain_and_cost(i);
-            if self.limits.fits(memory + cost) && search.state.images < self.limits.max_images {
+            if self.limits.fits(memory + cost) && self.leaves_room(&search.state, i) {
                 search.add(i);
                 memory += cost;
             }
@@ -344,10 +520,21 @@ impl Tree<'_> {
         local_search::tidy(&mut search);
         search.fill(self.limits, Rank::Ratio, &|_| false);
         self.work += 2 * self.relaxation.terms() as u64;
-        if search.state.objective() > self.known * (1.0 + 1e-9) && self.keeps(&search.state) {
+        let objective = search.state.objective();
+        let better = objective > self.known * (1.0 + 1e-9);
+        let near =
+            thorough && objective > self.known * (1.0 - NEAR) && self.tried.insert(search.state.members().collect());
+        if (better || near) && self.keeps(&search.state) {
             local_search::local_search(&mut search, self.limits);
             self.take(&search.state);
         }
+    }
+
+    /// Whether images can still be added, as far as their number and disk go.
+    fn leaves_room(&self, state: &State, i: usize) -> bool {
+        state.images < self.limits.max_images
+            && (state.built < self.limits.max_new || !self.instance.candidates[i].is_new)
+            && (self.limits.disk_mb.is_infinite() || self.limits.fits_disk(state.disk() + state.disk_cost(i)))
     }
 
     fn keeps(&self, state: &State) -> bool {

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use warmset::graph::classes::classes;
 use warmset::model::costs::{CostSource, LanguageCosts};
 use warmset::model::inventory::{Function, Inventory, Package, State};
+use warmset::model::plan::Share;
 use warmset::model::platform::Language;
 use warmset::model::{PackageId, Plan, Platform};
 use warmset::solve::{self, Context, Options, Price, Problem, Solution};
@@ -32,6 +33,7 @@ pub fn language(overhead: f64, swap_base: f64, swap_per_mb: f64) -> LanguageCost
         image_overhead_mb: overhead,
         swap_base_ms: swap_base,
         swap_ms_per_mb: swap_per_mb,
+        waste_ms_per_mb: None,
         load_ms_per_disk_mb: None,
         resident_mb_per_disk_mb: None,
     }
@@ -74,16 +76,24 @@ impl Fleet {
     }
 
     pub fn problem(&self) -> Problem {
+        self.problem_under(Share::Subset)
+    }
+
+    pub fn problem_under(&self, share: Share) -> Problem {
         let classes = classes(&self.inventory);
-        solve::problem(&self.inventory, &classes, &|id, _| self.price(id), &|_| self.language).0
+        let mut problem = solve::problem(&self.inventory, &classes, &|id, _| self.price(id), &|_| self.language).0;
+        if share == Share::Superset {
+            solve::superset::widen(&mut problem, &self.inventory, &classes);
+        }
+        problem
     }
 
     pub fn plan(&self, options: &Options) -> (Solution, Plan) {
         let classes = classes(&self.inventory);
-        let (problem, diagnostics) =
-            solve::problem(&self.inventory, &classes, &|id, _| self.price(id), &|_| self.language);
+        let problem = self.problem_under(options.share);
+        let diagnostics = solve::problem(&self.inventory, &classes, &|id, _| self.price(id), &|_| self.language).1;
         let solution = solve::plan(&problem, options, &|_| ());
-        let context = Context { modules: &|id| vec![id.name.clone()], weights: "uniform", diagnostics };
+        let context = Context { modules: &|id| vec![id.name.clone()], weights: "uniform", diagnostics, before: None };
         let plan = solve::to_plan(&self.inventory, &classes, &problem, &solution, options, context);
         (solution, plan)
     }
@@ -94,7 +104,7 @@ impl Fleet {
 
     /// What the best plan made of the candidates saves: every subset of them is tried. None when there are too many.
     pub fn brute_force(&self, options: &Options) -> Option<f64> {
-        let problem = self.problem();
+        let problem = self.problem_under(options.share);
         let mut images: Vec<(usize, BTreeSet<PackageId>)> = Vec::new();
         for (g, group) in problem.groups.iter().enumerate() {
             let family = solve::candidates::candidates(group, 10_000);
@@ -108,27 +118,18 @@ impl Fleet {
         let sum =
             |ids: &BTreeSet<PackageId>, what: fn(&Price) -> f64| ids.iter().map(|id| what(&self.prices[id])).sum();
         let resident: Vec<f64> = images.iter().map(|(_, ids)| sum(ids, |p| p.resident_mb)).collect();
-        let value: Vec<f64> = images
-            .iter()
-            .zip(&resident)
-            .map(|((_, ids), mb)| {
-                let load: f64 = sum(ids, |p| p.load_ms);
-                load - self.language.swap_base_ms - self.language.swap_ms_per_mb * mb
-            })
-            .collect();
-        let usable: Vec<Vec<usize>> = self
+        // For each function, what each image saves it; 0 where it may not use it.
+        let value: Vec<Vec<f64>> = self
             .inventory
             .functions
             .iter()
             .map(|f| {
-                let closure: BTreeSet<PackageId> = f.closure.iter().cloned().collect();
-                let fits = |i: &usize| {
-                    let group = &problem.groups[images[*i].0];
-                    f.platform.as_ref() == Some(&group.platform)
-                        && f.trust_domain == group.trust_domain
-                        && images[*i].1.is_subset(&closure)
+                let of = |(i, (group, ids)): (usize, &(usize, BTreeSet<PackageId>))| {
+                    let group = &problem.groups[*group];
+                    let there = f.platform.as_ref() == Some(&group.platform) && f.trust_domain == group.trust_domain;
+                    if there { self.saves(options.share, f, ids, resident[i]) } else { 0.0 }
                 };
-                (0..images.len()).filter(fits).collect()
+                images.iter().enumerate().map(of).collect()
             })
             .collect();
         let mut best = 0.0f64;
@@ -155,13 +156,73 @@ impl Fleet {
                 .inventory
                 .functions
                 .iter()
-                .zip(&usable)
-                .map(|(f, usable)| f.weight * usable.iter().filter(|&&i| has(i)).map(|&i| value[i]).fold(0.0, f64::max))
+                .zip(&value)
+                .map(|(f, value)| {
+                    f.weight * (0..images.len()).filter(|&i| has(i)).map(|i| value[i]).fold(0.0, f64::max)
+                })
                 .sum();
             best = best.max(saved);
         }
         Some(best)
     }
+}
+
+impl Fleet {
+    /// What one start of a function saves on an image, by the words of the rule; 0 where it may not use it.
+    fn saves(&self, share: Share, f: &Function, image: &BTreeSet<PackageId>, resident: f64) -> f64 {
+        let named = |id: &PackageId| f.closure.iter().filter(|other| other.name == id.name).count();
+        // Functions of equal closures are one class: what is not known of one is not known of any.
+        let sorted = |f: &Function| f.closure.iter().cloned().collect::<BTreeSet<_>>();
+        let alike =
+            |g: &&Function| (&g.platform, &g.trust_domain, sorted(g)) == (&f.platform, &f.trust_domain, sorted(f));
+        let locked = self.inventory.functions.iter().filter(alike).all(|g| g.state == State::Locked);
+        let mut load = 0.0;
+        let mut wasted = 0.0;
+        for id in image {
+            let price = self.prices[id];
+            if f.closure.contains(id) && named(id) == 1 {
+                load += price.load_ms;
+                continue;
+            }
+            let twice = image.iter().filter(|other| other.name == id.name).count() > 1;
+            if share == Share::Subset || !locked || named(id) > 0 || twice {
+                return 0.0;
+            }
+            wasted += price.resident_mb;
+        }
+        let swap = self.language.swap_base_ms + self.language.swap_ms_per_mb * resident;
+        (load - swap - self.language.waste_ms_per_mb.unwrap_or(0.0) * wasted).max(0.0)
+    }
+}
+
+/// Random fleets in which packages occur in two versions, some functions are not locked, and waste may be charged.
+pub fn drifting_fleets() -> impl Strategy<Value = Fleet> {
+    (fleets(), 0u32..3).prop_map(|(mut fleet, waste)| {
+        // p3 and p4 become other versions of p0 and p1.
+        let rename = |id: &mut PackageId| match id.name.as_str() {
+            "p3" => *id = PackageId::pypi("p0", "2"),
+            "p4" => *id = PackageId::pypi("p1", "2"),
+            _ => {}
+        };
+        for package in &mut fleet.inventory.packages {
+            rename(&mut package.id);
+            package.requires.iter_mut().flatten().for_each(rename);
+        }
+        for function in &mut fleet.inventory.functions {
+            function.closure.iter_mut().for_each(rename);
+            if function.weight == 1.0 {
+                function.state = State::Pinned;
+            }
+        }
+        let renamed = |(mut id, price)| {
+            rename(&mut id);
+            (id, price)
+        };
+        fleet.prices = fleet.prices.into_iter().map(renamed).collect();
+        fleet.inventory.sort();
+        fleet.language.waste_ms_per_mb = (waste > 0).then(|| f64::from(waste) / 4.0);
+        fleet
+    })
 }
 
 /// Random fleets of up to five packages and six functions, on one or two platforms and trust domains.

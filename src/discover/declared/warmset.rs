@@ -1,7 +1,7 @@
 //! `warmset.toml`: functions and settings said outright. `docs/warmset-toml.md` documents it.
 //!
 //! An entry of `[[function]]` that means a function which something else declares, or which lies in a plain folder,
-//! changes it; every other entry declares one. `[scan]` and `[defaults]` count in the scanned folder's own file only.
+//! changes it; every other entry declares one. `[scan]`, `[defaults]` and `[plan]` count in the scanned folder's own file only.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use super::common::{Fleet, Says, id, points_nowhere, variables};
 use crate::discover::doc::{self, Entry, Node, Value};
 use crate::discover::runtime::{self, Runtime};
 use crate::discover::tree::Tree;
-use crate::discover::{Defaults, Discovery, Provider, Site, handler, paths};
+use crate::discover::{Defaults, Discovery, Provider, Site, handler, paths, wishes};
 use crate::model::inventory::PlatformSource;
 use crate::model::support::{Area, Extent, Support};
 use crate::model::{Diagnostic, Language, Place, Severity, codes};
@@ -90,7 +90,7 @@ pub(in crate::discover) fn read(tree: &Tree, defaults: &Defaults, found: &mut Di
                         }
                     }
                 }
-                "scan" | "defaults" if path != FILE => {
+                "scan" | "defaults" | "plan" if path != FILE => {
                     let reason = format!("[{}] counts in the scanned folder's own {FILE} only", section.key);
                     reader.invalid(section.line, &reason);
                 }
@@ -100,8 +100,10 @@ pub(in crate::discover) fn read(tree: &Tree, defaults: &Defaults, found: &mut Di
                     config.exclude = reader.globs(section.value.entry("exclude"));
                 }
                 "defaults" => reader.defaults(&section.value, &mut config),
+                // `warmset plan` reads it again; here only what is wrong with it counts.
+                "plan" => reader.found.diagnostics.extend(wishes::table(path, &section.value).1),
                 other => {
-                    let reason = format!("unknown section `{other}`; known are scan, defaults and function");
+                    let reason = format!("unknown section `{other}`; known are scan, defaults, plan and function");
                     reader.invalid(section.line, &reason);
                 }
             }
