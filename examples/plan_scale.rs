@@ -12,7 +12,7 @@ use std::time::Instant;
 use planning_fleet::{Shape, generate};
 use warmset::cost::Prices;
 use warmset::graph::classes::classes;
-use warmset::solve::{self, Context, Exact, Options, Price, verify};
+use warmset::solve::{self, Aim, Context, Exact, Options, Price, verify};
 
 /// CPU seconds of this process so far, and its peak resident MB, as far as the system says.
 fn used() -> (f64, f64) {
@@ -48,6 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         [functions, budget, seed] => (functions.parse()?, budget.parse()?, seed.parse()?),
         _ => return Err("usage: plan_scale FUNCTIONS BUDGET_MB [SEED] [--single] [--classes]".into()),
     };
+    let aim = if flag("--known") { Aim::Known } else { Aim::Expected };
     let mut clock = Clock(Instant::now(), used().0);
     let fleet = generate(Shape { functions, seed, single: flag("--single") });
     let costs = fleet.costs();
@@ -62,7 +63,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     clock.step("classes");
     let (problem, diagnostics) = solve::problem(&inventory, &classes, &price, &language);
     clock.step("problem");
-    let options = Options { budget_mb, exact: Exact::Never, ..Options::default() };
+    let options = Options { budget_mb, exact: Exact::Never, aim, ..Options::default() };
     let whole = Instant::now();
     let solution = solve::plan(&problem, &options, &|progress| {
         eprintln!("  {:8.2} s {progress:?}", whole.elapsed().as_secs_f64());
@@ -82,7 +83,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         solution.method.bound
     );
     if spelt_out {
-        let context = Context { modules: &|_| Vec::new(), weights: "generated", diagnostics };
+        let context = Context { modules: &|_| Vec::new(), weights: "generated", diagnostics, before: None };
         let plan = solve::to_plan(&inventory, &classes, &problem, &solution, &options, context);
         clock.step("to_plan");
         let broken = verify::verify(&plan, &inventory, &price, &language);
