@@ -1,6 +1,6 @@
 //! `swap-manifest.json`: what a runtime needs to act on the plan, and nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::preload;
 use super::view::View;
@@ -8,8 +8,8 @@ use crate::model::manifest::{
     Fallback, FileDigest, ManifestCosts, ManifestFunction, ManifestImage, ManifestPool, SCHEMA, SwapManifest,
     SwapMethod,
 };
-use crate::model::plan::{PoolPlan, Share};
-use crate::model::{Function, GENERATOR, Inventory, Language, PackageId, Plan};
+use crate::model::plan::{Assignment, PoolPlan, Share};
+use crate::model::{Function, GENERATOR, Inventory, Language, PackageId, Plan, Platform};
 
 /// Oldest CRIU that restores on current kernels.
 const CRIU: &str = "4.2";
@@ -79,13 +79,14 @@ fn image(view: &View<'_>, locks: &BTreeMap<String, (&'static str, Vec<u8>)>) -> 
 }
 
 fn functions(plan: &Plan, inventory: &Inventory, views: &[View<'_>]) -> Vec<ManifestFunction> {
-    let assigned: BTreeMap<&str, &str> =
-        plan.assignments.iter().map(|a| (a.function.as_str(), a.image.as_str())).collect();
+    let assigned: BTreeMap<&str, &Assignment> = plan.assignments.iter().map(|a| (a.function.as_str(), a)).collect();
+    let by_id: BTreeMap<&str, &View<'_>> = views.iter().map(|v| (v.image.id.as_str(), v)).collect();
+    let usable = Usable::new(views);
     let mut functions: Vec<ManifestFunction> = inventory
         .functions
         .iter()
         .map(|function| {
-            let image = assigned.get(function.id.as_str()).and_then(|id| views.iter().find(|v| v.image.id == *id));
+            let image = assigned.get(function.id.as_str()).and_then(|a| by_id.get(a.image.as_str()).copied());
             let held: BTreeSet<&PackageId> = image.iter().flat_map(|v| &v.packages).collect();
             let closure: BTreeSet<&PackageId> = function.closure.iter().collect();
             let specs = |ids: &BTreeSet<&PackageId>, without: &BTreeSet<&PackageId>| {
@@ -98,7 +99,7 @@ fn functions(plan: &Plan, inventory: &Inventory, views: &[View<'_>]) -> Vec<Mani
                 handler: function.handler.clone(),
                 platform: function.platform.clone(),
                 image: image.map(|v| v.image.id.clone()),
-                fallback: fallback(plan, function, image, views),
+                fallback: fallback(plan, function, image, assigned.get(function.id.as_str()).copied(), &usable),
                 loads: specs(&closure, &held),
                 unneeded: specs(&held, &closure),
                 unresolved: function.unresolved.iter().map(|r| r.text.clone()).collect(),
@@ -110,22 +111,63 @@ fn functions(plan: &Plan, inventory: &Inventory, views: &[View<'_>]) -> Vec<Mani
     functions
 }
 
+/// Images by platform, trust domain and the first of their packages: a function that may use one has that package.
+struct Usable<'a> {
+    by_package: HashMap<(&'a Platform, &'a str, &'a PackageId), Vec<&'a View<'a>>>,
+    ids: HashSet<&'a str>,
+}
+
+impl<'a> Usable<'a> {
+    fn new(views: &'a [View<'a>]) -> Self {
+        let mut count: HashMap<&PackageId, usize> = HashMap::new();
+        views.iter().flat_map(|v| &v.packages).for_each(|p| *count.entry(p).or_default() += 1);
+        let mut by_package: HashMap<_, Vec<&View<'_>>> = HashMap::new();
+        for view in views {
+            // The rarest, so that few images stand under each.
+            if let Some(rarest) = view.packages.iter().min_by_key(|p| count[p]) {
+                let key = (&view.image.platform, view.image.trust_domain.as_str(), rarest);
+                by_package.entry(key).or_default().push(view);
+            }
+        }
+        Self { by_package, ids: views.iter().map(|v| v.image.id.as_str()).collect() }
+    }
+
+    /// Those whose packages the function has all.
+    fn by<'f>(&'f self, function: &'f Function) -> impl Iterator<Item = &'a View<'a>> + 'f {
+        let closure: HashSet<&PackageId> = function.closure.iter().collect();
+        let platform = function.platform.as_ref();
+        let keys: Vec<_> = platform
+            .into_iter()
+            .flat_map(|platform| closure.iter().map(move |p| (platform, function.trust_domain.as_str(), *p)))
+            .collect();
+        keys.into_iter()
+            .filter_map(|key| self.by_package.get(&key))
+            .flatten()
+            .copied()
+            .filter(move |v| v.packages.iter().all(|p| closure.contains(p)))
+    }
+}
+
 /// The other images that the function may use and that are faster than a cold start, the one that saves most first; then
 /// the cold start. Under the superset rule what an image saves depends on the function: the plan knows the best and the
 /// next best, and no more are named.
-fn fallback(plan: &Plan, function: &Function, own: Option<&View<'_>>, views: &[View<'_>]) -> Vec<Fallback> {
+fn fallback(
+    plan: &Plan,
+    function: &Function,
+    own: Option<&View<'_>>,
+    assignment: Option<&Assignment>,
+    usable: &Usable<'_>,
+) -> Vec<Fallback> {
     if plan.share == Share::Superset {
-        let assignment = plan.assignments.iter().find(|a| own.is_some() && a.function == function.id);
-        let next = assignment.and_then(|a| a.next_best.as_ref()).map(|next| next.image.clone());
-        let next = next.filter(|id| views.iter().any(|v| v.image.id == *id)).map(|id| Fallback::Image { id });
+        let next = assignment.filter(|_| own.is_some()).and_then(|a| a.next_best.as_ref());
+        let next = next.filter(|next| usable.ids.contains(next.image.as_str()));
+        let next = next.map(|next| Fallback::Image { id: next.image.clone() });
         return next.into_iter().chain([Fallback::Cold]).collect();
     }
-    let closure: BTreeSet<&PackageId> = function.closure.iter().collect();
-    let mut others: Vec<(f64, &str)> = views
-        .iter()
+    let mut others: Vec<(f64, &str)> = usable
+        .by(function)
         .filter(|v| own.is_some_and(|own| own.image.id != v.image.id))
         .filter(|v| plan.admits(v.image, function))
-        .filter(|v| v.packages.iter().all(|p| closure.contains(p)))
         .map(|v| (v.image.load_ms - v.image.swap_ms, v.image.id.as_str()))
         .filter(|(saved, _)| *saved > 0.0)
         .collect();
@@ -188,7 +230,7 @@ mod tests {
         let mut image = own.image.clone();
         image.id = "mine".into();
         let own = View { image: &image, ..own };
-        assert_eq!(fallback(&plan, &table, Some(&own), &views), [Fallback::Cold]);
+        assert_eq!(fallback(&plan, &table, Some(&own), None, &Usable::new(&views)), [Fallback::Cold]);
     }
 
     #[test]

@@ -10,6 +10,20 @@ use crate::model::{Diagnostic, Inventory, PackageId, Plan, State};
 
 const STYLE: &str = include_str!("report.css");
 
+/// Rows of a table, and names in a folded list: a browser must be able to open the report of any fleet.
+const ROWS: usize = 2_000;
+const NAMES: usize = 200;
+
+/// What is said of the rows that are left out.
+fn left_out(all: usize, what: &str, file: &str) -> String {
+    match all.saturating_sub(ROWS) {
+        0 => String::new(),
+        more => format!(
+            "<p><small>The first {ROWS} of {all} {what}; the other {more} are in <code>{file}</code>.</small></p>\n"
+        ),
+    }
+}
+
 /// A number with thousands separated by a thin space, and one decimal below 100.
 fn number(value: f64) -> String {
     if !value.is_finite() {
@@ -259,7 +273,7 @@ fn memory(out: &mut String, plan: &Plan, views: &[View<'_>]) {
         number(plan.memory_mb),
         number(plan.budget_mb)
     );
-    for (at, view) in views.iter().enumerate() {
+    for (at, view) in views.iter().enumerate().take(ROWS) {
         let share = if plan.budget_mb > 0.0 { (view.image.added_mb / plan.budget_mb).clamp(0.0, 1.0) } else { 0.0 };
         let _ = write!(
             out,
@@ -290,7 +304,7 @@ fn images(out: &mut String, plan: &Plan, views: &[View<'_>]) {
          <th scope=\"col\">Packages</th><th scope=\"col\">Serves</th><th scope=\"col\" class=\"n\">Saves, ms</th>\
          <th scope=\"col\" class=\"n\">Adds, MB</th><th scope=\"col\" class=\"n\">Load, ms</th><th scope=\"col\" class=\"n\">Swap, ms</th></tr></thead>\n<tbody>\n",
     );
-    for (at, view) in views.iter().enumerate() {
+    for (at, view) in views.iter().enumerate().take(ROWS) {
         let image = view.image;
         let _ = write!(
             out,
@@ -314,7 +328,7 @@ fn images(out: &mut String, plan: &Plan, views: &[View<'_>]) {
             number(image.swap_ms),
         );
     }
-    out.push_str("</tbody>\n</table>\n</div>\n</section>\n");
+    let _ = write!(out, "</tbody>\n</table>\n</div>\n{}</section>\n", left_out(views.len(), "images", "plan.json"));
 }
 
 /// What the image adds is in bold; what it has from its parent is not.
@@ -327,20 +341,21 @@ fn package_list(view: &View<'_>) -> String {
             if view.parent.is_some() && view.added.contains(package) { format!("<b>{text}</b>") } else { text }
         })
         .collect();
-    folded(&items, "packages")
+    folded(&items, items.len(), "packages")
 }
 
 fn name_list(names: &[&str]) -> String {
-    let items: Vec<String> = names.iter().map(|n| escape(n)).collect();
-    folded(&items, "functions")
+    let items: Vec<String> = names.iter().take(NAMES).map(|n| escape(n)).collect();
+    folded(&items, names.len(), "functions")
 }
 
 /// A list that is folded away when it is long; `details` needs no script.
-fn folded(items: &[String], what: &str) -> String {
-    if items.len() <= 6 {
+fn folded(items: &[String], all: usize, what: &str) -> String {
+    if all <= 6 {
         return items.join(", ");
     }
-    format!("<details><summary>{} {what}</summary>{}</details>", items.len(), items.join(", "))
+    let more = if all > items.len() { format!(" and {} more", all - items.len()) } else { String::new() };
+    format!("<details><summary>{all} {what}</summary>{}{more}</details>", items.join(", "))
 }
 
 fn functions(out: &mut String, plan: &Plan, inventory: &Inventory) {
@@ -355,7 +370,7 @@ fn functions(out: &mut String, plan: &Plan, inventory: &Inventory) {
     let unserved: BTreeMap<&str, _> = plan.unserved.iter().map(|u| (u.function.as_str(), u)).collect();
     let mut listed: Vec<_> = inventory.functions.iter().collect();
     listed.sort_by(|a, b| a.id.cmp(&b.id));
-    for function in listed {
+    for function in listed.into_iter().take(ROWS) {
         let (image, weight, saved, rest) =
             match (assigned.get(function.id.as_str()), unserved.get(function.id.as_str())) {
                 (Some(a), _) => {
@@ -400,7 +415,8 @@ fn functions(out: &mut String, plan: &Plan, inventory: &Inventory) {
             state(function.state),
         );
     }
-    out.push_str("</tbody>\n</table>\n</div>\n</section>\n");
+    let more = left_out(inventory.functions.len(), "functions", "plan.json");
+    let _ = write!(out, "</tbody>\n</table>\n</div>\n{more}</section>\n");
 }
 
 fn state(state: State) -> &'static str {
@@ -454,7 +470,7 @@ fn findings(out: &mut String, diagnostics: &[&Diagnostic]) {
         "<div class=\"scroll\" role=\"region\" aria-labelledby=\"h-findings\" tabindex=\"0\">\n<table>\n<thead><tr><th scope=\"col\">Place</th>\
          <th scope=\"col\">What</th><th scope=\"col\">Next step</th></tr></thead>\n<tbody>\n",
     );
-    for diagnostic in diagnostics {
+    for diagnostic in diagnostics.iter().take(ROWS) {
         let function =
             diagnostic.function.as_deref().map_or(String::new(), |f| format!("<br><small>{}</small>", escape(f)));
         let _ = writeln!(
@@ -467,7 +483,8 @@ fn findings(out: &mut String, diagnostics: &[&Diagnostic]) {
             escape(&diagnostic.next_step),
         );
     }
-    out.push_str("</tbody>\n</table>\n</div>\n</section>\n");
+    let more = left_out(diagnostics.len(), "diagnostics", "inventory.json");
+    let _ = write!(out, "</tbody>\n</table>\n</div>\n{more}</section>\n");
 }
 
 /// Where, or that it concerns no single place.

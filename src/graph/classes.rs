@@ -1,6 +1,6 @@
 //! Functions that are the same to the planner: equal platform, trust domain and closure.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
@@ -29,14 +29,19 @@ pub struct Class {
 /// Merges functions with equal platform, trust domain and closure; sorted by these. Functions without a platform are
 /// left out.
 pub fn classes(inventory: &Inventory) -> Vec<Class> {
-    let mut merged: BTreeMap<(&Platform, &str, Vec<&PackageId>), Vec<usize>> = BTreeMap::new();
+    // Sorted only once merged: comparing closures takes much longer than hashing them.
+    let mut merged: HashMap<(&Platform, &str, Vec<&PackageId>), Vec<usize>> = HashMap::new();
     for (index, function) in inventory.functions.iter().enumerate() {
         let Some(platform) = &function.platform else { continue };
         let mut closure: Vec<&PackageId> = function.closure.iter().collect();
-        closure.sort();
+        if !closure.is_sorted() {
+            closure.sort();
+        }
         closure.dedup();
         merged.entry((platform, &function.trust_domain, closure)).or_default().push(index);
     }
+    let mut merged: Vec<_> = merged.into_iter().collect();
+    merged.sort();
     merged
         .into_iter()
         .map(|((platform, trust_domain, closure), functions)| {

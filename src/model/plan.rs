@@ -67,6 +67,9 @@ pub struct Plan {
     pub value_by_source: BTreeMap<CostSource, f64>,
     /// Numbers of the problem that was solved.
     pub size: Size,
+    /// How the memory is divided between platforms and trust domains, which share nothing but the budget; sorted by these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupShare>,
     /// Chosen images, parents before children, then by id.
     pub images: Vec<Image>,
     /// Served functions, by id.
@@ -313,6 +316,35 @@ pub struct Size {
     pub candidates: usize,
     /// Possible parent → child pairs.
     pub parent_pairs: usize,
+}
+
+/// What one platform and trust domain has of the plan. The division is by value: as far as whole images allow, no group's
+/// `most_out` is above another's `least_in`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GroupShare {
+    /// The platform.
+    pub platform: Platform,
+    /// The trust domain.
+    pub trust_domain: String,
+    /// The pool, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
+    /// Functions that have something to share.
+    pub functions: usize,
+    /// Their classes.
+    pub classes: usize,
+    /// Images chosen for them.
+    pub images: usize,
+    /// What these take of the budget, MB.
+    pub memory_mb: f64,
+    /// What they save in the planning period, ms.
+    pub objective: f64,
+    /// The least that a chosen image saves for each MB which it alone takes, ms: what would be lost without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub least_in: Option<f64>,
+    /// The most that a candidate which was left out would save for each MB more, ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most_out: Option<f64>,
 }
 
 /// A shared warm image.

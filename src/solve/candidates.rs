@@ -12,6 +12,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashSet};
 
+use super::lazy::lazy;
 use super::prior;
 use super::problem::{Demand, Group, Set};
 use super::superset;
@@ -33,9 +34,38 @@ const EXPECTED: usize = 400;
 /// Intersections tried for each candidate allowed.
 const WORK_PER_CANDIDATE: usize = 2_000;
 
+/// Sets up to which a family is generated whole, and closures up to which that is tried: real ones have three to five times
+/// as many sets in their family.
+const WHOLE: usize = 5_000;
+const CLOSURES: usize = 1_500;
+
+/// Generates the family, at most `limit` sets of it.
+pub fn candidates(group: &Group, limit: usize) -> Candidates {
+    candidates_above(group, limit, 0.0)
+}
+
+/// Generates the family, at most `limit` sets of it. Where it is too large, those that promise most, and nothing that
+/// could not save `floor` ms for each MB of a bare host.
+pub fn candidates_above(group: &Group, limit: usize, floor: f64) -> Candidates {
+    let limit = limit.max(1);
+    // Whoever asks for less than the whole gets what promises most of it.
+    if !is_large(group) || limit < WHOLE || superset::is_wide(group) {
+        let whole = family(group, limit.min(WHOLE));
+        if whole.complete || limit < WHOLE || superset::is_wide(group) {
+            return whole;
+        }
+    }
+    lazy(group, limit, floor)
+}
+
+/// Whether the family is too large for certain.
+pub fn is_large(group: &Group) -> bool {
+    group.demands.iter().filter(|d| d.known > 0.0).count() > CLOSURES
+}
+
 /// Generates the family, at most `limit` sets of it: then those whose weight served times value is highest are extended
 /// first.
-pub fn candidates(group: &Group, limit: usize) -> Candidates {
+fn family(group: &Group, limit: usize) -> Candidates {
     let limit = superset::limit(group, limit).max(1);
     // Half of the room at most goes to what only the superset rule makes worth having.
     let unions = if superset::is_wide(group) { superset::unions(group, limit / 2) } else { BTreeSet::new() };
@@ -142,7 +172,7 @@ pub fn trim(group: &Group, set: &Set) -> Set {
 
 /// The largest part of a core, or nearly, that an image of limited size may hold: again and again the package that
 /// brings most milliseconds for each MB that it and what it needs take besides.
-fn fit(group: &Group, core: &Set) -> Set {
+pub(super) fn fit(group: &Group, core: &Set) -> Set {
     let mut needs: Vec<(usize, Set)> = core.ones().map(|i| (i, package_closure(group, i, core))).collect();
     let mut held = Set::with_capacity(group.items.len());
     loop {

@@ -60,8 +60,11 @@ pub struct Search<'a> {
     pub state: State<'a>,
     gain: Vec<f64>,
     cost: Vec<f64>,
+    /// What is remembered may be wrong.
     stale: Vec<bool>,
-    stale_list: Vec<u32>,
+    /// Candidates that may have become worth more since they were last offered: the others can only be worth less.
+    raised: Vec<u32>,
+    is_raised: Vec<bool>,
 }
 
 impl<'a> Search<'a> {
@@ -73,7 +76,8 @@ impl<'a> Search<'a> {
             gain: vec![0.0; n],
             cost: vec![0.0; n],
             stale: vec![false; n],
-            stale_list: Vec::new(),
+            raised: Vec::new(),
+            is_raised: vec![false; n],
         };
         for i in 0..n {
             search.refresh(i);
@@ -89,56 +93,75 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn mark(&mut self, i: u32) {
-        if !std::mem::replace(&mut self.stale[i as usize], true) {
-            self.stale_list.push(i);
+    fn raise(&mut self, i: u32) {
+        self.stale[i as usize] = true;
+        if !std::mem::replace(&mut self.is_raised[i as usize], true) {
+            self.raised.push(i);
         }
     }
 
-    /// Marks what changes when `i` comes or goes. To be called while `i` is chosen.
-    fn mark_around(&mut self, i: usize) {
+    /// Chooses `i`. Others gain less by it, and cost less where they can be forked from it, or it from them.
+    pub fn add(&mut self, i: usize) {
         let instance = self.state.instance;
         let c = &instance.candidates[i];
-        self.mark(i as u32);
-        for s in &c.services {
-            if self.state.best[s.demand as usize] <= s.value {
-                instance.servers[s.demand as usize].iter().for_each(|s| self.mark(s.candidate));
-            }
-        }
-        c.parents.iter().for_each(|&k| self.mark(k));
-        for &k in &c.children {
-            self.mark(k);
-            if self.state.chosen[k as usize] && self.state.parent(k as usize) == Some(i) {
-                instance.candidates[k as usize].parents.iter().for_each(|&p| self.mark(p));
-            }
-        }
-    }
-
-    /// Chooses `i`.
-    pub fn add(&mut self, i: usize) {
+        let before = self.state.best_of(i);
+        let former: Vec<Option<usize>> = self.state.chosen_children(i).map(|k| self.state.parent(k)).collect();
         self.state.add(i);
-        self.mark_around(i);
+        self.stale[i] = true;
+        for (s, before) in c.services.iter().zip(before) {
+            if before < s.value {
+                instance.servers[s.demand as usize].iter().for_each(|s| self.stale[s.candidate as usize] = true);
+            }
+        }
+        // Only a part that is larger than what it is forked from would be a better parent for it.
+        for &j in &c.parents {
+            if Some(j as usize) == self.state.parent(i) {
+                break;
+            }
+            self.raise(j);
+        }
+        c.children.iter().for_each(|&k| self.raise(k));
+        // Who has a new parent has less to gain from others.
+        let children: Vec<usize> = self.state.chosen_children(i).collect();
+        for (k, former) in children.into_iter().zip(former) {
+            if self.state.parent(k) != former {
+                instance.candidates[k].parents.iter().for_each(|&p| self.stale[p as usize] = true);
+            }
+        }
     }
 
     /// Gives `i` up.
     pub fn remove(&mut self, i: usize) {
-        self.mark_around(i);
+        let instance = self.state.instance;
+        let c = &instance.candidates[i];
+        let former = self.state.parent(i);
+        let children: Vec<usize> = self.state.chosen_children(i).filter(|&k| self.state.parent(k) == Some(i)).collect();
+        let before = self.state.best_of(i);
         self.state.remove(i);
-    }
-
-    /// Works out again what has changed, and says which candidates those were.
-    fn update(&mut self) -> Vec<u32> {
-        let list = std::mem::take(&mut self.stale_list);
-        for &i in &list {
-            self.refresh(i as usize);
+        self.raise(i as u32);
+        for (s, before) in c.services.iter().zip(before) {
+            if before <= s.value {
+                instance.servers[s.demand as usize].iter().for_each(|s| self.raise(s.candidate));
+            }
         }
-        list
+        // A part of it no longer has it as a child to give memory back for.
+        for &j in &c.parents {
+            if Some(j as usize) == former {
+                break;
+            }
+            self.stale[j as usize] = true;
+        }
+        // What would have been forked from it costs more, and its children have more to gain from others.
+        c.children.iter().for_each(|&k| self.stale[k as usize] = true);
+        for k in children {
+            instance.candidates[k].parents.iter().for_each(|&p| self.raise(p));
+        }
     }
 
     /// Gain in ms and cost in MB of a candidate that is not chosen.
     pub fn gain_and_cost(&mut self, i: usize) -> (f64, f64) {
         if self.stale[i] {
-            self.update();
+            self.refresh(i);
         }
         (self.gain[i], self.cost[i])
     }
@@ -149,17 +172,21 @@ impl<'a> Search<'a> {
         let instance = self.state.instance;
         let mut memory = self.state.memory();
         let mut disk = if limits.disk_mb.is_finite() { self.state.disk() } else { 0.0 };
-        self.update();
-        // What does not fit now may fit once a new parent gives memory back.
-        let (heap, mut waiting): (Vec<Entry>, Vec<Entry>) = (0..self.gain.len())
-            .filter_map(|i| self.entry(i, rank, banned))
-            .partition(|entry| limits.fits(memory + entry.cost));
-        let mut heap = BinaryHeap::from(heap);
+        for i in self.take_raised() {
+            self.refresh(i as usize);
+        }
+        let mut heap = self.offers(limits, memory, rank, banned);
         while self.state.images < limits.max_images {
             let Some(entry) = heap.pop() else { break };
             let i = entry.candidate as usize;
             if self.state.chosen[i] || entry.gain != self.gain[i] || entry.cost != self.cost[i] {
                 continue; // from before a change, since when it was offered anew
+            }
+            if self.stale[i] {
+                // Worth no more than was offered: its turn comes when nothing else is worth more.
+                self.refresh(i);
+                heap.extend(self.offer(i, rank, banned));
+                continue;
             }
             let is_new = instance.candidates[i].is_new;
             let disk_cost = if limits.disk_mb.is_finite() { self.state.disk_cost(i) } else { 0.0 };
@@ -167,21 +194,28 @@ impl<'a> Search<'a> {
                 || (is_new && self.state.built >= limits.max_new)
                 || (limits.disk_mb.is_finite() && !limits.fits_disk(disk + disk_cost))
             {
-                waiting.push(entry);
                 continue;
             }
             self.add(i);
             added.push(i);
             memory = self.state_memory(memory, entry.cost, added.len());
             disk += disk_cost;
-            if entry.cost < 0.0 || disk_cost < 0.0 {
-                heap.extend(waiting.drain(..));
+            for k in self.take_raised() {
+                self.refresh(k as usize);
+                heap.extend(self.offer(k as usize, rank, banned));
             }
-            for k in self.update() {
-                heap.extend(self.entry(k as usize, rank, banned));
+            if entry.cost < 0.0 || disk_cost < 0.0 {
+                // What did not fit may fit now that memory was given back.
+                heap = self.offers(limits, memory, rank, banned);
             }
         }
         added
+    }
+
+    fn take_raised(&mut self) -> Vec<u32> {
+        let raised = std::mem::take(&mut self.raised);
+        raised.iter().for_each(|&i| self.is_raised[i as usize] = false);
+        raised
     }
 
     /// Memory after an addition; summed anew now and then so that rounding errors do not pile up.
@@ -189,8 +223,14 @@ impl<'a> Search<'a> {
         if steps.is_multiple_of(64) { self.state.memory() } else { before + cost }
     }
 
-    /// What a candidate is worth now; none when there is no reason to add it.
-    fn entry(&self, i: usize, rank: Rank, banned: &dyn Fn(usize) -> bool) -> Option<Entry> {
+    /// What every candidate that fits is worth.
+    fn offers(&self, limits: &Limits, memory: f64, rank: Rank, banned: &dyn Fn(usize) -> bool) -> BinaryHeap<Entry> {
+        let fitting = (0..self.gain.len()).filter(|&i| limits.fits(memory + self.cost[i]));
+        fitting.filter_map(|i| self.offer(i, rank, banned)).collect::<Vec<_>>().into()
+    }
+
+    /// What a candidate is worth, when it is worth anything.
+    fn offer(&self, i: usize, rank: Rank, banned: &dyn Fn(usize) -> bool) -> Option<Entry> {
         let (gain, cost) = (self.gain[i], self.cost[i]);
         if self.state.chosen[i] || (gain <= 0.0 && cost >= -1e-9) || banned(i) {
             return None;

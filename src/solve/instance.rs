@@ -1,7 +1,12 @@
 //! The problem with its candidates, flattened to numbers and indices over all groups.
 
+use std::ops::Range;
+
+use rayon::prelude::*;
+
 use super::candidates::Candidates;
 use super::problem::{Group, Problem, Set};
+use super::subsets::{Holders, Parts};
 use super::superset::{self, Values};
 
 /// A demand that a candidate can serve.
@@ -56,6 +61,15 @@ pub struct Required {
     pub any_of: Vec<u32>,
 }
 
+/// Where the candidates and demands of a group stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    /// Indices into [`Instance::candidates`].
+    pub candidates: Range<usize>,
+    /// Indices into [`Instance::weights`].
+    pub demands: Range<usize>,
+}
+
 /// Facility location with a knapsack over an inclusion order.
 #[derive(Debug, Clone)]
 pub struct Instance {
@@ -67,10 +81,14 @@ pub struct Instance {
     pub servers: Vec<Vec<Server>>,
     /// For each group, the resident MB of each of its packages.
     pub items: Vec<Vec<f64>>,
+    /// For each group, its candidates and demands.
+    pub spans: Vec<Span>,
     /// What a plan must hold.
     pub required: Vec<Required>,
     /// Whether every group's family of candidates is whole.
     pub complete: bool,
+    /// Where groups are large: what each candidate must be able to save for each MB of a bare host, ms.
+    pub floor: f64,
 }
 
 impl Instance {
@@ -81,94 +99,40 @@ impl Instance {
             weights: Vec::new(),
             servers: Vec::new(),
             items: problem.groups.iter().map(|g| g.items.iter().map(|i| i.price.resident_mb).collect()).collect(),
+            spans: Vec::new(),
             required: Vec::new(),
             complete: families.iter().all(|f| f.complete),
+            floor: 0.0,
         };
-        for (g, (group, family)) in problem.groups.iter().zip(families).enumerate() {
+        // Groups share nothing: each is worked out by itself, and they are joined in order.
+        let found: Vec<Vec<Candidate>> =
+            problem.groups.par_iter().zip(families).map(|(group, family)| of_group(group, family)).collect();
+        for (g, (group, mut found)) in problem.groups.iter().zip(found).enumerate() {
             let first = (instance.candidates.len(), instance.weights.len());
-            let mut found: Vec<Candidate> = Vec::new();
-            let holders = Holders::new(group.items.len(), group.demands.iter().map(|d| &d.core));
-            let (wide, values) = (superset::is_wide(group), Values::new(group));
-            let mut sets: Vec<&Set> = family.sets.iter().collect();
-            sets.extend(group.pins.iter().map(|pin| &pin.set));
-            sets.extend(group.old.iter().map(|old| &old.set));
-            sets.sort();
-            sets.dedup();
-            sets.retain(|set| group.allows(set));
-            for set in sets {
-                let valued = values.of(set);
-                let all = || (0..group.demands.len()).collect();
-                let able = if wide { all() } else { holders.supersets(set, |d| &group.demands[d].core) };
-                let service = |d: usize| {
-                    let value = valued.for_demand(&group.demands[d]).filter(|value| *value > 0.0)?;
-                    Some(Service { demand: (first.1 + d) as u32, value })
-                };
-                let used = !able.is_empty();
-                let services: Vec<Service> = able.into_iter().filter_map(service).collect();
-                let resident = group.resident_mb(set);
-                let overhead = group.language.image_overhead_mb.max(0.0);
-                let pinned = group.pins.iter().any(|pin| pin.set == *set);
-                if !pinned && (!used || (services.is_empty() && resident <= overhead)) {
-                    continue;
-                }
-                found.push(Candidate {
-                    group: g,
-                    set: set.clone(),
-                    resident,
-                    overhead,
-                    disk: group.disk_mb(set),
-                    is_new: group.old.binary_search_by(|old| old.set.cmp(set)).is_err(),
-                    services,
-                    meets: Vec::new(),
-                    parents: Vec::new(),
-                    children: Vec::new(),
-                });
-            }
             instance.weights.extend(group.demands.iter().map(|d| d.weight));
             instance.servers.resize(instance.weights.len(), Vec::new());
-            instance.link(found, group.items.len());
+            for (k, candidate) in found.iter_mut().enumerate() {
+                candidate.group = g;
+                candidate.parents.iter_mut().chain(&mut candidate.children).for_each(|i| *i += first.0 as u32);
+                for service in &mut candidate.services {
+                    service.demand += first.1 as u32;
+                    let server = Server { candidate: (first.0 + k) as u32, value: service.value };
+                    instance.servers[service.demand as usize].push(server);
+                }
+            }
+            instance.candidates.extend(found);
+            instance.spans.push(Span {
+                candidates: first.0..instance.candidates.len(),
+                demands: first.1..instance.weights.len(),
+            });
             instance.require(group, first);
         }
-        for servers in &mut instance.servers {
+        instance.servers.par_iter_mut().for_each(|servers| {
             servers.sort_by(|a, b| b.value.total_cmp(&a.value).then(a.candidate.cmp(&b.candidate)));
-        }
+            servers.shrink_to_fit();
+        });
+        instance.note_required();
         instance
-    }
-
-    /// Adds the candidates of a group, with who can serve what and who can be forked from whom.
-    fn link(&mut self, mut found: Vec<Candidate>, items: usize) {
-        let first = self.candidates.len();
-        for (k, candidate) in found.iter().enumerate() {
-            for service in &candidate.services {
-                let server = Server { candidate: (first + k) as u32, value: service.value };
-                self.servers[service.demand as usize].push(server);
-            }
-        }
-        // The parts of a set are those whose rarest package it holds and that it holds wholly.
-        let mut count = vec![0usize; items];
-        found.iter().for_each(|c| c.set.ones().for_each(|i| count[i] += 1));
-        let mut by_rarest: Vec<Vec<usize>> = vec![Vec::new(); items];
-        for (k, c) in found.iter().enumerate() {
-            if let Some(rarest) = c.set.ones().min_by_key(|&i| count[i]) {
-                by_rarest[rarest].push(k);
-            }
-        }
-        for k in 0..found.len() {
-            let set = &found[k].set;
-            let mut parents: Vec<u32> = set
-                .ones()
-                .flat_map(|i| &by_rarest[i])
-                .filter(|&&j| j != k && found[j].set.is_subset(set))
-                .map(|&j| (first + j) as u32)
-                .collect();
-            let resident = |j: &u32| found[*j as usize - first].resident;
-            parents.sort_by(|a, b| resident(b).total_cmp(&resident(a)).then(a.cmp(b)));
-            for &j in &parents {
-                found[j as usize - first].children.push((first + k) as u32);
-            }
-            found[k].parents = parents;
-        }
-        self.candidates.extend(found);
     }
 
     /// Adds what a group requires; its candidates and demands begin at `first`.
@@ -186,7 +150,6 @@ impl Instance {
             any_of.sort_unstable();
             self.required.push(Required { wish: floor.wish, any_of });
         }
-        self.note_required();
     }
 
     /// Drops the requirements that are not to be kept.
@@ -220,9 +183,52 @@ impl Instance {
         let servers = self.servers.iter().map(|s| s.iter().filter_map(server).collect()).collect();
         let required = self.required.iter().map(|r| Required { wish: r.wish, any_of: map(&r.any_of) }).collect();
         let (weights, items) = (self.weights.clone(), self.items.clone());
-        let mut small = Instance { candidates, weights, servers, items, required, complete: self.complete };
+        let at = |i: usize| old.partition_point(|&k| k < i);
+        let span = |s: &Span| Span { candidates: at(s.candidates.start)..at(s.candidates.end), ..s.clone() };
+        let spans = self.spans.iter().map(span).collect();
+        let mut small = Instance {
+            candidates,
+            weights,
+            servers,
+            items,
+            spans,
+            required,
+            complete: self.complete,
+            floor: self.floor,
+        };
         small.note_required();
         (small, old)
+    }
+
+    /// One group by itself. Requirements that nothing can meet are left out.
+    pub fn slice(&self, g: usize) -> Instance {
+        let Span { candidates: range, demands } = self.spans[g].clone();
+        let (first, first_demand) = (range.start as u32, demands.start as u32);
+        let shift = |list: &[u32]| list.iter().map(|&i| i - first).collect::<Vec<u32>>();
+        let candidates = self.candidates[range.clone()].iter().map(|c| Candidate {
+            group: 0,
+            services: c.services.iter().map(|s| Service { demand: s.demand - first_demand, ..*s }).collect(),
+            parents: shift(&c.parents),
+            children: shift(&c.children),
+            meets: Vec::new(),
+            set: c.set.clone(),
+            ..*c
+        });
+        let server = |s: &Server| Server { candidate: s.candidate - first, ..*s };
+        let required =
+            self.required.iter().filter(|r| r.any_of.first().is_some_and(|&i| range.contains(&(i as usize))));
+        let mut slice = Instance {
+            candidates: candidates.collect(),
+            weights: self.weights[demands.clone()].to_vec(),
+            servers: self.servers[demands.clone()].iter().map(|s| s.iter().map(server).collect()).collect(),
+            items: vec![self.items[g].clone()],
+            spans: vec![Span { candidates: 0..range.len(), demands: 0..demands.len() }],
+            required: required.map(|r| Required { wish: r.wish, any_of: shift(&r.any_of) }).collect(),
+            complete: self.complete,
+            floor: self.floor,
+        };
+        slice.note_required();
+        slice
     }
 
     /// The instance without what only the superset rule allows: images serve demands whose core holds all of them.
@@ -266,29 +272,59 @@ impl Instance {
     }
 }
 
-/// Which sets hold each item.
-struct Holders {
-    by_item: Vec<Vec<u32>>,
-    sets: usize,
+/// The candidates of one group, their demands and kin numbered within it.
+fn of_group(group: &Group, family: &Candidates) -> Vec<Candidate> {
+    let holders = Holders::new(group.items.len(), group.demands.iter().map(|d| &d.core));
+    let (wide, values) = (superset::is_wide(group), Values::new(group));
+    let mut sets: Vec<&Set> = family.sets.iter().collect();
+    sets.extend(group.pins.iter().map(|pin| &pin.set));
+    sets.extend(group.old.iter().map(|old| &old.set));
+    sets.sort();
+    sets.dedup();
+    sets.retain(|set| group.allows(set));
+    let mut found: Vec<Candidate> = Vec::new();
+    for set in sets {
+        let valued = values.of(set);
+        let able = if wide { (0..group.demands.len()).collect() } else { holders.supersets(set) };
+        let service = |d: usize| {
+            let value = valued.for_demand(&group.demands[d]).filter(|value| *value > 0.0)?;
+            Some(Service { demand: d as u32, value })
+        };
+        let used = !able.is_empty();
+        let services: Vec<Service> = able.into_iter().filter_map(service).collect();
+        let resident = group.resident_mb(set);
+        let overhead = group.language.image_overhead_mb.max(0.0);
+        let pinned = group.pins.iter().any(|pin| pin.set == *set);
+        if !pinned && (!used || (services.is_empty() && resident <= overhead)) {
+            continue;
+        }
+        found.push(Candidate {
+            group: 0,
+            set: set.clone(),
+            resident,
+            overhead,
+            disk: group.disk_mb(set),
+            is_new: group.old.binary_search_by(|old| old.set.cmp(set)).is_err(),
+            services,
+            meets: Vec::new(),
+            parents: Vec::new(),
+            children: Vec::new(),
+        });
+    }
+    link(&mut found, group.items.len());
+    found
 }
 
-impl Holders {
-    fn new<'a>(items: usize, sets: impl Iterator<Item = &'a Set>) -> Self {
-        let mut holders = Self { by_item: vec![Vec::new(); items], sets: 0 };
-        for (k, set) in sets.enumerate() {
-            set.ones().for_each(|i| holders.by_item[i].push(k as u32));
-            holders.sets = k + 1;
+/// Who can be forked from whom.
+fn link(found: &mut [Candidate], items: usize) {
+    let index = Parts::new(items, found.iter().map(|c| &c.set));
+    for k in 0..found.len() {
+        let mut parents: Vec<u32> = index.of(&found[k].set).filter(|&j| j != k).map(|j| j as u32).collect();
+        let resident = |j: &u32| found[*j as usize].resident;
+        parents.sort_by(|a, b| resident(b).total_cmp(&resident(a)).then(a.cmp(b)));
+        for &j in &parents {
+            found[j as usize].children.push(k as u32);
         }
-        holders
-    }
-
-    /// The sets that hold all of `part`, ascending: looked for among the holders of its rarest item.
-    fn supersets<'a>(&self, part: &Set, set: impl Fn(usize) -> &'a Set) -> Vec<usize> {
-        match part.ones().min_by_key(|&i| self.by_item[i].len()) {
-            Some(rarest) => {
-                self.by_item[rarest].iter().map(|&k| k as usize).filter(|&k| part.is_subset(set(k))).collect()
-            }
-            None => (0..self.sets).collect(),
-        }
+        found[k].parents = parents;
     }
 }

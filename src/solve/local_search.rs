@@ -5,6 +5,9 @@ use super::state::State;
 
 /// Rounds of exchanges over the whole plan.
 const ROUNDS: usize = 6;
+/// Candidates and demands looked at in all the exchanges: where each has many to look at, only those that promise most are
+/// tried.
+const WORK: usize = 1_000_000_000;
 /// Images that a round tries to bring in, the best for their memory first: on ReqBench more of them change no plan by a
 /// thousandth, and take half of the time.
 const BROUGHT_IN: usize = 300;
@@ -14,12 +17,17 @@ const LEAST: f64 = 1e-9;
 /// Drops what serves nobody, then exchanges single images for what the greedy puts in their place, and brings in
 /// images that need others to leave. Never returns a worse plan.
 pub fn local_search(search: &mut Search, limits: &Limits) {
+    local_search_within(search, limits, WORK);
+}
+
+/// The same, looking at no more than so many candidates and demands in all the exchanges.
+pub fn local_search_within(search: &mut Search, limits: &Limits, mut work: usize) {
     tidy(search);
     search.fill(limits, Rank::Ratio, &|_| false);
     for _ in 0..ROUNDS {
         let before = search.state.objective();
-        exchange_out(search, limits);
-        exchange_in(search, limits);
+        exchange_out(search, limits, &mut work);
+        exchange_in(search, limits, &mut work);
         tidy(search);
         search.fill(limits, Rank::Ratio, &|_| false);
         if search.state.objective() <= before * (1.0 + LEAST) {
@@ -46,12 +54,21 @@ pub fn tidy(search: &mut Search) {
     }
 }
 
+/// Keeps as many exchanges as there is work left for.
+fn affordable(search: &Search, exchanges: &mut Vec<(f64, usize)>, work: &mut usize) {
+    let instance = search.state.instance;
+    let each = (instance.candidates.len() + instance.weights.len()).max(1);
+    exchanges.truncate(*work / each);
+    *work -= exchanges.len() * each;
+}
+
 /// Takes out one image at a time and lets the greedy fill its place.
-fn exchange_out(search: &mut Search, limits: &Limits) {
+fn exchange_out(search: &mut Search, limits: &Limits, work: &mut usize) {
     let mut objective = search.state.objective();
     let mut members: Vec<(f64, usize)> =
         search.state.members().map(|i| (search.state.loss(i) / search.state.freed(i).max(1e-6), i)).collect();
     members.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    affordable(search, &mut members, work);
     for (_, i) in members {
         if !search.state.chosen[i] {
             continue;
@@ -70,7 +87,7 @@ fn exchange_out(search: &mut Search, limits: &Limits) {
 }
 
 /// Brings in one image at a time that does not fit, and lets those go that are worth least for the memory they hold.
-fn exchange_in(search: &mut Search, limits: &Limits) {
+fn exchange_in(search: &mut Search, limits: &Limits, work: &mut usize) {
     let instance = search.state.instance;
     let mut objective = search.state.objective();
     let memory = search.state.memory();
@@ -85,6 +102,7 @@ fn exchange_in(search: &mut Search, limits: &Limits) {
     }
     outside.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     outside.truncate(BROUGHT_IN);
+    affordable(search, &mut outside, work);
     for (_, i) in outside {
         if search.state.chosen[i] || search.state.gain(i) <= objective * LEAST {
             continue;

@@ -10,9 +10,12 @@ pub mod bound;
 pub mod candidates;
 pub mod check;
 pub mod contradictions;
+pub mod decomposed;
+pub mod division;
 pub mod feasible;
 pub mod greedy;
 pub mod instance;
+mod lazy;
 pub mod local_search;
 pub mod model;
 pub mod pools;
@@ -22,6 +25,7 @@ pub mod prove;
 pub mod required;
 pub mod stable;
 pub mod state;
+mod subsets;
 pub mod superset;
 pub mod sweep;
 mod to_plan;
@@ -33,10 +37,13 @@ pub mod wishes;
 use std::borrow::Cow;
 use std::time::Duration;
 
+use rayon::prelude::*;
+
 use crate::model::plan::{Expected, Method, Proof, Share, Size, Status};
 use state::State;
 
 pub use crate::model::plan::Aim;
+pub use division::Portion;
 pub use greedy::Limits;
 pub use instance::Instance;
 pub use to_plan::{Context, to_plan};
@@ -94,7 +101,7 @@ impl Default for Options {
             share: Share::Subset,
             exact: Exact::Auto,
             time_limit: None,
-            max_candidates: 5_000,
+            max_candidates: 50_000,
             effort: EFFORT,
             prove: None,
             aim: Aim::Expected,
@@ -150,8 +157,14 @@ pub enum Progress {
 
 /// Builds the instance that [`plan`] solves: for benchmarks and tests that look inside.
 pub fn instance(problem: &Problem, max_candidates: usize) -> Instance {
-    let families: Vec<_> = problem.groups.iter().map(|g| candidates::candidates(g, max_candidates)).collect();
-    Instance::new(problem, &families)
+    instance_above(problem, max_candidates, 0.0)
+}
+
+/// The instance, where groups are large without what could not save `floor` ms for each MB of a bare host.
+fn instance_above(problem: &Problem, max_candidates: usize, floor: f64) -> Instance {
+    let families: Vec<_> =
+        problem.groups.par_iter().map(|g| candidates::candidates_above(g, max_candidates, floor)).collect();
+    Instance { floor, ..Instance::new(problem, &families) }
 }
 
 /// [`Options::effort`] unless stated: about 0.15 s.
@@ -200,6 +213,8 @@ pub struct Solution {
     pub budgets_mb: Vec<f64>,
     /// For each class, the MB of the smallest image that could save its functions anything.
     pub smallest_mb: Vec<Option<f64>>,
+    /// For each group, what it has of the plan.
+    pub portions: Vec<Portion>,
     /// Numbers of the problem.
     pub size: Size,
     /// What the best plan found without regard to the images that there are saves, ms; none when nothing was to be kept.
@@ -228,7 +243,8 @@ pub fn plan(problem: &Problem, options: &Options, progress: &dyn Fn(Progress)) -
 
 /// [`plan`] for a problem that says already what is expected.
 fn plan_aimed(problem: &Problem, options: &Options, progress: &dyn Fn(Progress)) -> Solution {
-    let instance = instance(problem, options.max_candidates);
+    let floor = division::floor(problem, &options.limits());
+    let instance = instance_above(problem, options.max_candidates, floor);
     progress(Progress::Candidates { candidates: instance.candidates.len(), parent_pairs: instance.parent_pairs() });
     plan_instance(problem, &instance, options, progress)
 }
@@ -258,7 +274,7 @@ pub fn plan_instance(
         start.into_iter().for_each(|i| search.add(i));
     }
     progress(Progress::Incumbent(search.state.objective()));
-    local_search::local_search(&mut search, &free);
+    let mut search = division::improve(search, &free);
     required::improve(&mut search, &free);
     let mut best = search.state;
     if options.share == Share::Superset {
@@ -275,7 +291,6 @@ pub fn plan_instance(
         best = settled.state.clone();
     }
     progress(Progress::Incumbent(best.objective()));
-
     let proven = prove::prove(instance, &limits, best, settled.is_none(), options, progress);
     let mut solution = solution(problem, instance, proven, options);
     if let Some(settled) = settled {
@@ -359,6 +374,13 @@ fn solution(problem: &Problem, instance: &Instance, proven: prove::Proven, optio
     }
     let bound_covers = if instance.complete {
         format!("every plan made of the {count} candidates: {family}")
+    } else if problem.groups.iter().any(candidates::is_large) {
+        format!(
+            "every plan made of {count} candidates: the first by weight × load of {family}; where there are many closures \
+             of their intersections only those of closures alike, and only what could save {:.3} ms for each MB of a bare \
+             host",
+            instance.floor
+        )
     } else {
         let limit = options.max_candidates;
         format!("every plan made of {count} candidates: the first by weight × load of {family}; limit {limit} reached")
@@ -378,6 +400,7 @@ fn solution(problem: &Problem, instance: &Instance, proven: prove::Proven, optio
         bound_covers,
         budgets_mb: Vec::new(),
         smallest_mb: smallest_mb(problem, instance),
+        portions: division::portions(&best),
         size: Size {
             functions: problem.functions,
             classes: problem.class_weight.len(),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::problem::{Problem, Set};
 use super::wishes::{Asked, PriceOf};
-use super::{Chosen, Options, Progress, Solution, is_open, plan_aimed, prior};
+use super::{Chosen, Options, Portion, Progress, Solution, is_open, plan_aimed, prior};
 use crate::model::PackageId;
 use crate::model::plan::{Demanded, Image, Method, OtherBound, Plan, PoolPlan, Proof, Size, Status};
 use crate::model::units::round;
@@ -132,6 +132,7 @@ fn merge(asked: &Asked, problem: &Problem, solutions: &[Solution]) -> Solution {
         smallest_mb: (0..problem.class_weight.len())
             .map(|class| solutions.iter().find_map(|s| s.smallest_mb[class]))
             .collect(),
+        portions: portions(problem, solutions),
         size: Size {
             functions: problem.functions,
             classes: problem.class_weight.len(),
@@ -139,6 +140,16 @@ fn merge(asked: &Asked, problem: &Problem, solutions: &[Solution]) -> Solution {
             parent_pairs: solutions.iter().map(|s| s.size.parent_pairs).sum(),
         },
     }
+}
+
+/// What each group of the whole has in the pool that it is of.
+fn portions(problem: &Problem, solutions: &[Solution]) -> Vec<Portion> {
+    let mut portions = vec![Portion::default(); problem.groups.len()];
+    for (pool, solution) in solutions.iter().enumerate() {
+        let groups = (0..problem.groups.len()).filter(|&g| problem.groups[g].pool == pool);
+        groups.zip(&solution.portions).for_each(|(g, portion)| portions[g] = *portion);
+    }
+    portions
 }
 
 /// The sum of the pools' second bounds; where one has none, of its only bound. None when no pool has one.

@@ -5,6 +5,7 @@
 //! | `lagrangian` | [`super::bound`] without path rows: the linear relaxation |
 //! | `lagrangian+paths` | with the rows that its solutions break |
 //! | `lagrangian+paths+branch-and-bound` | [`super::tree`] from there on |
+//! | `lagrangian+groups` | [`super::decomposed`], for large fleets, by itself |
 //! | `milp (…)` | the exact model with those rows, by the solver library of this build |
 //!
 //! Without [`Options::prove`] every step has a fixed amount of work, and the result is the same on every machine. With it
@@ -18,7 +19,9 @@ use super::greedy::{Limits, Search};
 use super::instance::Instance;
 use super::model::Model;
 use super::state::State;
-use super::{Exact, OPTIMAL, Options, Progress, backend, bound, is_open, local_search, model, tree};
+use super::{
+    Exact, OPTIMAL, Options, Progress, backend, bound, decomposed, division, is_open, local_search, model, tree,
+};
 
 /// Columns up to which the exact model is solved without being asked for: on parts of ReqBench microlp took at most 0.25 s
 /// there, up to 2.3 s below 2,000, and beyond that sometimes no end was seen.
@@ -26,6 +29,9 @@ const AUTO_COLUMNS: usize = 1_000;
 /// Branch-and-bound nodes that it may then take. A number of nodes and not of seconds: the plan must be the same on every
 /// machine.
 const AUTO_NODES: u32 = 5_000;
+/// Pairs of candidates, and of candidates and demands, beyond which groups are bounded each by itself at a common price of
+/// memory, and nothing else is tried.
+const LARGE: usize = 400_000;
 /// Part of the time for the methods before the exact model, where that is solved whatever its size.
 const SHARE: f64 = if cfg!(feature = "highs") { 0.5 } else { 1.0 };
 
@@ -64,6 +70,14 @@ pub fn prove<'a>(
     progress: &dyn Fn(Progress),
 ) -> Proven<'a> {
     let plan = "greedy+local-search".to_string();
+    if instance.parent_pairs() + instance.service_pairs() > LARGE {
+        let mut run = Run { instance, limits, options, replace, best, plan, bounds: Vec::new(), progress };
+        let told = |ms| progress(Progress::Bound { ms, by: DECOMPOSED });
+        let price = division::margin(&run.best);
+        let bound = decomposed::bound(instance, limits, &run.best, price, &told);
+        run.bounds.push((DECOMPOSED.into(), bound));
+        return run.proven(None);
+    }
     let mut run = Run { instance, limits, options, replace, best, plan, bounds: Vec::new(), progress };
     let root = bound::lagrangian(instance, limits, &run.best);
     run.note("lagrangian", root.value);
@@ -96,6 +110,7 @@ pub fn prove<'a>(
     run.proven(seconds)
 }
 
+const DECOMPOSED: &str = "lagrangian+groups";
 const TIGHTENED: &str = "lagrangian+paths";
 const BRANCHED: &str = "lagrangian+paths+branch-and-bound";
 

@@ -91,6 +91,17 @@ impl<'a> State<'a> {
         self.parent[i].map(|p| p as usize)
     }
 
+    /// For each service of candidate `i`, what its demand is saved now.
+    pub(super) fn best_of(&self, i: usize) -> Vec<f64> {
+        self.instance.candidates[i].services.iter().map(|s| self.best[s.demand as usize]).collect()
+    }
+
+    /// The chosen ones among the possible children of candidate `i`, ascending.
+    pub(super) fn chosen_children(&self, i: usize) -> impl Iterator<Item = usize> + '_ {
+        let children = &self.instance.candidates[i].children;
+        children.iter().map(|&k| k as usize).filter(|&k| self.chosen[k])
+    }
+
     fn resident(&self, i: Option<u32>) -> f64 {
         i.map_or(0.0, |i| self.instance.candidates[i as usize].resident)
     }

@@ -6,12 +6,13 @@ use sha2::{Digest, Sha256};
 
 use super::problem::{Demand, Group, Problem, Set};
 use super::stable::Gone;
+use super::subsets::Parts;
 use super::superset::{self, Values};
 use super::{Chosen, Options, Solution};
 use crate::graph::classes::Class;
 use crate::model::inventory::{Function, Import, ImportKind, Inventory, State, Target};
 use crate::model::plan::{
-    self, Assignment, Changes, Image, NextBest, OtherBound, Plan, Proof, Removed, Unserved, WhyUnserved,
+    self, Assignment, Changes, GroupShare, Image, NextBest, OtherBound, Plan, Proof, Removed, Unserved, WhyUnserved,
 };
 use crate::model::platform::Language;
 use crate::model::units::round;
@@ -155,6 +156,7 @@ pub fn to_plan(
         weights: weights.to_string(),
         value_by_source: value_by_source(classes, solution, &services),
         size: solution.size,
+        groups: groups(classes, problem, solution, &services),
         images: parents_first(images),
         assignments,
         unserved,
@@ -164,6 +166,28 @@ pub fn to_plan(
         changes,
         diagnostics,
     }
+}
+
+/// What each platform and trust domain has of the plan.
+fn groups(classes: &[Class], problem: &Problem, solution: &Solution, services: &[Service]) -> Vec<GroupShare> {
+    let best: BTreeMap<usize, f64> = services.iter().filter_map(|s| Some((s.class, s.images.first()?.1))).collect();
+    let of_group = |(group, part): (&Group, &super::Portion)| {
+        let members: Vec<usize> = group.demands.iter().flat_map(|d| d.classes.iter().copied()).collect();
+        let saved = |&c: &usize| best.get(&c).map_or(0.0, |saved| problem.class_weight[c] * saved);
+        GroupShare {
+            platform: group.platform.clone(),
+            trust_domain: group.trust_domain.clone(),
+            pool: group.pool_name.clone(),
+            functions: members.iter().map(|&c| classes[c].functions.len()).sum(),
+            classes: members.len(),
+            images: part.images,
+            memory_mb: round(part.memory_mb, DIGITS),
+            objective: round(members.iter().map(saved).sum(), DIGITS),
+            least_in: part.least_in.map(|ratio| round(ratio, DIGITS)),
+            most_out: part.most_out.map(|ratio| round(ratio, DIGITS)),
+        }
+    };
+    problem.groups.iter().zip(&solution.portions).map(of_group).collect()
 }
 
 /// What of the weight rests on closures that are not known as a whole.
@@ -194,12 +218,15 @@ fn services<'a>(problem: &'a Problem, solution: &Solution) -> Vec<Service<'a>> {
     let mut out = Vec::new();
     for (g, group) in problem.groups.iter().enumerate() {
         let values = Values::new(group);
-        let chosen = solution.chosen.iter().enumerate().filter(|(_, c)| c.group == g);
-        let sets: Vec<_> = chosen.map(|(i, c)| (i, values.of(&c.set))).collect();
+        let own: Vec<usize> = (0..solution.chosen.len()).filter(|&i| solution.chosen[i].group == g).collect();
+        let sets: Vec<_> = own.iter().map(|&i| values.of(&solution.chosen[i].set)).collect();
+        let parts = Parts::new(group.items.len(), own.iter().map(|&i| &solution.chosen[i].set));
         for demand in &group.demands {
-            let mut images: Vec<(usize, f64)> = sets
-                .iter()
-                .filter_map(|(i, set)| Some((*i, set.for_demand(demand)?)))
+            let near: Vec<usize> =
+                if superset::is_wide(group) { (0..own.len()).collect() } else { parts.of(&demand.core).collect() };
+            let mut images: Vec<(usize, f64)> = near
+                .into_iter()
+                .filter_map(|k| Some((own[k], sets[k].for_demand(demand)?)))
                 .filter(|(_, value)| *value > 0.0)
                 .collect();
             images.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));

@@ -181,6 +181,11 @@ impl<'a> Usable<'a> {
         Self { share, places, classes, class_of }
     }
 
+    /// What functions that see every image alike have in common; none without a platform.
+    pub fn class_of(&self, function: &Function) -> Option<&str> {
+        self.class_of.get(function.id.as_str()).map(String::as_str)
+    }
+
     /// How a function sees an image that holds `ids`; none when it may not use it.
     pub fn split<'i>(&self, image: &Image, ids: &'i BTreeSet<PackageId>, function: &Function) -> Option<Split<'i>> {
         if function.platform.as_ref() != Some(&image.platform) || function.trust_domain != image.trust_domain {

@@ -4,14 +4,14 @@
 
 mod demands;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::problem::{Price, Problem};
 use super::usable::Usable;
 use crate::graph::classes::class_digest;
 use crate::model::costs::LanguageCosts;
 use crate::model::inventory::{Function, Inventory, Package, State};
-use crate::model::plan::{Aim, Image, Plan, Status};
+use crate::model::plan::{Aim, Image, Plan, Share, Status};
 use crate::model::platform::Language;
 use crate::model::{PackageId, Platform};
 
@@ -45,6 +45,7 @@ pub fn verify(
     check_parents(plan, &held, language, &mut broken);
     check_service(plan, inventory, price, &held, &mut broken);
     check_totals(plan, &mut broken);
+    check_groups(plan, &mut broken);
     check_open(plan, inventory, &mut broken);
     demands::check(plan, inventory, price, &held, &mut broken);
     broken
@@ -111,13 +112,11 @@ pub fn verify_expected(
         };
         let pool = group.pool_name.as_deref();
         let load = |id: &PackageId| price(id, &group.platform).map_or(0.0, |p| p.load_ms);
-        let images: Vec<(&Held, f64)> = plan
-            .images
-            .iter()
-            .zip(&held)
-            .filter(|(image, _)| mine(Some(&image.platform), &image.trust_domain) && image.pool.as_deref() == pool)
-            .map(|(_, held)| (held, held.ids.iter().map(load).sum::<f64>() - held.swap_ms))
-            .collect();
+        let is_mine = |image: &Image| mine(Some(&image.platform), &image.trust_domain) && image.pool.as_deref() == pool;
+        let images = held.iter().enumerate().filter(|(i, _)| is_mine(&plan.images[*i]));
+        let values: HashMap<usize, f64> =
+            images.clone().map(|(i, h)| (i, h.ids.iter().map(load).sum::<f64>() - h.swap_ms)).collect();
+        let near = Near::new(images);
         // Functions by what they load, so that looking for one that loads a whole closure is quick.
         let mut loaded_by: BTreeMap<&PackageId, Vec<&Function>> = BTreeMap::new();
         for function in inventory.functions.iter().filter(|f| mine(f.platform.as_ref(), &f.trust_domain)) {
@@ -126,8 +125,8 @@ pub fn verify_expected(
         let none = Vec::new();
         for demand in &group.demands {
             let ids: Ids = demand.core.ones().map(|i| &group.items[i].id).collect();
-            let usable = images.iter().filter(|(held, _)| held.ids.iter().all(|id| ids.contains(id)));
-            let best = usable.map(|(_, value)| *value).fold(0.0, f64::max);
+            let usable = near.parts_of(&ids).filter(|&i| held[i].ids.iter().all(|id| ids.contains(id)));
+            let best = usable.map(|i| values[&i]).fold(0.0, f64::max);
             objective += demand.weight * best;
             known += demand.known * best;
             all += demand.weight;
@@ -230,7 +229,14 @@ fn hold(
 
 /// Versions, requirements and sources of what the images hold.
 fn check_contents(plan: &Plan, inventory: &Inventory, held: &[Held], broken: &mut Vec<String>) {
-    let packages: BTreeMap<&PackageId, &Package> = inventory.packages.iter().map(|p| (&p.id, p)).collect();
+    let packages: HashMap<&PackageId, &Package> = inventory.packages.iter().map(|p| (&p.id, p)).collect();
+    let sets =
+        |image: &Image, id: &PackageId| packages.get(id).map(|p| p.requires_for(&image.platform)).unwrap_or_default();
+    let mut unstated: BTreeSet<(&Platform, &PackageId)> = BTreeSet::new();
+    for (image, held) in plan.images.iter().zip(held) {
+        unstated.extend(held.ids.iter().filter(|id| sets(image, id).is_empty()).map(|id| (&image.platform, id)));
+    }
+    let beside = always_beside(inventory, &unstated);
     for (image, held) in plan.images.iter().zip(held) {
         let names: BTreeSet<&str> = held.ids.iter().map(|id| id.name.as_str()).collect();
         if image.platform.language == Language::Python && names.len() < held.ids.len() {
@@ -241,10 +247,9 @@ fn check_contents(plan: &Plan, inventory: &Inventory, held: &[Held], broken: &mu
             if package.is_some_and(|p| !p.is_from_registry()) {
                 broken.push(format!("{}: {id} comes from no registry", image.id));
             }
-            let sets = package.map(|p| p.requires_for(&image.platform)).unwrap_or_default();
+            let sets = sets(image, id);
             let closed = if sets.is_empty() {
-                always_beside(inventory, &image.platform, id)
-                    .is_some_and(|beside| beside.iter().all(|r| held.ids.contains(*r)))
+                beside.get(&(&image.platform, id)).is_some_and(|beside| beside.iter().all(|r| held.ids.contains(*r)))
             } else {
                 sets.iter().any(|set| set.iter().all(|r| held.ids.contains(r)))
             };
@@ -255,14 +260,31 @@ fn check_contents(plan: &Plan, inventory: &Inventory, held: &[Held], broken: &mu
     }
 }
 
-/// What all locked closures of a platform that hold a package have in common; none when there is none.
-fn always_beside<'a>(inventory: &'a Inventory, platform: &Platform, id: &PackageId) -> Option<Ids<'a>> {
-    inventory
-        .functions
-        .iter()
-        .filter(|f| f.state == State::Locked && f.platform.as_ref() == Some(platform) && f.closure.contains(id))
-        .map(|f| f.closure.iter().collect::<Ids>())
-        .reduce(|a, b| a.intersection(&b).copied().collect())
+/// What all locked closures of a platform that hold a package have in common, for the packages of images that state no
+/// requirements there; nothing for those that no locked closure holds.
+fn always_beside<'a>(
+    inventory: &'a Inventory,
+    wanted: &BTreeSet<(&'a Platform, &'a PackageId)>,
+) -> BTreeMap<(&'a Platform, &'a PackageId), Ids<'a>> {
+    let mut beside: BTreeMap<(&Platform, &PackageId), Ids<'a>> = BTreeMap::new();
+    if wanted.is_empty() {
+        return beside;
+    }
+    for function in inventory.functions.iter().filter(|f| f.state == State::Locked) {
+        let Some(platform) = &function.platform else { continue };
+        for id in &function.closure {
+            if !wanted.contains(&(platform, id)) {
+                continue;
+            }
+            match beside.get_mut(&(platform, id)) {
+                Some(ids) => ids.retain(|other| function.closure.contains(other)),
+                None => {
+                    beside.insert((platform, id), function.closure.iter().collect());
+                }
+            }
+        }
+    }
+    beside
 }
 
 /// Ids, parents and memory.
@@ -335,6 +357,64 @@ fn service(
     Some(Service { value_ms, needed_ms, unneeded: split.unneeded.len(), unneeded_mb })
 }
 
+/// What is worked out of a closure: functions that load the same on the same platform have it in common.
+struct Loaded {
+    class: String,
+    load_ms: f64,
+    /// The images that may serve it, and how.
+    services: Vec<(usize, Service)>,
+    /// Milliseconds that the best of them saves.
+    best: f64,
+}
+
+fn loaded(
+    function: &Function,
+    plan: &Plan,
+    held: &[Held],
+    near: &Near,
+    usable: &Usable,
+    price: &dyn Fn(&PackageId, &Platform) -> Option<Price>,
+) -> Loaded {
+    let Some(platform) = &function.platform else {
+        return Loaded { class: String::new(), load_ms: 0.0, services: Vec::new(), best: 0.0 };
+    };
+    let closure: Ids = function.closure.iter().collect();
+    let serves = |i: usize| Some((i, service(usable, &plan.images[i], &held[i], function, price)?));
+    let services: Vec<(usize, Service)> = match plan.share {
+        Share::Subset => near.parts_of(&closure).filter_map(serves).collect(),
+        Share::Superset => (0..held.len()).filter_map(serves).collect(),
+    };
+    let sorted: Vec<PackageId> = closure.iter().map(|&p| p.clone()).collect();
+    Loaded {
+        class: class_digest(platform, &function.trust_domain, &sorted),
+        load_ms: closure.iter().filter_map(|p| price(p, platform)).map(|p| p.load_ms).sum(),
+        best: services.iter().map(|(_, s)| s.value_ms).fold(0.0, f64::max),
+        services,
+    }
+}
+
+/// Images by the package of theirs that fewest images hold: whoever loads all of one loads that.
+struct Near<'a>(HashMap<&'a PackageId, Vec<usize>>);
+
+impl<'a> Near<'a> {
+    fn new(held: impl Iterator<Item = (usize, &'a Held)> + Clone) -> Self {
+        let mut count: HashMap<&PackageId, usize> = HashMap::new();
+        held.clone().flat_map(|(_, h)| &h.ids).for_each(|id| *count.entry(id).or_default() += 1);
+        let mut by_package: HashMap<&PackageId, Vec<usize>> = HashMap::new();
+        for (i, image) in held {
+            if let Some(rarest) = image.ids.iter().min_by_key(|id| count[*id]) {
+                by_package.entry(rarest).or_default().push(i);
+            }
+        }
+        Self(by_package)
+    }
+
+    /// The images of which a closure may hold everything; no other can be a part of it.
+    fn parts_of<'c>(&'c self, closure: &'c Ids) -> impl Iterator<Item = usize> + 'c {
+        closure.iter().filter_map(|id| self.0.get(*id)).flatten().copied()
+    }
+}
+
 /// Who is served by what, and what that saves.
 fn check_service(
     plan: &Plan,
@@ -343,27 +423,27 @@ fn check_service(
     held: &[Held],
     broken: &mut Vec<String>,
 ) {
-    let assigned: BTreeMap<&str, _> = plan.assignments.iter().map(|a| (a.function.as_str(), a)).collect();
-    let unserved: BTreeSet<&str> = plan.unserved.iter().map(|u| u.function.as_str()).collect();
+    let assigned: HashMap<&str, _> = plan.assignments.iter().map(|a| (a.function.as_str(), a)).collect();
+    let unserved: HashSet<&str> = plan.unserved.iter().map(|u| u.function.as_str()).collect();
     if assigned.len() < plan.assignments.len() || unserved.len() < plan.unserved.len() {
         broken.push("a function is listed twice".into());
     }
     if assigned.len() + unserved.len() != inventory.functions.len() {
         broken.push("the functions of plan and inventory differ in number".into());
     }
+    let index: HashMap<&str, usize> = plan.images.iter().enumerate().rev().map(|(i, m)| (m.id.as_str(), i)).collect();
+    let near = Near::new(held.iter().enumerate());
+    let mut known: HashMap<&str, Loaded> = HashMap::new();
     let (mut objective, mut total) = (0.0, 0.0);
     let mut serves = vec![(0usize, 0.0f64); held.len()];
     let usable = Usable::new(plan, held.iter().flat_map(|h| &h.ids), inventory);
     for function in &inventory.functions {
         let id = &function.id;
-        let closure: Ids = function.closure.iter().collect();
-        let load: f64 = match &function.platform {
-            Some(platform) => closure.iter().filter_map(|p| price(p, platform)).map(|p| p.load_ms).sum(),
-            None => 0.0,
-        };
+        let key = usable.class_of(function);
+        let loaded: &Loaded =
+            known.entry(key.unwrap_or_default()).or_insert_with(|| loaded(function, plan, held, &near, &usable, price));
+        let (load, best) = (loaded.load_ms, loaded.best);
         total += function.weight * load;
-        let of = |i: usize| service(&usable, &plan.images[i], &held[i], function, price);
-        let best = (0..held.len()).filter_map(of).map(|s| s.value_ms).fold(0.0, f64::max);
         objective += function.weight * best;
         let Some(assignment) = assigned.get(id.as_str()) else {
             if !unserved.contains(id.as_str()) {
@@ -377,12 +457,12 @@ fn check_service(
         if unserved.contains(id.as_str()) {
             broken.push(format!("{id}: both served and unserved"));
         }
-        let Some(i) = plan.images.iter().position(|image| image.id == assignment.image) else {
+        let Some(&i) = index.get(assignment.image.as_str()) else {
             broken.push(format!("{id}: its image {} does not exist", assignment.image));
             continue;
         };
         serves[i].0 += 1;
-        let Some(service) = of(i) else {
+        let Some(service) = loaded.services.iter().find(|(k, _)| *k == i).map(|(_, service)| service) else {
             broken.push(format!("{id}: may not use {}", assignment.image));
             continue;
         };
@@ -393,10 +473,7 @@ fn check_service(
         if assignment.unneeded != service.unneeded {
             broken.push(format!("{id}: does not need {} packages of {}", service.unneeded, assignment.image));
         }
-        let sorted: Vec<PackageId> = closure.iter().map(|&p| p.clone()).collect();
-        if function.platform.as_ref().map(|p| class_digest(p, &function.trust_domain, &sorted))
-            != Some(assignment.class.clone())
-        {
+        if function.platform.is_none() || loaded.class != assignment.class {
             broken.push(format!("{id}: is not of class {}", assignment.class));
         }
         for (what, stated, found) in [
@@ -429,6 +506,37 @@ fn check_service(
     let share = if total > 0.0 { objective / total } else { 0.0 };
     if differs(plan.saved_share, share) || plan.known.is_none_or(|k| differs(k.saved_share, share)) {
         broken.push(format!("states a saved share of {}, which is {share}", plan.saved_share));
+    }
+}
+
+/// What each platform and trust domain has: images, memory and value, counted again from the images.
+fn check_groups(plan: &Plan, broken: &mut Vec<String>) {
+    // Plans of earlier versions do not say.
+    if plan.groups.is_empty() {
+        return;
+    }
+    let mut found: BTreeMap<(&Platform, &str, Option<&str>), (usize, f64, f64)> = BTreeMap::new();
+    for image in &plan.images {
+        let share = found.entry((&image.platform, &image.trust_domain, image.pool.as_deref())).or_default();
+        *share = (share.0 + 1, share.1 + image.added_mb, share.2 + image.saved_ms);
+    }
+    let mut memory = 0.0;
+    for group in &plan.groups {
+        let key = (&group.platform, group.trust_domain.as_str(), group.pool.as_deref());
+        let (images, mb, saved) = found.remove(&key).unwrap_or_default();
+        if group.images != images || differs(group.memory_mb, mb) || differs(group.objective, saved) {
+            broken.push(format!(
+                "groups: {} in {} has {images} images of {mb} MB that save {saved} ms, not as stated",
+                group.platform, group.trust_domain
+            ));
+        }
+        memory += group.memory_mb;
+    }
+    for (platform, domain, _) in found.keys() {
+        broken.push(format!("groups: {platform} in {domain} is missing, or there twice"));
+    }
+    if differs(plan.memory_mb, memory) {
+        broken.push(format!("groups: {memory} MB are divided, {} MB are taken", plan.memory_mb));
     }
 }
 

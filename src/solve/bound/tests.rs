@@ -85,8 +85,10 @@ fn instance(
         weights: demands.iter().map(|&(_, weight)| f64::from(weight)).collect(),
         servers,
         items: vec![resident.iter().map(|&mb| f64::from(mb)).collect()],
+        spans: vec![crate::solve::instance::Span { candidates: 0..sets.len(), demands: 0..demands.len() }],
         required: Vec::new(),
         complete: true,
+        floor: 0.0,
     }
 }
 
