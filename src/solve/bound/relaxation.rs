@@ -6,6 +6,9 @@ use super::super::state::State;
 use super::SLACK;
 use super::paths::Rows;
 
+/// Room for the rounding errors of sums, relative to the sizes of what is added up.
+const ROUNDING: f64 = 1e-12;
+
 /// Prices, or a direction in their space.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::solve) struct Prices {
@@ -251,6 +254,8 @@ impl Relaxation {
         out.forked.fill(false);
         self.add_up_rows(&p.m, out);
         let mut sum = p.u.iter().sum::<f64>() + self.budgets.iter().zip(&p.b).map(|(b, p)| b.cap * p).sum::<f64>();
+        // What was added up, whatever its sign: prices that cancel out may grow until only rounding errors are left.
+        let mut turnover = sum;
         for i in 0..self.len() {
             out.worth[i] = 0.0;
             out.held[i] = false;
@@ -284,6 +289,8 @@ impl Relaxation {
         gradient.b.iter_mut().zip(&self.budgets).for_each(|(g, b)| *g = b.cap);
         for i in (0..self.len()).filter(|&i| out.held[i]) {
             sum += out.worth[i];
+            let cost: f64 = self.budgets.iter().zip(&p.b).map(|(b, p)| p * b.used[i]).sum();
+            turnover += out.worth[i].abs() + cost + p.d[i] + out.credit[i];
             gradient.d[i] += 1.0;
             for e in self.service.range(i) {
                 let (f, gain) = self.service.entries[e];
@@ -309,7 +316,7 @@ impl Relaxation {
         for (r, g) in gradient.m.iter_mut().enumerate() {
             *g = self.rows.slack(r, &out.held, &out.forked, &out.served);
         }
-        out.value = sum;
+        out.value = sum + ROUNDING * turnover;
     }
 
     fn add_up_rows(&self, m: &[f64], out: &mut Evaluation) {
@@ -357,6 +364,11 @@ impl Relaxation {
     /// any change of L, down to where it pays for a parent to have it forked; that much lower is what opening it is worth.
     pub fn fix(&self, part: &mut Part, p: &Prices, at: &Evaluation, known: f64) -> bool {
         let slack = SLACK * at.value.abs();
+        // A worth up to which an image may rise before L does: that of the image opened in its place where a set is required.
+        let mut most = vec![0.0f64; self.len()];
+        for &(r, worth) in &at.penalties {
+            part.required[r].iter().for_each(|&i| most[i as usize] = worth);
+        }
         let mut lowest = vec![0.0f64; self.len()];
         for j in (0..self.len()).filter(|&j| part.open[j]) {
             let shared: f64 = self.budgets.iter().zip(&p.b).map(|(b, p)| p * b.shared[j]).sum();
@@ -364,7 +376,7 @@ impl Relaxation {
                 let k = self.children.entries[a] as usize;
                 let saved = shared - at.inner[a];
                 // A parent that is not held begins to be worth opening a little later.
-                let idle = if at.held[j] { 0.0 } else { at.worth[j].min(0.0) - (saved - p.d[k]).max(0.0) };
+                let idle = if at.held[j] { 0.0 } else { (at.worth[j] - most[j]).min(0.0) - (saved - p.d[k]).max(0.0) };
                 lowest[k] = lowest[k].max(saved + idle);
             }
         }
