@@ -107,17 +107,30 @@ impl Court<'_> {
             if self.may_fail(&whole, wish) && self.is_impossible(&with) {
                 let mut set = vec![wish];
                 set.extend(self.explain(&[wish], false, &around));
-                // What excludes packages changes which images are looked at, so that more demands may show more ways.
-                found.push(if self.is_impossible(&set) { set } else { with });
+                found.push(self.smallest(set, with));
             }
         }
         if found.is_empty() && self.is_impossible(&all) {
             let order: Vec<usize> = around.iter().chain(&wanted).copied().collect();
             let set = self.explain(&[], false, &order);
-            found.push(if self.is_impossible(&set) { set } else { all });
+            found.push(self.smallest(set, all));
         }
         found.iter_mut().for_each(|set| set.sort_unstable());
         found
+    }
+
+    /// What is left of an explanation when whatever does not matter is dropped; of all that was asked where the explanation
+    /// is none: what excludes packages or limits images changes which images are looked at, so that more demands may show
+    /// more ways, and QuickXplain reckons with fewer.
+    fn smallest(&self, set: Vec<usize>, all: Vec<usize>) -> Vec<usize> {
+        let mut set = if self.is_impossible(&set) { set } else { all };
+        while let Some(rest) = (0..set.len()).find_map(|k| {
+            let rest: Vec<usize> = set.iter().copied().filter(|&i| i != set[k]).collect();
+            self.is_impossible(&rest).then_some(rest)
+        }) {
+            set = rest;
+        }
+        set
     }
 
     fn ask(&self, set: &[usize]) -> Asked<'_> {

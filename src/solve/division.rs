@@ -128,7 +128,7 @@ pub fn improve_each<'a>(search: Search<'a>, limits: &Limits) -> Search<'a> {
         better = search;
     }
     for _ in 0..ROUNDS {
-        tidy(&mut better);
+        tidy(&mut better, limits);
         better.fill(limits, Rank::Ratio, &|_| false);
         if !exchange(&mut better, limits) {
             break;

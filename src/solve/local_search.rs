@@ -22,30 +22,35 @@ pub fn local_search(search: &mut Search, limits: &Limits) {
 
 /// The same, looking at no more than so many candidates and demands in all the exchanges.
 pub fn local_search_within(search: &mut Search, limits: &Limits, mut work: usize) {
-    tidy(search);
+    tidy(search, limits);
     search.fill(limits, Rank::Ratio, &|_| false);
     for _ in 0..ROUNDS {
         let before = search.state.objective();
         exchange_out(search, limits, &mut work);
         exchange_in(search, limits, &mut work);
-        tidy(search);
+        tidy(search, limits);
         search.fill(limits, Rank::Ratio, &|_| false);
         if search.state.objective() <= before * (1.0 + LEAST) {
             break;
         }
     }
-    tidy(search);
+    tidy(search, limits);
 }
 
-/// Drops images that save nothing and whose leaving does not take more memory.
-pub fn tidy(search: &mut Search) {
+/// Drops images that save nothing and whose leaving does not take more memory, nor more disk where that is limited.
+pub fn tidy(search: &mut Search, limits: &Limits) {
     loop {
         let idle: Vec<usize> = search.state.members().collect();
         let mut dropped = false;
         for i in idle {
             if search.state.loss(i) <= 0.0 && search.state.freed(i) >= 0.0 && !search.state.is_needed(i) {
+                let disk = limits.disk_mb.is_finite().then(|| search.state.disk());
                 search.remove(i);
-                dropped = true;
+                if disk.is_some_and(|disk| search.state.disk() > disk) {
+                    search.add(i);
+                } else {
+                    dropped = true;
+                }
             }
         }
         if !dropped {

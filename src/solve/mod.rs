@@ -306,7 +306,9 @@ impl Solution {
         for (&i, &parent) in &settled.parents {
             let place = |i: usize| members.binary_search(&i).ok();
             let Some(k) = place(i) else { continue };
-            self.memory_mb += instance.added_mb(i, parent) - instance.added_mb(i, settled.state.parent(i));
+            let more = instance.added_mb(i, parent) - instance.added_mb(i, settled.state.parent(i));
+            self.memory_mb += more;
+            self.portions[instance.candidates[i].group].memory_mb += more;
             self.chosen[k].parent = parent.and_then(place);
         }
         self.unsettled = Some(settled.best);

@@ -166,7 +166,7 @@ impl<'a> Run<'a, '_> {
             (0..old.len()).filter(|&k| values[k] > 0.5).for_each(|k| search.add(old[k]));
             let within = |s: &State| s.missing == 0 && self.limits.keeps(s);
             if within(&search.state) {
-                local_search::tidy(&mut search);
+                local_search::tidy(&mut search, self.limits);
                 reached = search.state.objective();
                 if reached > known * (1.0 + 1e-12) && within(&search.state) {
                     self.take(search.state, backend::METHOD);

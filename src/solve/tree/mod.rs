@@ -396,7 +396,7 @@ impl Tree<'_> {
             }
         }
         search.fill(self.limits, Rank::Ratio, &|i| !part.open[i]);
-        local_search::tidy(&mut search);
+        local_search::tidy(&mut search, self.limits);
         search.fill(self.limits, Rank::Ratio, &|_| false);
         self.work += 2 * self.relaxation.terms() as u64;
         let objective = search.state.objective();
