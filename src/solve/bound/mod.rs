@@ -48,7 +48,7 @@ pub(super) use walk::{Pace, Rule, Walk};
 /// Evaluations of L.
 const STEPS: usize = 1_500;
 /// Terms of L that are added up in all.
-const WORK: usize = 200_000_000;
+const WORK: usize = 100_000_000;
 /// Steps without a gain worth having after which no more are taken.
 const PATIENCE: usize = 300;
 /// Steps after which images are fixed.
