@@ -36,7 +36,10 @@ MUTATIONS = [
     ("floors do not reach the exact model", "src/solve/model.rs", "for required in &instance.required {", "for required in instance.required.iter().take(0) {"),
     ("disk does not reach the exact model", "src/solve/model.rs", "model.row(disk, Relation::AtMost, limits.disk_mb);", ""),
     ("plans that lack what is required count", "src/solve/mod.rs", "state.missing == 0 && limits.keeps(state)", "limits.keeps(state)"),
-    ("a contradiction names all demands", "src/solve/contradictions.rs", "from_first.into_iter().chain(from_second).collect()", "rest.to_vec()"),
+    ("a contradiction names demands that do not matter", "src/solve/contradictions.rs", "self.is_impossible(&rest).then_some(rest)", "None"),
+    ("idle images leave whatever that takes of disk", "src/solve/local_search.rs", "disk.is_some_and(|disk| search.state.disk() > disk)", "disk.is_some_and(|_| false)"),
+    ("L has no room for rounding", "src/solve/bound/relaxation.rs", "sum + ROUNDING * turnover", "sum + 0.0 * ROUNDING * turnover"),
+    ("fixing forgets that a parent may take a required image's place", "src/solve/bound/relaxation.rs", "(at.worth[j] - most[j]).min(0.0)", "at.worth[j].min(0.0 * most[j])"),
     ("verify takes any floor for met", "src/solve/verify/demands.rs", "least < share - 1e-6", "least < -1.0"),
     ("verify takes any package", "src/solve/verify/demands.rs", "h.ids.iter().any(|id| is_package(package, id))", "h.ids.is_empty()"),
     ("old images get any parent", "src/solve/stable.rs", "kept.insert(i, parent);", ""),
@@ -65,9 +68,14 @@ MUTATIONS = [
     ("the exact model's memory row is dropped", "src/solve/model.rs", "model.row(memory, Relation::AtMost, limits.budget_mb);", ""),
     ("the exact model's path rows have the wrong sign", "src/solve/model.rs", "row.images.iter().map(|&i| (i as usize, -1.0)).collect();", "row.images.iter().map(|&i| (i as usize, 1.0)).collect();"),
     ("the exact model serves without an image", "src/solve/model.rs", "model.row(vec![(y, 1.0), (i, -1.0)], Relation::AtMost, 0.0);", ""),
+    ("the budget is left out of the bound for large fleets", "src/solve/decomposed.rs", "sum + price * limits.budget_mb", "sum + 0.0 * price * limits.budget_mb"),
+    ("large fleets' images cost nothing but their packages", "src/solve/decomposed.rs", "*profit = -t[i] - nu - kappa", "*profit = -t[i] - 2.0 * nu - 2.0 * kappa"),
+    ("a group takes more than its share", "src/solve/division.rs", "budget_mb: now.memory(),", "budget_mb: 2.0 * now.memory() + limits.budget_mb,"),
+    ("memory moves between groups at a loss", "src/solve/division.rs", "gain > lost * (1.0 + 1e-9)", "gain > 0.0 * lost"),
+    ("what each group has is not verified", "src/solve/verify.rs", "if plan.groups.is_empty() {", "if true {"),
     ("branching forgets one side", "src/solve/tree/mod.rs", "        [none, some]\n", "        [some.clone(), some]\n"),
 ]
-TESTS = ["--lib", "--test", "solver_properties", "--test", "solver_rules", "--test", "solver_stable", "--test", "solver_wishes", "--test", "demands", "--test", "solver_superset", "--test", "solver_sweep"]
+TESTS = ["--lib", "--test", "solver_properties", "--test", "solver_rules", "--test", "solver_stable", "--test", "solver_wishes", "--test", "demands", "--test", "solver_superset", "--test", "solver_sweep", "--test", "solver_prior", "--test", "solver_division"]
 
 
 def main():

@@ -5,7 +5,7 @@ mod solver_support;
 use proptest::prelude::*;
 use solver_support::{Fleet, fleets, language};
 use warmset::model::plan::Status;
-use warmset::solve::{self, Aim, Exact, Limits, Options, bound, greedy, local_search, state::State, tree};
+use warmset::solve::{self, Aim, Exact, Instance, Limits, Options, bound, greedy, local_search, state::State, tree};
 
 fn options(budget_mb: f64, max_images: Option<usize>, exact: Exact) -> Options {
     Options { budget_mb, max_images, exact, aim: Aim::Known, ..Options::default() }
@@ -142,6 +142,36 @@ proptest! {
         let (less, _) = fleet.plan(&options(f64::from(budget), None, Exact::Always));
         let (other, _) = fleet.plan(&options(f64::from(budget + more), None, Exact::Always));
         prop_assert!(other.objective >= less.objective - 1e-6);
+    }
+
+    /// The memory that served it is free for the others. The images to choose from stay the same: without the function
+    /// there may be fewer of them.
+    #[test]
+    fn without_a_function_the_others_load_no_longer(fleet in fleets(), budget in 1u32..60, which in 0usize..6) {
+        let wanted = options(f64::from(budget), None, Exact::Always);
+        let saved = |problem: &solve::Problem, instance: &Instance| -> Vec<f64> {
+            let solution = solve::plan_instance(problem, instance, &wanted, &|_| ());
+            let groups = problem.groups.iter().enumerate();
+            let demands = groups.flat_map(|(g, group)| group.demands.iter().map(move |demand| (g, group, demand)));
+            let of = |(g, group, demand): (usize, &solve::Group, &solve::Demand)| {
+                let able = solution.chosen.iter().filter(|c| c.group == g && c.set.is_subset(&demand.core));
+                able.map(|c| group.value_ms(&c.set)).fold(0.0, f64::max) * demand.weight
+            };
+            demands.map(of).collect()
+        };
+        let mut problem = fleet.problem();
+        let mut instance = solve::instance(&problem, 10_000);
+        if instance.weights.is_empty() {
+            return Ok(());
+        }
+        let gone = which % instance.weights.len();
+        let before = saved(&problem, &instance);
+        let mut demands = problem.groups.iter_mut().flat_map(|g| &mut g.demands);
+        demands.nth(gone).expect("there is one for each weight").weight = 0.0;
+        instance.weights[gone] = 0.0;
+        let after = saved(&problem, &instance);
+        let of_others = |all: &[f64]| all.iter().enumerate().filter(|(d, _)| *d != gone).map(|(_, ms)| ms).sum::<f64>();
+        prop_assert!(of_others(&after) >= of_others(&before) - 1e-6, "{before:?}, then {after:?}");
     }
 
     #[test]

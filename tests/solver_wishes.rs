@@ -6,7 +6,7 @@ mod solver_support;
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use solver_support::{Fleet, fleets};
+use solver_support::{Fleet, fleets, language};
 use warmset::model::plan::{Aim, Share};
 use warmset::model::wishes::{Wish, Wishes};
 use warmset::model::{PackageId, Place};
@@ -295,6 +295,38 @@ proptest! {
         }
         prop_assert!((sum - solution.objective).abs() < 1e-6, "{sum} and {}", solution.objective);
     }
+}
+
+/// {p1} saves nobody anything by itself and takes as much memory as it gives back, but without it its 5 MB would lie on
+/// disk once more: with the three others, one of them in another trust domain, 5 + 1.5 + 3 + 5 = 14.5 MB.
+#[test]
+fn an_idle_parent_stays_where_it_saves_disk() {
+    let packages: &[(&str, f64, f64, &[&str])] =
+        &[("p0", 10.0, 2.5, &[]), ("p1", 10.0, 3.0, &[]), ("p2", 3.0, 3.5, &[])];
+    let functions: &[(f64, &[&str])] = &[(1.0, &["p0", "p1"]), (2.0, &["p1", "p2"]), (1.0, &["p1"])];
+    let mut fleet = Fleet::new(packages, functions, language(3.0, 0.0, 0.0));
+    fleet.inventory.functions[2].trust_domain = "other".into();
+    let fleet = with_disk(fleet);
+    // All of them: 10 + 10, twice 10 + 3, and 10.
+    assert_eq!(objective(&fleet, &wishes(&fleet, 24, &[Ask::Disk(29)])), Some(56.0));
+    let less = objective(&fleet, &wishes(&fleet, 24, &[Ask::Disk(28)]));
+    assert!(less.is_some_and(|ms| ms < 56.0), "{less:?}");
+}
+
+/// Cut to 9 MB the image of {p0, p2} would do for the floor; without that limit on images nobody looks at it, whether or not
+/// p0 is excluded. What contradicts the floor is the memory alone.
+#[test]
+fn a_demand_that_does_not_matter_is_not_named() {
+    let packages: &[(&str, f64, f64, &[&str])] =
+        &[("p0", 14.0, 0.0, &[]), ("p2", 38.0, 8.5, &[]), ("p3", 6.0, 15.0, &[]), ("p4", 17.0, 0.0, &["p2", "p3"])];
+    let functions: &[(f64, &[&str])] = &[(1.0, &["p0"]), (1.0, &["p0", "p2", "p3", "p4"])];
+    let fleet = with_disk(Fleet::new(packages, functions, language(0.5, 1.0, 0.0)));
+    let list = wishes(&fleet, 9, &[Ask::MaxImage(18), Ask::Exclude(0), Ask::Floor(1, 5)]);
+    let (price, language) = (|id: &PackageId, _: &_| fleet.price(id), |_| fleet.language);
+    let sets = contradictions::sets(&fleet.inventory, &list, &pools(&list).unwrap(), &options(), &price, &language);
+    let named: Vec<Vec<String>> =
+        sets.iter().map(|set| set.iter().map(|&i| list.list[i].to_string()).collect()).collect();
+    assert_eq!(named, [["memory 9 MB (budget)", "floor f1 = 50 % (asks:3)"]]);
 }
 
 /// A pool of three functions with an image limit, and all others.

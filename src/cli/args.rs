@@ -326,6 +326,9 @@ pub struct PlanCommand {
     /// How images are chosen.
     #[command(flatten)]
     pub solve: SolveOptions,
+    /// How much is done to prove the plan.
+    #[command(flatten)]
+    pub proof: ProofOptions,
     /// What is asked of the plan.
     #[command(flatten)]
     pub demands: DemandOptions,
@@ -375,6 +378,11 @@ pub struct SolveOptions {
     /// such memory counts against the budget and in the swap time, as all memory of an image does.
     #[arg(long, value_name = "MS", value_parser = milliseconds, requires = "share")]
     pub waste_ms_per_mb: Option<f64>,
+}
+
+/// How much is done to prove a plan.
+#[derive(Debug, Clone, Args)]
+pub struct ProofOptions {
     /// Seconds to spend, once the plan is made, on proving how good it is; better plans found on the way are taken. The
     /// result then depends on the machine, and plan.json says how long it took.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]

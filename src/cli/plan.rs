@@ -17,7 +17,7 @@ use crate::solve::wishes::Asked;
 use crate::solve::{self, Aim, Exact, Options, Solution, Stable, verify};
 
 use super::Outcome;
-use super::args::{AimChoice, ExactChoice, PlanCommand, ShareChoice, SolveOptions, TextFormat};
+use super::args::{AimChoice, ExactChoice, PlanCommand, ProofOptions, ShareChoice, SolveOptions, TextFormat};
 use super::load::{self, Failure};
 use super::summary;
 use super::sweep;
@@ -33,7 +33,7 @@ pub fn run(command: &PlanCommand, talk: Talk) -> Result<Outcome, Failure> {
     let mut inventory = load::inventory(&command.input, &command.options, talk)?;
     let before = command.from.as_deref().map(load::plan).transpose()?.map(|(plan, _)| plan);
     let stable = before.as_ref().map(|plan| (plan, Stable { max_changes: command.churn, loss: command.loss }));
-    let made = make(&mut inventory, &wishes, &command.solve, stable, talk)?;
+    let made = make(&mut inventory, &wishes, command, stable, talk)?;
     let mut diagnostics = inventory.diagnostics.clone();
     diagnostics.extend(made.plan.diagnostics.iter().cloned());
 
@@ -135,22 +135,26 @@ pub fn prepare<'a>(
         max_images: images(wishes),
         disk_mb: rest.and_then(|p| p.disk.as_ref()).map(|(mb, _)| *mb),
         share,
-        exact: match options.exact {
-            ExactChoice::Auto => Exact::Auto,
-            ExactChoice::Never => Exact::Never,
-            ExactChoice::Always => Exact::Always,
-        },
         aim: match options.aim {
             Some(AimChoice::Known) => Aim::Known,
             Some(AimChoice::Expected) | None => Aim::Expected,
         },
         stable: before.map(|(_, stable)| stable),
-        time_limit: options.time_limit.map(Duration::from_secs_f64),
-        prove: options.prove.map(Duration::from_secs_f64),
         ..Options::default()
     };
     let before = before.map(|(plan, _)| (plan, stable::note(&mut asked.problem, plan)));
     Ok(Prepared { weights, costs, prices, inventory, wishes, asked, diagnostics, options, before })
+}
+
+/// Says how much is done to prove plans.
+pub fn prove(options: &mut Options, proof: &ProofOptions) {
+    options.exact = match proof.exact {
+        ExactChoice::Auto => Exact::Auto,
+        ExactChoice::Never => Exact::Never,
+        ExactChoice::Always => Exact::Always,
+    };
+    options.time_limit = proof.time_limit.map(Duration::from_secs_f64);
+    options.prove = proof.prove.map(Duration::from_secs_f64);
 }
 
 impl Prepared<'_> {
@@ -244,11 +248,12 @@ impl Prepared<'_> {
 fn make(
     inventory: &mut Inventory,
     wishes: &Wishes,
-    options: &SolveOptions,
+    command: &PlanCommand,
     before: Option<(&Plan, Stable)>,
     talk: Talk,
 ) -> Result<Made, Failure> {
-    let ready = prepare(inventory, wishes, options, before)?;
+    let mut ready = prepare(inventory, wishes, &command.solve, before)?;
+    prove(&mut ready.options, &command.proof);
     let bar = talk.bar("solving");
     let seen = RefCell::new(summary::Standing::default());
     let plan = ready.solved(&|progress| bar.message(&seen.borrow_mut().after(progress)))?;

@@ -35,6 +35,7 @@ pub fn run(command: &PlanCommand, wishes: &Wishes, budgets: &Budgets, talk: Talk
     }
     let read = inventory.diagnostics.clone();
     let mut ready = plan::prepare(&mut inventory, wishes, &command.solve, None)?;
+    plan::prove(&mut ready.options, &command.proof);
     ready.options.budget_mb = command.budget.unwrap_or(1.0);
     if !ready.asked.impossible.is_empty() {
         return Err(ready.contradictions());

@@ -47,7 +47,7 @@ pub struct Plan {
     /// How plan and bound were found: `greedy+local-search`, `milp (microlp)` …; `lagrangian`.
     pub method: Method,
     /// What else is known of the bound.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Proof::is_empty")]
     pub proof: Proof,
     /// What the bound is relative to.
     pub bound_covers: String,
@@ -294,6 +294,12 @@ pub struct Proof {
     /// Seconds that it took, wall clock; with `seconds_allowed` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
+}
+
+impl Proof {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A bound by another method.

@@ -374,3 +374,22 @@ fn half_an_image_as_the_parent_of_two_halves_breaks_a_row() {
     assert!((broken[0].0 - 0.5).abs() < 1e-9, "{broken:?}");
     assert_eq!(broken[0].1, PathRow { demand: 0, images: vec![0, 1, 2] });
 }
+
+/// Two images are required to be held and no more than two may be: whatever an image costs, it cancels out. At a cost so
+/// large that what the plan saves is lost in rounding, L must not fall below it.
+#[test]
+fn l_holds_at_prices_that_cancel_out() {
+    let instance = instance(&[0b01, 0b10], &[1; 5], &[0; 5], &[(0b11, 2)], 0, 0);
+    let limits = Limits { max_images: 2, ..Limits::memory(100.0) };
+    let relaxation = Relaxation::new(&instance, &limits, &State::new(&instance));
+    let mut part = relaxation.whole(&instance, &limits);
+    part.forced.fill(true);
+    // Values are set × 7 mod 13 = 7 and 1: the demand is saved 2 × 7.
+    let mut prices = relaxation.nothing();
+    for exponent in 0..60 {
+        prices.b[1] = 1.1 * f64::from(exponent).exp2();
+        let mut at = relaxation.blank();
+        relaxation.evaluate(&part, &prices, &mut at);
+        assert!(at.value >= 14.0, "L {} at 1.1 × 2^{exponent}", at.value);
+    }
+}
