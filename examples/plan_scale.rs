@@ -5,26 +5,17 @@
 
 #[path = "support/planning_fleet.rs"]
 mod planning_fleet;
+#[path = "support/used.rs"]
+mod used;
 
 use std::error::Error;
 use std::time::Instant;
 
 use planning_fleet::{Shape, generate};
+use used::used;
 use warmset::cost::Prices;
 use warmset::graph::classes::classes;
 use warmset::solve::{self, Aim, Context, Exact, Options, Price, verify};
-
-/// CPU seconds of this process so far, and its peak resident MB, as far as the system says.
-fn used() -> (f64, f64) {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
-    let ticks = |k: usize| fields.get(k).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap_or_default();
-    let peak = peak.trim().trim_end_matches(" kB").parse::<f64>().unwrap_or(0.0);
-    // 100 ticks a second on every Linux that matters here.
-    ((ticks(11) + ticks(12)) / 100.0, peak / 1024.0)
-}
 
 struct Clock(Instant, f64);
 

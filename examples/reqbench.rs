@@ -6,12 +6,15 @@
 
 #[path = "support/reqbench.rs"]
 mod reqbench;
+#[path = "support/used.rs"]
+mod used;
 
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use used::used;
 use warmset::graph::classes::classes;
 use warmset::solve::{self, Aim, Context, Exact, Options, Price, verify};
 
@@ -59,6 +62,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("split nodes   budget   memory images  gap%   train    test  forklift   ahead   cpu s");
     let mut sums: BTreeMap<usize, Sum> = BTreeMap::new();
     let mut seconds: BTreeMap<&str, f64> = BTreeMap::new();
+    let (mut dearest, mut longest) = (0.0f64, 0.0f64);
     for (split, rows) in rows.iter().filter(|(split, _)| only.as_ref().is_none_or(|only| only == *split)) {
         let (inventory, costs) = reqbench::fleet(&data, &splits, split, "train")?;
         let test = reqbench::weights(&splits, split, "test")?;
@@ -67,17 +71,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         let price = |id: &_, _: &_| -> Option<Price> { prices.get(id).copied() };
         for row in rows {
             let options = Options { budget_mb: row.budget_mb, ..options.clone() };
-            let (start, wall) = (reqbench::cpu_seconds(), Instant::now());
+            let (start, wall) = (used().0, Instant::now());
             let classes = classes(&inventory);
             let (problem, diagnostics) = solve::problem(&inventory, &classes, &price, &|_| language);
             let solution = solve::plan(&problem, &options, &|_| ());
             let context =
                 Context { modules: &|_| Vec::new(), weights: "functions of the train half", diagnostics, before: None };
             let plan = solve::to_plan(&inventory, &classes, &problem, &solution, &options, context);
-            let took = reqbench::cpu_seconds()
-                .zip(start)
-                .map_or_else(|| wall.elapsed().as_secs_f64(), |(now, start)| now - start);
+            let (took, wall) = (used().0 - start, wall.elapsed().as_secs_f64());
             *seconds.entry(split).or_default() += took;
+            dearest = dearest.max(took);
+            longest = longest.max(wall);
 
             let mut broken = verify::verify(&plan, &inventory, &price, &|_| language);
             let aimed = solve::aimed(&problem, &options);
@@ -126,9 +130,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("what is required is {}", if reached { "reached" } else { "NOT reached" });
     if let Some(most) = seconds.values().copied().max_by(f64::total_cmp).filter(|s| *s > 0.0) {
-        let (least, longest) = FORKLIFT_SECONDS;
+        let (least, longest_forklift) = FORKLIFT_SECONDS;
         println!(
-            "the plans of one split take {most:.2} s of CPU at most, Forklift's trees {least:.0} to {longest:.0} s: {:.0} times less",
+            "a plan takes {dearest:.2} s of CPU and {longest:.2} s at most, all together {:.0} MB at the peak",
+            used().1
+        );
+        println!(
+            "the plans of one split take {most:.2} s of CPU at most, Forklift's trees {least:.0} to {longest_forklift:.0} s: {:.0} times as much",
             least / most
         );
     }

@@ -112,12 +112,6 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// CPU seconds that this thread has taken, where the system tells.
-pub fn cpu_seconds() -> Option<f64> {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    text.split(' ').next()?.parse::<f64>().ok().map(|ns| ns / 1e9)
-}
-
 /// The functions of one part of a split as a fleet, one for each class with a weight, and what their packages cost.
 pub fn fleet(
     data: &Data,
