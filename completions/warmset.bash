@@ -125,7 +125,7 @@ _warmset() {
             return 0
             ;;
         warmset__subcmd__advise)
-            opts="-q -h --budget --max-advice --min-gain --python --node --arch --libc --pins --locks --costs --assume-cost --trace --keep-alive --trace-period --max-images --aim --share --waste-ms-per-mb --prove --exact --time-limit --demands --disk --max-image --pin --exclude --floor --alone --cold --format --exit-zero --threads --quiet --help"
+            opts="-q -h --budget --max-advice --min-gain --python --node --arch --libc --pins --locks --costs --assume-cost --trace --keep-alive --trace-period --max-images --aim --share --waste-ms-per-mb --demands --disk --max-image --pin --exclude --floor --alone --cold --format --exit-zero --threads --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -200,18 +200,6 @@ _warmset() {
                     return 0
                     ;;
                 --waste-ms-per-mb)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --prove)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --exact)
-                    COMPREPLY=($(compgen -W "auto never always" -- "${cur}"))
-                    return 0
-                    ;;
-                --time-limit)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

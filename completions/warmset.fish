@@ -222,11 +222,6 @@ known\t'Those that there are'"
 complete -c warmset -n "__fish_warmset_using_subcommand advise" -l share -d 'Which functions an image may serve. Under superset they see packages that they did not ask for: use it only where all functions of a trust domain have one owner' -r -f -a "subset\t'Those that load all it holds'
 superset\t'Also locked functions that do not need all of it, where no version or module is in their way'"
 complete -c warmset -n "__fish_warmset_using_subcommand advise" -l waste-ms-per-mb -d 'Milliseconds charged to each start for each resident MB of its image that it does not need (superset). Without it such memory counts against the budget and in the swap time, as all memory of an image does' -r
-complete -c warmset -n "__fish_warmset_using_subcommand advise" -l prove -d 'Seconds to spend, once the plan is made, on proving how good it is; better plans found on the way are taken. The result then depends on the machine, and plan.json says how long it took' -r
-complete -c warmset -n "__fish_warmset_using_subcommand advise" -l exact -d 'Whether to solve the mixed-integer model after the greedy plan' -r -f -a "auto\t'Where the instance is small enough for the solver of this build'
-never\t'Never'
-always\t'Always; give --time-limit for large instances'"
-complete -c warmset -n "__fish_warmset_using_subcommand advise" -l time-limit -d 'Seconds that the mixed-integer solver may take. With a limit the plan can depend on the machine\'s speed' -r
 complete -c warmset -n "__fish_warmset_using_subcommand advise" -l demands -d 'Pools, floors, pins, exclusions and limits: a file with the [plan] tables of warmset.toml. They are added to those of the fleet\'s own warmset.toml, and of two limits this one counts' -r -F
 complete -c warmset -n "__fish_warmset_using_subcommand advise" -l disk -d 'Disk that the packages of all images may take together: 10GiB' -r
 complete -c warmset -n "__fish_warmset_using_subcommand advise" -l max-image -d 'Resident memory that one image may take, with the warm host: 300MiB' -r

@@ -9,8 +9,9 @@ use crate::solve::advise::{self, Effort};
 use crate::solve::{Exact, Options};
 
 use super::Outcome;
-use super::args::{AdviseCommand, AimChoice, SolveOptions, TextFormat};
+use super::args::{AdviseCommand, TextFormat};
 use super::load::{self, Failure};
+use super::options::{AimChoice, SolveOptions};
 use super::table::Table;
 use super::talk::{BOLD, CYAN, DIM, GREEN, Talk, YELLOW, paint};
 use super::{demands, plan};

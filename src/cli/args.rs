@@ -4,13 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::cost::AssumedCost;
-use crate::model::units::parse_megabytes;
 use crate::resolve::Shard;
 use crate::resolve::relock::Tool;
 use crate::solve::sweep::Budgets;
 
-use super::demands::DemandOptions;
+use super::options::{DemandOptions, FleetOptions, ProofOptions, SolveOptions};
+use super::values::{budget, budgets, day, duration, percent, positive, share};
 
 const LONG_ABOUT: &str = "warmset reads a fleet of serverless function packages, finds what they load in common, and \
 chooses the shared warm images that save the most cold-start time within a memory budget. It says how far that choice \
@@ -124,34 +123,6 @@ pub enum Command {
         /// Shell to complete for.
         shell: clap_complete::Shell,
     },
-}
-
-/// How functions are read from a folder.
-#[derive(Debug, Clone, Args)]
-pub struct FleetOptions {
-    /// Python version of functions that do not say theirs.
-    #[arg(long, default_value = "3.11", value_name = "X.Y", value_parser = python_version)]
-    pub python: String,
-
-    /// Node.js major version of functions that do not say theirs.
-    #[arg(long, default_value = "20", value_name = "N", value_parser = node_version)]
-    pub node: String,
-
-    /// Architecture of functions that do not say theirs.
-    #[arg(long, default_value = "x86_64", value_name = "ARCH", value_parser = ["x86_64", "aarch64"])]
-    pub arch: String,
-
-    /// C library that the functions run on.
-    #[arg(long, default_value = "glibc", value_name = "LIBC", value_parser = ["glibc", "musl"])]
-    pub libc: String,
-
-    /// Versions for functions without a lock: a lock or requirements file, or lines of name==version and name@version.
-    #[arg(long, value_name = "FILE")]
-    pub pins: Vec<PathBuf>,
-
-    /// What `warmset lock` resolved, for functions without a complete lock.
-    #[arg(long, value_name = "DIR")]
-    pub locks: Option<PathBuf>,
 }
 
 /// `warmset scan`.
@@ -346,55 +317,6 @@ pub struct PlanCommand {
     pub format: TextFormat,
 }
 
-/// How images are chosen.
-#[derive(Debug, Clone, Args)]
-pub struct SolveOptions {
-    /// Costs measured on this fleet; others come from the shipped table and estimates.
-    #[arg(long, value_name = "FILE")]
-    pub costs: Option<PathBuf>,
-    /// Cost of every package that has none: milliseconds and size, for example 5ms,2MB.
-    #[arg(long, value_name = "MS,MB", value_parser = assumed_cost)]
-    pub assume_cost: Option<AssumedCost>,
-    /// Calls of the functions: function,count or Azure Functions 2019 / 2021 columns. Without it each function weighs 1.
-    #[arg(long, value_name = "FILE")]
-    pub trace: Option<PathBuf>,
-    /// Seconds that an idle instance stays warm, for counting cold starts in a trace.
-    #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = seconds)]
-    pub keep_alive: f64,
-    /// Seconds that a function,count trace covers.
-    #[arg(long, value_name = "SECONDS", default_value = "86400", value_parser = seconds)]
-    pub trace_period: f64,
-    /// Most images to keep.
-    #[arg(long, value_name = "N", value_parser = positive)]
-    pub max_images: Option<usize>,
-    /// For which functions to plan: expected unless stated, and known under the superset rule.
-    #[arg(long, value_enum)]
-    pub aim: Option<AimChoice>,
-    /// Which functions an image may serve. Under superset they see packages that they did not ask for: use it only where
-    /// all functions of a trust domain have one owner.
-    #[arg(long, value_enum, default_value_t = ShareChoice::Subset)]
-    pub share: ShareChoice,
-    /// Milliseconds charged to each start for each resident MB of its image that it does not need (superset). Without it
-    /// such memory counts against the budget and in the swap time, as all memory of an image does.
-    #[arg(long, value_name = "MS", value_parser = milliseconds, requires = "share")]
-    pub waste_ms_per_mb: Option<f64>,
-}
-
-/// How much is done to prove a plan.
-#[derive(Debug, Clone, Args)]
-pub struct ProofOptions {
-    /// Seconds to spend, once the plan is made, on proving how good it is; better plans found on the way are taken. The
-    /// result then depends on the machine, and plan.json says how long it took.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
-    pub prove: Option<f64>,
-    /// Whether to solve the mixed-integer model after the greedy plan.
-    #[arg(long, value_enum, default_value_t = ExactChoice::Auto)]
-    pub exact: ExactChoice,
-    /// Seconds that the mixed-integer solver may take. With a limit the plan can depend on the machine's speed.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
-    pub time_limit: Option<f64>,
-}
-
 /// `warmset advise`.
 #[derive(Debug, Args)]
 pub struct AdviseCommand {
@@ -561,149 +483,6 @@ pub enum CheckFormat {
     Github,
 }
 
-/// For which functions a plan is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum AimChoice {
-    /// Those that will come: the known ones, and parts of what they load that a new one may load.
-    Expected,
-    /// Those that there are.
-    Known,
-}
-
-/// Whether the mixed-integer model is solved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ExactChoice {
-    /// Where the instance is small enough for the solver of this build.
-    Auto,
-    /// Never.
-    Never,
-    /// Always; give --time-limit for large instances.
-    Always,
-}
-
-/// Which functions an image may serve.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ShareChoice {
-    /// Those that load all it holds.
-    Subset,
-    /// Also locked functions that do not need all of it, where no version or module is in their way.
-    Superset,
-}
-
-fn budgets(text: &str) -> Result<Budgets, String> {
-    let help = |part: &str, e: String| {
-        format!("`{part}` in `{text}`: {e}; expected auto, a range 64MiB..4GiB, or budgets 256MiB,1GiB")
-    };
-    let size = |part: &str| budget(part).map_err(|e| help(part, e));
-    if text == "auto" {
-        return Ok(Budgets::Auto);
-    }
-    if let Some((low, high)) = text.split_once("..") {
-        let (low, high) = (size(low)?, size(high)?);
-        return if low < high { Ok(Budgets::Range(low, high)) } else { Err(help(text, "it does not grow".into())) };
-    }
-    let list: Vec<f64> = text.split(',').map(size).collect::<Result<_, _>>()?;
-    if list.len() <= MOST_BUDGETS { Ok(Budgets::List(list)) } else { Err(format!("more than {MOST_BUDGETS} budgets")) }
-}
-
-/// Budgets of one curve: each is a plan by itself.
-const MOST_BUDGETS: usize = 1_000;
-
-fn milliseconds(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(v) if v.is_finite() && (0.0..1e9).contains(&v) => Ok(v),
-        _ => Err(format!("`{text}` is not a number of milliseconds")),
-    }
-}
-
-fn budget(text: &str) -> Result<f64, String> {
-    parse_megabytes(text).map_err(|e| e.to_string())
-}
-
-fn positive(text: &str) -> Result<usize, String> {
-    match text.parse::<usize>() {
-        Ok(v) if v > 0 => Ok(v),
-        _ => Err(format!("`{text}` is not a whole number above 0")),
-    }
-}
-
-fn seconds(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(v) if v.is_finite() && v > 0.0 && v < 1e12 => Ok(v),
-        _ => Err(format!("`{text}` is not a positive number of seconds")),
-    }
-}
-
-fn duration(text: &str) -> Result<f64, String> {
-    let (number, unit) = match text.trim().strip_suffix('m') {
-        Some(minutes) => (minutes, 60.0),
-        None => (text.trim().trim_end_matches('s'), 1.0),
-    };
-    // A day is longer than any resolution takes.
-    seconds(number)
-        .map(|n| n * unit)
-        .ok()
-        .filter(|s| *s <= 86_400.0)
-        .ok_or_else(|| format!("`{text}` is not a time: expected for example 90s or 2m"))
-}
-
-fn day(text: &str) -> Result<String, String> {
-    let parts: Vec<&str> = text.split('-').collect();
-    let number = |part: &str, length: usize| (part.len() == length).then(|| part.parse::<u32>().ok()).flatten();
-    match parts[..] {
-        [y, m, d]
-            if number(y, 4).is_some()
-                && matches!(number(m, 2), Some(1..=12))
-                && matches!(number(d, 2), Some(1..=31)) =>
-        {
-            Ok(text.to_string())
-        }
-        _ => Err(format!("`{text}` is not a day: expected for example 2026-01-31")),
-    }
-}
-
-fn share(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(v) if (0.0..=1.0).contains(&v) => Ok(v),
-        _ => Err(format!("`{text}` is not a share between 0 and 1")),
-    }
-}
-
-fn percent(text: &str) -> Result<f64, String> {
-    let (number, unit) = match text.trim().strip_suffix('%') {
-        Some(number) => (number.trim(), 100.0),
-        None => (text.trim(), 1.0),
-    };
-    match number.parse::<f64>() {
-        Ok(v) if (0.0..=unit).contains(&v) => Ok(v / unit),
-        _ => Err(format!("`{text}` is not a share: expected 1% or 0.01")),
-    }
-}
-
-fn assumed_cost(text: &str) -> Result<AssumedCost, String> {
-    let err = || format!("`{text}` is not a cost: expected milliseconds and size, for example 5ms,2MB");
-    let (ms, mb) = text.split_once(',').ok_or_else(err)?;
-    let load_ms: f64 = ms.trim().trim_end_matches("ms").trim().parse().map_err(|_| err())?;
-    let resident_mb = parse_megabytes(mb).map_err(|_| err())?;
-    if load_ms.is_finite() && load_ms >= 0.0 { Ok(AssumedCost { load_ms, resident_mb }) } else { Err(err()) }
-}
-
-fn python_version(text: &str) -> Result<String, String> {
-    platform_version("python", text)
-        .ok_or_else(|| format!("`{text}` is not a Python version: expected for example 3.12"))
-}
-
-fn node_version(text: &str) -> Result<String, String> {
-    platform_version("node", text)
-        .ok_or_else(|| format!("`{text}` is not a Node.js major version: expected for example 22"))
-}
-
-/// The version, if it makes a platform.
-fn platform_version(language: &str, text: &str) -> Option<String> {
-    let platform: crate::model::Platform = format!("{language}{text}-linux-x86_64-glibc").parse().ok()?;
-    Some(platform.version)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -712,23 +491,5 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn budgets_of_a_sweep_are_read() {
-        assert_eq!(budgets("auto"), Ok(Budgets::Auto));
-        assert_eq!(budgets("64MB..4GB"), Ok(Budgets::Range(64.0, 4000.0)));
-        assert_eq!(budgets("1GB,500MB"), Ok(Budgets::List(vec![1000.0, 500.0])));
-        for text in ["", "fleet", "4GB..64MB", "64MB..64MB", "..1GB", "1GB..", "1GB,,2GB", "0MB..1GB"] {
-            assert!(budgets(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn costs_are_read_with_their_units() {
-        assert_eq!(assumed_cost("5ms,2MB").unwrap(), AssumedCost { load_ms: 5.0, resident_mb: 2.0 });
-        for text in ["5ms", "5,", "x,2MB", "-5ms,2MB", "5ms,0MB"] {
-            assert!(assumed_cost(text).is_err(), "{text}");
-        }
     }
 }

@@ -2,61 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
-
 use crate::discover::{Limits, Tree, wishes as tables};
-use crate::model::units::parse_megabytes;
 use crate::model::wishes::{Wish, Wishes};
 use crate::model::{Diagnostic, PackageId, Place, codes};
 
 use super::load::{self, Failure};
+use super::options::DemandOptions;
 
 /// Name of the fleet's own file.
 const FILE: &str = "warmset.toml";
-
-/// What is asked of a plan besides its budget. `docs/budgets.md` explains all of it.
-#[derive(Debug, Clone, Default, Args)]
-pub struct DemandOptions {
-    /// Pools, floors, pins, exclusions and limits: a file with the [plan] tables of warmset.toml. They are added to those
-    /// of the fleet's own warmset.toml, and of two limits this one counts.
-    #[arg(long, value_name = "FILE")]
-    pub demands: Option<PathBuf>,
-    /// Disk that the packages of all images may take together: 10GiB.
-    #[arg(long, value_name = "SIZE", value_parser = size)]
-    pub disk: Option<f64>,
-    /// Resident memory that one image may take, with the warm host: 300MiB.
-    #[arg(long, value_name = "SIZE", value_parser = size)]
-    pub max_image: Option<f64>,
-    /// Image that must be kept: PLAN#ID of another plan, or packages with versions and, if needed, a platform; may be given
-    /// again.
-    #[arg(long, value_name = "IMAGE")]
-    pub pin: Vec<String>,
-    /// Package that no image may hold: numpy, numpy==1.26.4, npm:left-pad; may be given again.
-    #[arg(long, value_name = "PACKAGE")]
-    pub exclude: Vec<String>,
-    /// Least share of its load time that each start of a function must be saved: payments-api=80%, payments-*=0.5; may be
-    /// given again.
-    #[arg(long, value_name = "FUNCTION=SHARE", value_parser = floor)]
-    pub floor: Vec<(String, f64)>,
-    /// Function that shares an image with no other; may be given again.
-    #[arg(long, value_name = "FUNCTION")]
-    pub alone: Vec<String>,
-    /// Function that no image may serve; may be given again.
-    #[arg(long, value_name = "FUNCTION")]
-    pub cold: Vec<String>,
-}
-
-fn size(text: &str) -> Result<f64, String> {
-    parse_megabytes(text).map_err(|e| e.to_string())
-}
-
-fn floor(text: &str) -> Result<(String, f64), String> {
-    let parts = text.rsplit_once('=').map(|(function, share)| (function.trim(), tables::share(share)));
-    match parts {
-        Some((function, Some(share))) if !function.is_empty() => Ok((function.to_string(), share)),
-        _ => Err(format!("`{text}` is not a floor: expected for example payments-api=80%")),
-    }
-}
 
 /// Everything that is asked of the plan of an input; options come before files.
 pub fn wishes(
@@ -183,13 +137,6 @@ fn resolve_pins(wishes: &mut Wishes, folder: &Path) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn floors_are_read_from_their_last_equals_sign() {
-        assert_eq!(floor("a=b=80%"), Ok(("a=b".to_string(), 0.8)));
-        assert_eq!(floor("payments-* = 0.5"), Ok(("payments-*".to_string(), 0.5)));
-        assert!(["x", "=80%", "x=", "x=80", "x=0%"].iter().all(|t| floor(t).is_err()));
-    }
 
     #[test]
     fn options_come_before_files_and_add_to_them() {

@@ -9,7 +9,7 @@ use crate::model::{Costs, Diagnostic, Inventory, Place, Plan, Severity, read};
 use crate::resolve::relock::{Locks, RECORD, Record, SCHEMA};
 use crate::resolve::{self, Pins, ScanOptions};
 
-use super::args::FleetOptions;
+use super::options::FleetOptions;
 
 use super::talk::Talk;
 use super::write::WriteError;

@@ -14,6 +14,7 @@ mod graph;
 mod inspect;
 mod load;
 mod merge;
+mod options;
 mod plan;
 mod process;
 mod relock;
@@ -22,6 +23,7 @@ mod summary;
 mod sweep;
 mod table;
 mod talk;
+mod values;
 mod write;
 
 use std::process::ExitCode;
@@ -85,7 +87,10 @@ fn run(command: &Command, talk: Talk) -> Result<Outcome, Failure> {
         Command::Lock(command) => relock::run(command, talk),
         Command::Merge(command) => merge::run(command, talk),
         Command::Graph(command) => graph::run(command, talk),
-        Command::Plan(command) => plan::run(command, talk),
+        Command::Plan(command) => match &command.sweep {
+            Some(budgets) => sweep::run(command, budgets, talk),
+            None => plan::run(command, talk),
+        },
         Command::Emit(command) => emit::run(command, talk),
         Command::Inspect(command) => inspect::run(command, talk),
         Command::Explain(command) => explain::run(command, talk),

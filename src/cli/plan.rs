@@ -17,19 +17,16 @@ use crate::solve::wishes::Asked;
 use crate::solve::{self, Aim, Exact, Options, Solution, Stable, verify};
 
 use super::Outcome;
-use super::args::{AimChoice, ExactChoice, PlanCommand, ProofOptions, ShareChoice, SolveOptions, TextFormat};
+use super::args::{PlanCommand, TextFormat};
 use super::load::{self, Failure};
+use super::options::{AimChoice, ExactChoice, ProofOptions, ShareChoice, SolveOptions};
 use super::summary;
-use super::sweep;
 use super::talk::Talk;
 use super::{demands, emit, write};
 
 /// Chooses images and writes the plan folder.
 pub fn run(command: &PlanCommand, talk: Talk) -> Result<Outcome, Failure> {
     let wishes = demands::wishes(&command.input, command.budget, command.solve.max_images, &command.demands)?;
-    if let Some(budgets) = &command.sweep {
-        return sweep::run(command, &wishes, budgets, talk);
-    }
     let mut inventory = load::inventory(&command.input, &command.options, talk)?;
     let before = command.from.as_deref().map(load::plan).transpose()?.map(|(plan, _)| plan);
     let stable = before.as_ref().map(|plan| (plan, Stable { max_changes: command.churn, loss: command.loss }));

@@ -8,7 +8,6 @@ use crate::emit::{curve_svg, json};
 use crate::model::curve::{Curve, Knee, Point, SCHEMA};
 use crate::model::plan::{Aim, Status};
 use crate::model::units::round;
-use crate::model::wishes::Wishes;
 use crate::model::{Diagnostic, GENERATOR, Place, codes};
 use crate::solve::Options;
 use crate::solve::pools::Part;
@@ -17,16 +16,17 @@ use crate::solve::sweep::{self, Budgets, KNEE, Step};
 use super::Outcome;
 use super::args::{PlanCommand, TextFormat};
 use super::load::{self, Failure};
-use super::plan;
 use super::table::Table;
 use super::talk::{BOLD, CYAN, DIM, GREEN, Talk, YELLOW, paint};
 use super::write;
+use super::{demands, plan};
 
 /// Columns of the plot.
 const BAR: usize = 40;
 
 /// Plans every budget, verifies every plan, and shows the curve.
-pub fn run(command: &PlanCommand, wishes: &Wishes, budgets: &Budgets, talk: Talk) -> Result<Outcome, Failure> {
+pub fn run(command: &PlanCommand, budgets: &Budgets, talk: Talk) -> Result<Outcome, Failure> {
+    let wishes = demands::wishes(&command.input, command.budget, command.solve.max_images, &command.demands)?;
     let mut inventory = load::inventory(&command.input, &command.options, talk)?;
     if !wishes.pools.is_empty() {
         return Err(Failure::Message(
@@ -34,7 +34,7 @@ pub fn run(command: &PlanCommand, wishes: &Wishes, budgets: &Budgets, talk: Talk
         ));
     }
     let read = inventory.diagnostics.clone();
-    let mut ready = plan::prepare(&mut inventory, wishes, &command.solve, None)?;
+    let mut ready = plan::prepare(&mut inventory, &wishes, &command.solve, None)?;
     plan::prove(&mut ready.options, &command.proof);
     ready.options.budget_mb = command.budget.unwrap_or(1.0);
     if !ready.asked.impossible.is_empty() {

@@ -163,7 +163,7 @@ impl Court<'_> {
         }
         let limit = self.options.max_candidates;
         let families: Vec<_> = problem.groups.iter().map(|g| candidates::candidates(g, limit)).collect();
-        Some(Instance::new(&problem, &families))
+        Some(Instance::new(&problem, families))
     }
 
     fn is_impossible(&self, set: &[usize]) -> bool {

@@ -27,15 +27,17 @@ use super::state::State;
 
 /// Steps: large instances get fewer.
 const STEPS: usize = 1_600;
-const FEWEST: usize = 320;
+const FEWEST: usize = 1_040;
 /// Terms that are added up in all, about.
 const WORK: usize = 20_000_000_000;
 /// Parts of the walk, after each of which the common prices move.
 const EPOCHS: usize = 20;
-/// Epochs at the end in which the common prices stay.
-const SETTLED: usize = 6;
+/// Epochs at the beginning and at the end in which the common prices stay: before the groups' own prices have found their
+/// places the relaxed groups take far too little or far too much.
+const UNSETTLED: usize = 6;
+const SETTLED: usize = 4;
 /// Length of the first and the last step, in the scale of each price.
-const FIRST: f64 = 0.05;
+const FIRST: f64 = 0.1;
 const LAST: f64 = 0.0005;
 /// Share of the known plan's prices to start from.
 const START: f64 = 0.7;
@@ -307,7 +309,7 @@ impl<'a> Part<'a> {
                 }
             }
             let left = 1.0 - step as f64 / all as f64;
-            let rate = LAST + (FIRST - LAST) * left * left * left;
+            let rate = LAST + (FIRST - LAST) * left * left;
             self.u.step(rate, f64::INFINITY);
             self.u.now.iter_mut().zip(&self.u.scale).for_each(|(u, most)| *u = u.min(*most));
             self.t.step(rate, f64::INFINITY);
@@ -376,7 +378,7 @@ pub fn bound(instance: &Instance, limits: &Limits, known: &State, price: f64, to
         if best <= incumbent * (1.0 + SLACK) {
             break;
         }
-        if epoch > 0 && epoch + SETTLED < EPOCHS {
+        if epoch >= UNSETTLED && epoch + SETTLED < EPOCHS {
             let taken: f64 = parts.iter().map(|part| part.memory).sum::<f64>() / each as f64;
             let left = 1.0 - epoch as f64 / EPOCHS as f64;
             let drift = |taken: f64, limit: f64| 1.0 + 0.4 * left * (taken / limit - 1.0).clamp(-0.5, 0.5);

@@ -93,7 +93,7 @@ pub struct Instance {
 
 impl Instance {
     /// Joins the groups' candidates. What can neither save anything nor be a parent that saves memory is dropped.
-    pub fn new(problem: &Problem, families: &[Candidates]) -> Self {
+    pub fn new(problem: &Problem, families: Vec<Candidates>) -> Self {
         let mut instance = Instance {
             candidates: Vec::new(),
             weights: Vec::new(),
@@ -106,11 +106,18 @@ impl Instance {
         };
         // Groups share nothing: each is worked out by itself, and they are joined in order.
         let found: Vec<Vec<Candidate>> =
-            problem.groups.par_iter().zip(families).map(|(group, family)| of_group(group, family)).collect();
+            problem.groups.par_iter().zip(families).map(|(group, family)| of_group(group, family.sets)).collect();
+        // Counted first: lists that grow take up to twice the room.
+        let mut count: Vec<usize> = Vec::new();
+        for (group, found) in problem.groups.iter().zip(&found) {
+            let first = count.len();
+            count.resize(first + group.demands.len(), 0);
+            found.iter().flat_map(|c| &c.services).for_each(|s| count[first + s.demand as usize] += 1);
+        }
+        instance.servers = count.into_iter().map(Vec::with_capacity).collect();
         for (g, (group, mut found)) in problem.groups.iter().zip(found).enumerate() {
             let first = (instance.candidates.len(), instance.weights.len());
             instance.weights.extend(group.demands.iter().map(|d| d.weight));
-            instance.servers.resize(instance.weights.len(), Vec::new());
             for (k, candidate) in found.iter_mut().enumerate() {
                 candidate.group = g;
                 candidate.parents.iter_mut().chain(&mut candidate.children).for_each(|i| *i += first.0 as u32);
@@ -128,8 +135,7 @@ impl Instance {
             instance.require(group, first);
         }
         instance.servers.par_iter_mut().for_each(|servers| {
-            servers.sort_by(|a, b| b.value.total_cmp(&a.value).then(a.candidate.cmp(&b.candidate)));
-            servers.shrink_to_fit();
+            servers.sort_unstable_by(|a, b| b.value.total_cmp(&a.value).then(a.candidate.cmp(&b.candidate)));
         });
         instance.note_required();
         instance
@@ -273,38 +279,38 @@ impl Instance {
 }
 
 /// The candidates of one group, their demands and kin numbered within it.
-fn of_group(group: &Group, family: &Candidates) -> Vec<Candidate> {
+fn of_group(group: &Group, mut sets: Vec<Set>) -> Vec<Candidate> {
     let holders = Holders::new(group.items.len(), group.demands.iter().map(|d| &d.core));
     let (wide, values) = (superset::is_wide(group), Values::new(group));
-    let mut sets: Vec<&Set> = family.sets.iter().collect();
-    sets.extend(group.pins.iter().map(|pin| &pin.set));
-    sets.extend(group.old.iter().map(|old| &old.set));
+    sets.extend(group.pins.iter().map(|pin| pin.set.clone()));
+    sets.extend(group.old.iter().map(|old| old.set.clone()));
     sets.sort();
     sets.dedup();
     sets.retain(|set| group.allows(set));
     let mut found: Vec<Candidate> = Vec::new();
     for set in sets {
-        let valued = values.of(set);
-        let able = if wide { (0..group.demands.len()).collect() } else { holders.supersets(set) };
+        let valued = values.of(&set);
+        let able = if wide { (0..group.demands.len()).collect() } else { holders.supersets(&set) };
         let service = |d: usize| {
             let value = valued.for_demand(&group.demands[d]).filter(|value| *value > 0.0)?;
             Some(Service { demand: d as u32, value })
         };
         let used = !able.is_empty();
-        let services: Vec<Service> = able.into_iter().filter_map(service).collect();
-        let resident = group.resident_mb(set);
+        let mut services: Vec<Service> = able.into_iter().filter_map(service).collect();
+        services.shrink_to_fit();
+        let resident = group.resident_mb(&set);
         let overhead = group.language.image_overhead_mb.max(0.0);
-        let pinned = group.pins.iter().any(|pin| pin.set == *set);
+        let pinned = group.pins.iter().any(|pin| pin.set == set);
         if !pinned && (!used || (services.is_empty() && resident <= overhead)) {
             continue;
         }
         found.push(Candidate {
             group: 0,
-            set: set.clone(),
             resident,
             overhead,
-            disk: group.disk_mb(set),
-            is_new: group.old.binary_search_by(|old| old.set.cmp(set)).is_err(),
+            disk: group.disk_mb(&set),
+            is_new: group.old.binary_search_by(|old| old.set.cmp(&set)).is_err(),
+            set,
             services,
             meets: Vec::new(),
             parents: Vec::new(),

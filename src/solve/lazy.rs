@@ -12,10 +12,10 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashSet};
 
-use super::candidates::{Candidates, fit, trim};
 use super::prior;
 use super::problem::{Group, Set};
 use super::subsets::{Holders, list};
+use super::trim::{fit, trim};
 
 /// Heaviest holders of a package that are looked at.
 const HOLDERS: usize = 6;
@@ -31,7 +31,7 @@ const BESIDES: usize = 1_000;
 type Items = Vec<u32>;
 
 /// Generates candidates of a group, at most `limit`, each of which could save `floor` ms for each MB of a bare host.
-pub fn lazy(group: &Group, limit: usize, floor: f64) -> Candidates {
+pub fn lazy(group: &Group, limit: usize, floor: f64) -> Vec<Set> {
     let cores: Vec<Items> = group.demands.iter().map(|d| list(&d.core)).collect();
     let known: Vec<usize> = (0..cores.len()).filter(|&d| group.demands[d].known > 0.0).collect();
     let expected: Vec<usize> = (0..cores.len()).filter(|&d| prior::is_expected(&group.demands[d])).collect();
@@ -87,7 +87,7 @@ pub fn lazy(group: &Group, limit: usize, floor: f64) -> Candidates {
         sets.extend(cut.map(|core| fit(group, core)));
         sets.retain(|set| !set.is_clear() && group.allows(set));
     }
-    Candidates { sets: sets.into_iter().collect(), complete: false }
+    sets.into_iter().collect()
 }
 
 fn set(group: &Group, items: &[u32]) -> Set {
@@ -180,7 +180,7 @@ impl<'a> Needs<'a> {
         core
     }
 
-    /// As [`super::candidates::trim`].
+    /// As [`super::trim::trim`].
     fn trim(&mut self, items: &[u32]) -> Items {
         items.iter().for_each(|&i| self.there[i as usize] = true);
         let worthwhile = |i: u32| {

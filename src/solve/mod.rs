@@ -30,6 +30,7 @@ pub mod superset;
 pub mod sweep;
 mod to_plan;
 pub mod tree;
+mod trim;
 pub mod usable;
 pub mod verify;
 pub mod wishes;
@@ -164,7 +165,7 @@ pub fn instance(problem: &Problem, max_candidates: usize) -> Instance {
 fn instance_above(problem: &Problem, max_candidates: usize, floor: f64) -> Instance {
     let families: Vec<_> =
         problem.groups.par_iter().map(|g| candidates::candidates_above(g, max_candidates, floor)).collect();
-    Instance { floor, ..Instance::new(problem, &families) }
+    Instance { floor, ..Instance::new(problem, families) }
 }
 
 /// [`Options::effort`] unless stated: about 0.15 s.

@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fixedbitset::FixedBitSet;
 
-use super::superset::Wide;
 use crate::cost;
 use crate::graph::classes::{Class, sum_weights};
 use crate::model::costs::{CostSource, LanguageCosts};
@@ -48,6 +47,15 @@ pub struct Item {
     /// Sets of other items, any one of which must be loaded with it: one empty set when it requires nothing, none at
     /// all when what it requires cannot be had.
     pub requires: Vec<Set>,
+}
+
+/// What the superset rule asks of a class besides its core.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Wide {
+    /// What its functions load of the group's packages.
+    pub closure: Set,
+    /// What they must not find loaded.
+    pub barred: Set,
 }
 
 /// Functions that could use the same packages, from one class or several.

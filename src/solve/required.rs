@@ -157,7 +157,7 @@ pub(super) mod tests {
             functions: 2,
         };
         let sets = vec![set(&[0]), set(&[0, 1]), set(&[0, 2])];
-        Instance::new(&problem, &[Candidates { sets, complete: true }])
+        Instance::new(&problem, vec![Candidates { sets, complete: true }])
     }
 
     /// Only {a, b} meets the first floor, in 5 MB; {a} as its parent takes no more, and serves the other function too.

@@ -12,21 +12,12 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::candidates::trim;
-use super::problem::{Demand, Group, Problem, Set};
+use super::problem::{Demand, Group, Problem, Set, Wide};
+use super::trim::trim;
 use super::usable::Modules;
 use crate::graph::classes::{Class, sum_weights};
 use crate::model::platform::Language;
 use crate::model::{Inventory, PackageId};
-
-/// What the superset rule asks of a class besides its core.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Wide {
-    /// What its functions load of the group's packages.
-    pub closure: Set,
-    /// What they must not find loaded.
-    pub barred: Set,
-}
 
 /// Demands whose unions are looked for: the most valuable ones.
 const LEAVES: usize = 400;

@@ -498,7 +498,7 @@ fn unserved(
         .groups
         .iter()
         .filter(|g| g.max_image_mb.is_finite())
-        .flat_map(|g| g.demands.iter().filter(|d| g.value_ms(&super::candidates::trim(g, &d.core)) > 0.0))
+        .flat_map(|g| g.demands.iter().filter(|d| g.value_ms(&super::trim::trim(g, &d.core)) > 0.0))
         .flat_map(|d| d.classes.iter().copied())
         .collect();
     let mut out: Vec<Unserved> = (0..inventory.functions.len())

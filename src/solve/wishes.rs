@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::greedy::Limits;
 use super::problem::{Floor, Group, Pin, Price, Problem, Rules, Set, problem_under};
-use super::{candidates, superset};
+use super::{superset, trim};
 use crate::graph::classes::{Class, classes, sum_weights};
 use crate::model::costs::LanguageCosts;
 use crate::model::inventory::{Inventory, State};
@@ -345,7 +345,7 @@ impl Asked<'_> {
             });
             let most = found.map_or(0.0, |(g, d)| {
                 let group = &self.problem.groups[g];
-                group.value_ms(&candidates::trim(group, &group.demands[d].core)).max(0.0)
+                group.value_ms(&trim::trim(group, &group.demands[d].core)).max(0.0)
             });
             // Under the superset rule the image may hold what the function cannot be loaded without.
             if most < least_ms - 1e-9 && (self.share == Share::Subset || found.is_none()) {

@@ -1,0 +1,147 @@
+//! Options that several commands have.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::cost::AssumedCost;
+
+use super::values::{assumed_cost, budget, floor, milliseconds, node_version, positive, python_version, seconds};
+
+/// How functions are read from a folder.
+#[derive(Debug, Clone, Args)]
+pub struct FleetOptions {
+    /// Python version of functions that do not say theirs.
+    #[arg(long, default_value = "3.11", value_name = "X.Y", value_parser = python_version)]
+    pub python: String,
+
+    /// Node.js major version of functions that do not say theirs.
+    #[arg(long, default_value = "20", value_name = "N", value_parser = node_version)]
+    pub node: String,
+
+    /// Architecture of functions that do not say theirs.
+    #[arg(long, default_value = "x86_64", value_name = "ARCH", value_parser = ["x86_64", "aarch64"])]
+    pub arch: String,
+
+    /// C library that the functions run on.
+    #[arg(long, default_value = "glibc", value_name = "LIBC", value_parser = ["glibc", "musl"])]
+    pub libc: String,
+
+    /// Versions for functions without a lock: a lock or requirements file, or lines of name==version and name@version.
+    #[arg(long, value_name = "FILE")]
+    pub pins: Vec<PathBuf>,
+
+    /// What `warmset lock` resolved, for functions without a complete lock.
+    #[arg(long, value_name = "DIR")]
+    pub locks: Option<PathBuf>,
+}
+
+/// How images are chosen.
+#[derive(Debug, Clone, Args)]
+pub struct SolveOptions {
+    /// Costs measured on this fleet; others come from the shipped table and estimates.
+    #[arg(long, value_name = "FILE")]
+    pub costs: Option<PathBuf>,
+    /// Cost of every package that has none: milliseconds and size, for example 5ms,2MB.
+    #[arg(long, value_name = "MS,MB", value_parser = assumed_cost)]
+    pub assume_cost: Option<AssumedCost>,
+    /// Calls of the functions: function,count or Azure Functions 2019 / 2021 columns. Without it each function weighs 1.
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+    /// Seconds that an idle instance stays warm, for counting cold starts in a trace.
+    #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = seconds)]
+    pub keep_alive: f64,
+    /// Seconds that a function,count trace covers.
+    #[arg(long, value_name = "SECONDS", default_value = "86400", value_parser = seconds)]
+    pub trace_period: f64,
+    /// Most images to keep.
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub max_images: Option<usize>,
+    /// For which functions to plan: expected unless stated, and known under the superset rule.
+    #[arg(long, value_enum)]
+    pub aim: Option<AimChoice>,
+    /// Which functions an image may serve. Under superset they see packages that they did not ask for: use it only where
+    /// all functions of a trust domain have one owner.
+    #[arg(long, value_enum, default_value_t = ShareChoice::Subset)]
+    pub share: ShareChoice,
+    /// Milliseconds charged to each start for each resident MB of its image that it does not need (superset). Without it
+    /// such memory counts against the budget and in the swap time, as all memory of an image does.
+    #[arg(long, value_name = "MS", value_parser = milliseconds, requires = "share")]
+    pub waste_ms_per_mb: Option<f64>,
+}
+
+/// How much is done to prove a plan.
+#[derive(Debug, Clone, Args)]
+pub struct ProofOptions {
+    /// Seconds to spend, once the plan is made, on proving how good it is; better plans found on the way are taken. The
+    /// result then depends on the machine, and plan.json says how long it took.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub prove: Option<f64>,
+    /// Whether to solve the mixed-integer model after the greedy plan.
+    #[arg(long, value_enum, default_value_t = ExactChoice::Auto)]
+    pub exact: ExactChoice,
+    /// Seconds that the mixed-integer solver may take. With a limit the plan can depend on the machine's speed.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub time_limit: Option<f64>,
+}
+
+/// What is asked of a plan besides its budget. `docs/budgets.md` explains all of it.
+#[derive(Debug, Clone, Default, Args)]
+pub struct DemandOptions {
+    /// Pools, floors, pins, exclusions and limits: a file with the [plan] tables of warmset.toml. They are added to those
+    /// of the fleet's own warmset.toml, and of two limits this one counts.
+    #[arg(long, value_name = "FILE")]
+    pub demands: Option<PathBuf>,
+    /// Disk that the packages of all images may take together: 10GiB.
+    #[arg(long, value_name = "SIZE", value_parser = budget)]
+    pub disk: Option<f64>,
+    /// Resident memory that one image may take, with the warm host: 300MiB.
+    #[arg(long, value_name = "SIZE", value_parser = budget)]
+    pub max_image: Option<f64>,
+    /// Image that must be kept: PLAN#ID of another plan, or packages with versions and, if needed, a platform; may be given
+    /// again.
+    #[arg(long, value_name = "IMAGE")]
+    pub pin: Vec<String>,
+    /// Package that no image may hold: numpy, numpy==1.26.4, npm:left-pad; may be given again.
+    #[arg(long, value_name = "PACKAGE")]
+    pub exclude: Vec<String>,
+    /// Least share of its load time that each start of a function must be saved: payments-api=80%, payments-*=0.5; may be
+    /// given again.
+    #[arg(long, value_name = "FUNCTION=SHARE", value_parser = floor)]
+    pub floor: Vec<(String, f64)>,
+    /// Function that shares an image with no other; may be given again.
+    #[arg(long, value_name = "FUNCTION")]
+    pub alone: Vec<String>,
+    /// Function that no image may serve; may be given again.
+    #[arg(long, value_name = "FUNCTION")]
+    pub cold: Vec<String>,
+}
+
+/// For which functions a plan is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AimChoice {
+    /// Those that will come: the known ones, and parts of what they load that a new one may load.
+    Expected,
+    /// Those that there are.
+    Known,
+}
+
+/// Whether the mixed-integer model is solved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExactChoice {
+    /// Where the instance is small enough for the solver of this build.
+    Auto,
+    /// Never.
+    Never,
+    /// Always; give --time-limit for large instances.
+    Always,
+}
+
+/// Which functions an image may serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ShareChoice {
+    /// Those that load all it holds.
+    Subset,
+    /// Also locked functions that do not need all of it, where no version or module is in their way.
+    Superset,
+}
