@@ -515,7 +515,8 @@ fn check_groups(plan: &Plan, broken: &mut Vec<String>) {
     if plan.groups.is_empty() {
         return;
     }
-    let mut found: BTreeMap<(&Platform, &str, Option<&str>), (usize, f64, f64)> = BTreeMap::new();
+    type Key<'a> = (&'a Platform, &'a str, Option<&'a str>);
+    let mut found: BTreeMap<Key, (usize, f64, f64)> = BTreeMap::new();
     for image in &plan.images {
         let share = found.entry((&image.platform, &image.trust_domain, image.pool.as_deref())).or_default();
         *share = (share.0 + 1, share.1 + image.added_mb, share.2 + image.saved_ms);
