@@ -321,12 +321,12 @@ fn a_demand_that_does_not_matter_is_not_named() {
         &[("p0", 14.0, 0.0, &[]), ("p2", 38.0, 8.5, &[]), ("p3", 6.0, 15.0, &[]), ("p4", 17.0, 0.0, &["p2", "p3"])];
     let functions: &[(f64, &[&str])] = &[(1.0, &["p0"]), (1.0, &["p0", "p2", "p3", "p4"])];
     let fleet = with_disk(Fleet::new(packages, functions, language(0.5, 1.0, 0.0)));
-    let list = wishes(&fleet, 9, &[Ask::MaxImage(18), Ask::Exclude(0), Ask::Floor(1, 5)]);
+    let list = wishes(&fleet, 9, &[Ask::MaxImage(18), Ask::Exclude(0), Ask::Exclude(0), Ask::Floor(1, 5)]);
     let (price, language) = (|id: &PackageId, _: &_| fleet.price(id), |_| fleet.language);
     let sets = contradictions::sets(&fleet.inventory, &list, &pools(&list).unwrap(), &options(), &price, &language);
     let named: Vec<Vec<String>> =
         sets.iter().map(|set| set.iter().map(|&i| list.list[i].to_string()).collect()).collect();
-    assert_eq!(named, [["memory 9 MB (budget)", "floor f1 = 50 % (asks:3)"]]);
+    assert_eq!(named, [["memory 9 MB (budget)", "floor f1 = 50 % (asks:4)"]]);
 }
 
 /// A pool of three functions with an image limit, and all others.
