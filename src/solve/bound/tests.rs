@@ -393,3 +393,24 @@ fn l_holds_at_prices_that_cancel_out() {
         assert!(at.value >= 14.0, "L {} at 1.1 × 2^{exponent}", at.value);
     }
 }
+
+/// One of {0} and {1} is required, and {1} is the cheaper: it is opened at a loss. {0, 2} saves 9 ms forked from {0}, which
+/// takes the 17 MB there are. At 2 ms a MB, 7 ms for the demand and 20 ms for forking it, L is 7 + 2 · 17 − 12 = 29. What
+/// forking it costs may be lowered to 8 ms, where {0} costs no more than {1} does: 29 − 8 − 12 = 9, what the plan saves.
+#[test]
+fn a_parent_that_may_be_opened_for_what_is_required_limits_what_is_excluded() {
+    let mut instance = instance(&[0b001, 0b010, 0b101], &[10, 4, 3, 0, 0], &[0; 5], &[(0b101, 1)], 2, 0);
+    instance.required.push(Required { wish: 0, any_of: vec![0, 1] });
+    let limits = Limits::memory(17.0);
+    let relaxation = Relaxation::new(&instance, &limits, &State::new(&instance));
+    let mut part = relaxation.whole(&instance, &limits);
+    let mut prices = relaxation.nothing();
+    (prices.u[0], prices.d[2], prices.b[0]) = (7.0, 20.0, 2.0);
+    let mut at = relaxation.blank();
+    relaxation.evaluate(&part, &prices, &mut at);
+    assert!((at.value - 29.0).abs() < 1e-9, "L {}", at.value);
+    relaxation.fix(&mut part, &prices, &at, 8.0);
+    assert!(part.open[2], "the best plan holds it");
+    relaxation.fix(&mut part, &prices, &at, 9.5);
+    assert!(!part.open[2], "no plan saves more than 9 ms");
+}
