@@ -24,7 +24,7 @@ MUTATIONS = [
     ("the greedy ignores the best single image", "src/solve/greedy.rs", "if start + gain <= best.state.objective() {", "if start + gain <= f64::INFINITY {"),
     ("an image that is required may be dropped", "src/solve/local_search.rs", "&& !search.state.is_needed(i) {", "{"),
     ("idle parents are dropped whatever they give", "src/solve/local_search.rs", "search.state.freed(i) >= 0.0", "search.state.freed(i) >= -1e9"),
-    ("supersets are looked for among the wrong holders", "src/solve/instance.rs", "part.ones().min_by_key(|&i| self.by_item[i].len())", "part.ones().max_by_key(|&i| i)"),
+    ("what shares anything counts as a part", "src/solve/subsets.rs", "self.items[k].iter().all(|&i| whole.contains(i as usize))", "self.items[k].iter().any(|&i| whole.contains(i as usize))"),
     ("cores keep what cannot be loaded", "src/solve/problem.rs", "if lost.is_empty() {", "if true {"),
     ("swap costs nothing", "src/solve/problem.rs", "self.load_ms(set) - self.swap_ms(set)", "self.load_ms(set)"),
     ("the loss allowed is ignored", "src/solve/stable.rs", "best.objective() * (1.0 - stable.loss)", "best.objective()"),
