@@ -1,6 +1,7 @@
 //! Arguments, progress, printing, exit codes.
 //!
-//! Invariant: the only layer that writes files or prints; everything it prints was computed by another.
+//! Invariant: the only layer that prints, and the only one beside `live` that writes files; everything it prints was
+//! computed by another.
 
 mod advise;
 pub mod args;
@@ -16,7 +17,6 @@ mod load;
 mod merge;
 mod options;
 mod plan;
-mod process;
 mod relock;
 mod scan;
 mod summary;

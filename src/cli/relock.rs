@@ -15,13 +15,13 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::emit::json;
+use crate::live::process::{self, Ended};
 use crate::model::{Diagnostic, Function, Inventory, Language, Place, State, codes};
 use crate::resolve::relock::{self, Ask, RECORD, Record, Rules, SCHEMA, Tool};
 
 use super::Outcome;
 use super::args::{LockCommand, TextFormat, ToolChoice};
 use super::load::{self, Failure};
-use super::process::{self, Ended};
 use super::table::Table;
 use super::talk::{BOLD, CYAN, DIM, Talk, paint};
 use super::write;

@@ -30,6 +30,7 @@ pub fn manifest(
         memory_mb: plan.memory_mb,
         pools: plan.pools.iter().map(pool).collect(),
         images: views.iter().map(|view| image(view, locks)).collect(),
+        closures: Vec::new(),
         functions: functions(plan, inventory, views),
     }
 }
@@ -99,6 +100,7 @@ fn functions(plan: &Plan, inventory: &Inventory, views: &[View<'_>]) -> Vec<Mani
                 handler: function.handler.clone(),
                 platform: function.platform.clone(),
                 image: image.map(|v| v.image.id.clone()),
+                closure: None,
                 fallback: fallback(plan, function, image, assigned.get(function.id.as_str()).copied(), &usable),
                 loads: specs(&closure, &held),
                 unneeded: specs(&held, &closure),

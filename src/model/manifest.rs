@@ -29,8 +29,28 @@ pub struct SwapManifest {
     pub pools: Vec<ManifestPool>,
     /// Parents before children.
     pub images: Vec<ManifestImage>,
+    /// What functions load in all, each closure once: what a cold start needs installed. By id.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub closures: Vec<ManifestClosure>,
     /// Every function of the fleet, by id.
     pub functions: Vec<ManifestFunction>,
+}
+
+/// All that some functions load, with the lock that installs it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ManifestClosure {
+    /// Made of its contents, as an image's is.
+    pub id: String,
+    /// Where it runs.
+    pub platform: Platform,
+    /// Folder with its lock, relative to this file.
+    pub folder: String,
+    /// File in `folder` that is the lock, and its SHA-256.
+    pub lock: FileDigest,
+    /// `name==version` or `name@version`; sorted.
+    pub packages: Vec<String>,
+    /// Modules that its functions load of them, in order.
+    pub preload: Vec<String>,
 }
 
 /// A part of the fleet whose images have memory of their own.
@@ -96,12 +116,25 @@ pub struct FileDigest {
 }
 
 /// A call that makes later calls faster.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Warmup {
     /// Module that holds the callable.
     pub module: String,
-    /// Attribute to call without arguments.
+    /// Attribute to call: without arguments, or as the handler of `function`.
     pub call: String,
+    /// The function whose handler it is: its code folder must be there, its handler gets `event`, and its own modules are
+    /// forgotten afterwards. Absent for a call of a package's own. A host without the code leaves the call out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub function: Option<String>,
+    /// Event for the handler.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<serde_json::Value>,
+    /// CPU milliseconds that each later first call is spared, where measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saved_ms: Option<f64>,
+    /// Resident MB that it adds to the image, where measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub added_mb: Option<f64>,
 }
 
 /// Expected costs of an image.
@@ -155,6 +188,9 @@ pub struct ManifestFunction {
     pub platform: Option<Platform>,
     /// Image to swap onto; absent: start cold.
     pub image: Option<String>,
+    /// Its closure; absent where not all of it has a known version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closure: Option<String>,
     /// Where to go when that image is not there, in order; the last resort is always a cold start.
     pub fallback: Vec<Fallback>,
     /// `name==version` or `name@version` that the function still loads itself; sorted.

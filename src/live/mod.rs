@@ -1,0 +1,6 @@
+//! What runs something: installers, tracers, image builders, the reference runtime.
+//!
+//! Invariant: whatever it starts, it ends, with everything that was started in turn; it writes only below folders that
+//! its caller names, and prints nothing.
+
+pub mod process;
