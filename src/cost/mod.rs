@@ -2,8 +2,12 @@
 //!
 //! Invariant: a cost is never invented. Each figure names its source; a package without one has none.
 
+pub mod attribution;
+pub mod cover;
 mod estimate;
+pub mod loads;
 mod prices;
+pub mod stats;
 pub mod trace;
 
 pub use prices::{AssumedCost, Price, Prices, prior, read, resolve};
