@@ -6,6 +6,7 @@ pub mod attribution;
 pub mod cover;
 mod estimate;
 pub mod loads;
+pub mod modules;
 mod prices;
 pub mod stats;
 pub mod trace;
