@@ -100,6 +100,21 @@ fn wait(child: &mut Child, words: &File, limit: Duration, stop: &AtomicBool) -> 
     }
 }
 
+/// Whether a process of this number is there.
+pub fn is_running(pid: u32) -> bool {
+    #[cfg(unix)]
+    {
+        let number = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+        // Another user's process is one too.
+        number.is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = pid;
+        true
+    }
+}
+
 /// Ends a program and its children: it leads a process group of its own.
 fn end(child: &mut Child) {
     #[cfg(unix)]
