@@ -90,17 +90,18 @@ impl Asks {
     }
 }
 
-/// Charges of a Python load. `owner` gives the package that a file below the environment belongs to.
-pub fn python(nodes: &[Node], asks: &Asks, owner: &dyn Fn(&str) -> Option<PackageId>) -> Charges {
+/// Charges of a Python load, as far as its nodes from number `from` on took it. `owner` gives the package that a file below
+/// the environment belongs to.
+pub fn python(nodes: &[Node], from: usize, asks: &Asks, owner: &dyn Fn(&str) -> Option<PackageId>) -> Charges {
     let askers = asks.askers(owner);
     let mut out = Charges::new();
     // Whoever triggers what nobody is known to ask for pays for it.
     let mut payers: Vec<Option<PackageId>> = Vec::with_capacity(nodes.len());
-    for Node(module, parent, ns, bytes, file) in nodes {
+    for (at, Node(module, parent, ns, bytes, file)) in nodes.iter().enumerate() {
         let own = file.as_deref().and_then(owner);
         let above = usize::try_from(*parent).ok().and_then(|at| payers.get(at)).cloned().flatten();
         let payer = own.clone().or(above);
-        let charge = Charge::of(*ns, *bytes);
+        let charge = if at < from { Charge::default() } else { Charge::of(*ns, *bytes) };
         match askers.get(module.as_str()).filter(|by| own.is_none() && !by.is_empty()) {
             Some(by) => {
                 let share = 1.0 / by.len() as f64;
@@ -110,6 +111,7 @@ pub fn python(nodes: &[Node], asks: &Asks, owner: &dyn Fn(&str) -> Option<Packag
         }
         payers.push(payer);
     }
+    out.retain(|_, charge| from == 0 || *charge != Charge::default());
     out
 }
 
@@ -371,7 +373,7 @@ mod tests {
             at("space.b", 4, 3.0, Some("b/space.py")),
         ];
         // Without knowing who asks, whoever triggers pays: a for json and re, nobody for the namespace.
-        let charges = python(&nodes, &Asks::default(), &owner);
+        let charges = python(&nodes, 0, &Asks::default(), &owner);
         let ms = |charges: &Charges, name: &str| charges[&Some(id(name))].ms;
         assert_eq!((ms(&charges, "a"), ms(&charges, "b"), charges[&None].ms), (16.0, 23.0, 1.0));
         // Both ask for json, and through it for re: half each.
@@ -388,9 +390,11 @@ mod tests {
                 ("json".into(), None),
             ]),
         };
-        let charges = python(&nodes, &asks, &owner);
+        let charges = python(&nodes, 0, &asks, &owner);
         assert_eq!((ms(&charges, "a"), ms(&charges, "b")), (13.0, 26.0));
         assert_eq!(charges.values().map(|c| c.ms).sum::<f64>(), 40.0, "nothing is lost");
+        let late = python(&nodes, 5, &asks, &owner);
+        assert_eq!(late.into_iter().map(|(id, c)| (id.unwrap().name, c.ms)).collect::<Vec<_>>(), [("b".to_string(), 3.0)]);
     }
 
     #[test]

@@ -57,14 +57,16 @@ fn is_identifier(part: &str) -> bool {
     chars.next().is_some_and(|c| c.is_alphabetic() || c == '_') && chars.all(|c| c.is_alphanumeric() || c == '_')
 }
 
-/// Specifiers that load an npm package: its name, or where that leads nowhere the paths that it exports.
-pub fn node(name: &str, manifest: &serde_json::Value) -> [Vec<String>; 2] {
+/// Specifiers that load an npm package: its name, unless what it exports leaves that out; then the paths that it exports.
+pub fn node(name: &str, manifest: &serde_json::Value) -> Vec<String> {
     let exports = manifest.get("exports").and_then(|e| e.as_object());
-    let is_code = |path: &&String| {
-        path.starts_with("./") && !path.contains('*') && !path.ends_with(".json") && !path.ends_with(".d.ts")
-    };
-    let paths = exports.into_iter().flat_map(|e| e.keys()).filter(is_code);
-    [vec![name.to_string()], paths.map(|path| format!("{name}{}", &path[1..])).collect()]
+    let is_code = |path: &&String| !path.contains('*') && !path.ends_with(".json") && !path.ends_with(".d.ts");
+    match exports {
+        Some(all) if !all.contains_key(".") && all.keys().any(|key| key.starts_with("./")) => {
+            all.keys().filter(is_code).filter_map(|path| Some(format!("{name}{}", path.strip_prefix('.')?))).collect()
+        }
+        _ => vec![name.to_string()],
+    }
 }
 
 #[cfg(test)]
@@ -90,8 +92,14 @@ mod tests {
 
     #[test]
     fn what_a_package_exports_can_be_loaded() {
-        let manifest = serde_json::json!({"exports": {".": "./x.js", "./sync": "./s.js", "./package.json": "./package.json", "./f/*": "./f/*.js"}});
-        assert_eq!(node("csv-parse", &manifest), [vec!["csv-parse".to_string()], vec!["csv-parse/sync".to_string()]]);
-        assert_eq!(node("a", &serde_json::json!({"exports": "./x.js"}))[1], Vec::<String>::new());
+        let paths = serde_json::json!({"exports": {"./sync": "./s.js", "./package.json": "./package.json", "./f/*": "./f/*.js"}});
+        assert_eq!(node("csv-parse", &paths), ["csv-parse/sync"]);
+        for whole in [
+            serde_json::json!({"exports": {".": "./x.js", "./sync": "./s.js"}}),
+            serde_json::json!({"exports": {"require": "./x.js"}}),
+            serde_json::json!({"main": "x.js"}),
+        ] {
+            assert_eq!(node("a", &whole), ["a"]);
+        }
     }
 }

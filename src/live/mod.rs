@@ -4,4 +4,5 @@
 //! its caller names, and prints nothing.
 
 pub mod install;
+pub mod measure;
 pub mod process;

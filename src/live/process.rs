@@ -63,17 +63,23 @@ pub fn run(
     limit: Duration,
     stop: &AtomicBool,
 ) -> io::Result<Ran> {
-    let mut words = File::options().create(true).truncate(true).read(true).write(true).open(scratch.join("said"))?;
     let mut command = Command::new(program);
-    command.args(args).current_dir(folder).env("NO_COLOR", "1").stdin(Stdio::null());
-    command.stdout(words.try_clone()?).stderr(words.try_clone()?);
+    command.args(args).current_dir(folder).env("NO_COLOR", "1");
+    run_command(&mut command, scratch, limit, stop)
+}
+
+/// The same for a program with an environment of its own. What it started and left running ends with it.
+///
+/// # Errors
+/// When it cannot be started or waited for.
+pub fn run_command(command: &mut Command, scratch: &Path, limit: Duration, stop: &AtomicBool) -> io::Result<Ran> {
+    let mut words = File::options().create(true).truncate(true).read(true).write(true).open(scratch.join("said"))?;
+    command.stdin(Stdio::null()).stdout(words.try_clone()?).stderr(words.try_clone()?);
     #[cfg(unix)]
-    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    std::os::unix::process::CommandExt::process_group(command, 0);
     let mut child = command.spawn()?;
     let ended = wait(&mut child, &words, limit, stop);
-    if !matches!(ended, Ok(Ended::Done(_))) {
-        end(&mut child);
-    }
+    end(&mut child);
     let length = words.metadata()?.len();
     words.seek(SeekFrom::Start(length.saturating_sub(KEPT)))?;
     let mut bytes = Vec::new();

@@ -9,8 +9,8 @@
 // call    load, then call a handler several times, forget its own modules, and call it once more
 //
 // REQUEST is a file with a JSON object: `root` (the folder that holds node_modules), `load` [{spec, how: "require" | "import",
-// file, optional}], `then` likewise, `count`, and for call `folder`, `handler`, `export`, `event` (a file). For how "import",
-// `file` is an ES module whose only statement imports spec. ANSWER becomes a file with a JSON object.
+// file, base}], `then` likewise, `count`, and for call `folder`, `handler`, `export`, `event` (a file). `file` is an ES module
+// whose only statement imports spec, and `base` a file in the folder that spec is asked for in. ANSWER becomes a file with a JSON object.
 //
 // How a stretch is charged. CommonJS: `Module.prototype.load` is wrapped, which reads, compiles and runs one file;
 // a stack of owners gives what a nested `require` takes to the nested file's package. ES modules: a synchronous
@@ -185,7 +185,8 @@ const failed = [];
 const failedThen = [];
 
 /** Loads as the warm host does: what cannot be required because it is an ES module is imported. */
-async function loadOne(from, { spec, how, file }) {
+async function loadOne(from, load) {
+  const { spec, how, file } = load;
   if (how === "require") {
     try {
       from(spec);
@@ -205,7 +206,8 @@ async function loadOne(from, { spec, how, file }) {
   } catch {
     // Only its `import` condition leads anywhere: the folder of that name is the package.
     const name = /^(?:@[^/]+\/)?[^/]+/.exec(spec)[0];
-    if (fs.existsSync(`${root}/node_modules/${name}/package.json`)) owner = `node_modules/${name}`;
+    const folder = `${load.base.slice(0, -"/index.js".length)}/node_modules/${name}`;
+    if (fs.existsSync(`${folder}/package.json`)) owner = folder.slice(root.length + 1);
   }
   charge(current);
   current = owner;
@@ -221,10 +223,9 @@ async function loadOne(from, { spec, how, file }) {
 const describe = (problem) => (problem instanceof Error ? `${problem.name}: ${problem.message}` : String(problem)).split("\n")[0];
 
 async function loadAll(loads, failures) {
-  const from = Module.createRequire(base);
   for (const load of loads) {
     try {
-      await loadOne(from, load);
+      await loadOne(Module.createRequire(load.base), load);
     } catch (problem) {
       current = ROOT;
       failures.push([load.spec, describe(problem)]);

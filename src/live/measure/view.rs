@@ -89,6 +89,26 @@ impl View {
         Ok(view)
     }
 
+    /// Where a package of Node is asked for so that it is found: the folder that holds its `node_modules`.
+    pub fn above(&self, id: &PackageId) -> Option<String> {
+        let folders = self.owners.iter().filter(|(_, owner)| *owner == id).map(|(folder, _)| folder);
+        let first = folders.filter(|folder| folder.contains("node_modules/")).min()?;
+        let (above, _) = first.rsplit_once("node_modules/")?;
+        Some(above.trim_end_matches('/').to_string()).filter(|above| !above.is_empty())
+    }
+
+    /// The package that a loaded file belongs to.
+    pub fn owner_of_file(&self, language: Language, file: &str) -> Option<PackageId> {
+        if language == Language::Python {
+            return self.owner(file);
+        }
+        let at = file.rfind("node_modules/")? + "node_modules/".len();
+        let scoped = file[at..].starts_with('@');
+        let length: usize =
+            file[at..].split_inclusive('/').take(if scoped { 2 } else { 1 }).map(str::len).sum();
+        self.owner(file[..at + length].trim_end_matches('/'))
+    }
+
     /// The package that a file (Python) or a package's folder (Node) belongs to.
     pub fn owner(&self, name: &str) -> Option<PackageId> {
         self.owners.get(name).cloned()
@@ -168,17 +188,21 @@ fn node_packages(root: &Path, closure: &BTreeSet<PackageId>) -> io::Result<BTree
             if !closure.contains(&id) {
                 continue;
             }
-            let package = out.entry(id).or_insert_with(|| Files {
-                files: Vec::new(),
-                folders: Vec::new(),
-                modules: BTreeSet::new(),
-            });
+            let modules = modules::node(&name_in(&here), &manifest).into_iter().collect();
+            let package =
+                out.entry(id).or_insert_with(|| Files { files: Vec::new(), folders: Vec::new(), modules });
             files_below(root, &here, &mut package.files)?;
             package.folders.push(here.to_string_lossy().into_owned());
             stack.push(here.join("node_modules"));
         }
     }
     Ok(out)
+}
+
+/// The name that a package of Node is asked for by: an alias is that of its folder.
+fn name_in(folder: &Path) -> String {
+    let text = folder.to_string_lossy();
+    text.rsplit("node_modules/").next().unwrap_or_default().to_string()
 }
 
 /// The regular files of a package's folder, without the packages nested in it.
@@ -263,6 +287,11 @@ mod tests {
         assert!(view.missing.is_empty());
         assert_eq!(view.owner("node_modules/express/node_modules/ms"), Some("npm:ms@2.0.0".parse().unwrap()));
         assert_eq!(view.owner("node_modules/other"), None);
+        let of = |file: &str| view.owner_of_file(Language::Node, file).map(|id| id.to_string());
+        assert_eq!(of("node_modules/@s/x/lib/index.js").as_deref(), Some("npm:@s/x@1.0.0"));
+        assert_eq!(of("node_modules/express/node_modules/ms/lib/index.js").as_deref(), Some("npm:ms@2.0.0"));
+        let above = |id: &str| view.above(&id.parse().unwrap());
+        assert_eq!((above("npm:ms@2.0.0").as_deref(), above("npm:@s/x@1.0.0")), (Some("node_modules/express"), None));
         assert!(root.join("node_modules/@s/x/lib/index.js").is_file());
         assert!(!root.join("node_modules/ms").exists() && !root.join("node_modules/other").exists());
     }
