@@ -394,7 +394,10 @@ mod tests {
         assert_eq!((ms(&charges, "a"), ms(&charges, "b")), (13.0, 26.0));
         assert_eq!(charges.values().map(|c| c.ms).sum::<f64>(), 40.0, "nothing is lost");
         let late = python(&nodes, 5, &asks, &owner);
-        assert_eq!(late.into_iter().map(|(id, c)| (id.unwrap().name, c.ms)).collect::<Vec<_>>(), [("b".to_string(), 3.0)]);
+        assert_eq!(
+            late.into_iter().map(|(id, c)| (id.unwrap().name, c.ms)).collect::<Vec<_>>(),
+            [("b".to_string(), 3.0)]
+        );
     }
 
     #[test]
@@ -447,7 +450,8 @@ mod tests {
         let table = table(&[one, two, three], &installed, Part::All);
         let found: Vec<(String, f64, How)> =
             table.iter().map(|c| (c.package.name.clone(), c.load_ms, c.how.unwrap())).collect();
-        let expected = [("a", 7.0, How::Imports), ("b", 15.0, How::Imports), ("c", 7.0, How::Direct), ("d", 0.0, How::Disk)];
+        let expected =
+            [("a", 7.0, How::Imports), ("b", 15.0, How::Imports), ("c", 7.0, How::Direct), ("d", 0.0, How::Disk)];
         assert_eq!(found, expected.map(|(name, ms, how)| (name.to_string(), ms, how)));
         assert_eq!((table[0].samples, table[0].spread, table[0].resident_mb), (Some(4), Some(0.0), 0.7));
         assert_eq!((table[3].disk_mb, table[3].modules.as_slice()), (Some(1.5), &["d".to_string()][..]));

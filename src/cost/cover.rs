@@ -64,7 +64,10 @@ pub fn cover(needs: &[Need]) -> Vec<Environment> {
     let mut order: Vec<usize> = (0..needs.len()).collect();
     order.sort_by(|&a, &b| {
         let (a, b) = (&needs[a], &needs[b]);
-        b.packages.len().cmp(&a.packages.len()).then_with(|| (&a.platform, &a.packages).cmp(&(&b.platform, &b.packages)))
+        b.packages
+            .len()
+            .cmp(&a.packages.len())
+            .then_with(|| (&a.platform, &a.packages).cmp(&(&b.platform, &b.packages)))
     });
     let mut out: Vec<Environment> = Vec::new();
     for at in order {

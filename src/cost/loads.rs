@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::inventory::{Function, Import, ImportKind, Target};
 use crate::model::Language;
+use crate::model::inventory::{Function, Import, ImportKind, Target};
 
 /// Something to import.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

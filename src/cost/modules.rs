@@ -83,7 +83,10 @@ mod tests {
         assert_eq!(names(&["yaml/__init__.py", "yaml/loader.py", "_yaml/__init__.py"]), ["yaml"]);
         assert_eq!(names(&["_cffi_backend.cpython-311-x86_64-linux-gnu.so", "cffi/__init__.py"]), ["cffi"]);
         assert_eq!(names(&["_cffi_backend.abi3.so"]), ["_cffi_backend"]);
-        assert_eq!(names(&["google/cloud/storage/__init__.py", "google/api/x.py"]), ["google.api.x", "google.cloud.storage"]);
+        assert_eq!(
+            names(&["google/cloud/storage/__init__.py", "google/api/x.py"]),
+            ["google.api.x", "google.cloud.storage"]
+        );
         assert_eq!(names(&["tests/__init__.py", "real/__init__.py", "../../bin/x.py"]), ["real"]);
         assert_eq!(names(&["tests/__init__.py"]), ["tests"]);
         let heap: Vec<String> = (0..20).map(|n| format!("google/api/m{n}_pb2.py")).collect();

@@ -9,8 +9,7 @@ use crate::model::codes;
 use crate::model::costs::SCHEMA;
 use crate::model::inventory::Target;
 use crate::model::{
-    Cost, CostSource, Costs, Diagnostic, Ecosystem, How, Inventory, Language, LanguageCosts, PackageId,
-    Place, Platform,
+    Cost, CostSource, Costs, Diagnostic, Ecosystem, How, Inventory, Language, LanguageCosts, PackageId, Place, Platform,
 };
 
 /// What one package costs on one platform.

@@ -197,12 +197,7 @@ impl<'a> Bench<'a> {
     }
 
     /// A repetition of a subject; one that fails is not asked again.
-    fn subject_run(
-        &mut self,
-        at: usize,
-        what: (&str, &str, usize),
-        request: &Request<'_>,
-    ) -> Result<(), MeasureError> {
+    fn subject_run(&mut self, at: usize, what: (&str, &str, usize), request: &Request<'_>) -> Result<(), MeasureError> {
         let subject = &self.ready.subjects[at];
         if self.failed.contains(&at) {
             return Ok(());
@@ -275,8 +270,7 @@ impl<'a> Bench<'a> {
         }
         for (language, platforms) in by_language {
             // Of equally many the first by name.
-            let Some((platform, mut subjects)) =
-                platforms.into_iter().rev().max_by_key(|(_, subjects)| subjects.len())
+            let Some((platform, mut subjects)) = platforms.into_iter().rev().max_by_key(|(_, subjects)| subjects.len())
             else {
                 continue;
             };

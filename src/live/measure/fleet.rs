@@ -109,7 +109,8 @@ fn classes(
     refused: &mut Vec<Refused>,
     ready: &mut Ready,
 ) -> Vec<Class> {
-    let mut by_need: BTreeMap<(Platform, BTreeSet<PackageId>, BTreeMap<String, PackageId>), Vec<usize>> = BTreeMap::new();
+    let mut by_need: BTreeMap<(Platform, BTreeSet<PackageId>, BTreeMap<String, PackageId>), Vec<usize>> =
+        BTreeMap::new();
     for (at, function) in inventory.functions.iter().enumerate() {
         if !options.only.is_empty() && !options.only.contains(&function.id) {
             continue;
@@ -182,8 +183,7 @@ fn install(
     let interpreters = &ready.interpreters;
     let try_one = |need: &Need, whose: &[&Class]| -> Result<(), InstallError> {
         let Some(interpreter) = interpreters.get(&need.platform) else { return Ok(()) };
-        let closure =
-            Closure::of(&need.platform, need.packages.iter().cloned().collect(), need.direct.clone());
+        let closure = Closure::of(&need.platform, need.packages.iter().cloned().collect(), need.direct.clone());
         let (files, _) = closures::lock(&closure, packages);
         let locked = Locked { platform: need.platform.clone(), files };
         let environment = store.ensure(&locked, interpreter, options.stop)?;
@@ -290,7 +290,8 @@ fn is_module(file: &str, root: Option<&Path>, known: &mut HashMap<PathBuf, bool>
     let Some(root) = root else { return false };
     let folder = root.join(file).parent().map(Path::to_path_buf).unwrap_or_default();
     let asked = |folder: &Path| {
-        let text = folder.ancestors().take_while(|f| f.starts_with(root)).find_map(|f| fs::read(f.join("package.json")).ok());
+        let text =
+            folder.ancestors().take_while(|f| f.starts_with(root)).find_map(|f| fs::read(f.join("package.json")).ok());
         let manifest = text.and_then(|text| serde_json::from_slice::<serde_json::Value>(&text).ok());
         manifest.is_some_and(|m| m.get("type").and_then(|t| t.as_str()) == Some("module"))
     };

@@ -9,7 +9,7 @@
 // call    load, then call a handler several times, forget its own modules, and call it once more
 //
 // REQUEST is a file with a JSON object: `root` (the folder that holds node_modules), `load` [{spec, how: "require" | "import",
-// file, base}], `then` likewise, `count`, and for call `folder`, `handler`, `export`, `event` (a file). `file` is an ES module
+// file, base}], `then` likewise, `count`, `limit` (seconds), and for call `folder`, `handler`, `export`, `event` (a file). `file` is an ES module
 // whose only statement imports spec, and `base` a file in the folder that spec is asked for in. ANSWER becomes a file with a JSON object.
 //
 // How a stretch is charged. CommonJS: `Module.prototype.load` is wrapped, which reads, compiles and runs one file;
@@ -271,9 +271,7 @@ async function pool() {
   const socket = net.connect(process.env.WARMSET_SWAP);
   socket.once("data", () => {
     const before = cpu();
-    const module = new Module(base);
-    module._compile(HANDLER, base);
-    module.exports.handler({ n: 50 });
+    Module.createRequire(base)(process.env.WARMSET_HANDLER).handler({ n: 50 });
     socket.end(JSON.stringify({ cpu: cpu() - before, bytes }));
   });
   await new Promise((connected) => socket.once("connect", connected));
@@ -286,7 +284,9 @@ async function pool() {
 function swapOnce(net, spawn) {
   const socketPath = `${answerFile}.sock`;
   fs.rmSync(socketPath, { force: true });
-  const env = { ...process.env, WARMSET_SWAP: socketPath };
+  const handler = `${answerFile}.handler.js`;
+  fs.writeFileSync(handler, HANDLER);
+  const env = { ...process.env, WARMSET_SWAP: socketPath, WARMSET_HANDLER: handler };
   return new Promise((done, fail) => {
     let child;
     const server = net.createServer((socket) => {
@@ -373,6 +373,8 @@ async function call() {
 }
 
 async function main() {
+  // Whoever started this sees to the time; if that is killed, nobody else does.
+  if (request.limit) setTimeout(() => process.exit(1), request.limit * 1000).unref();
   if (mode === "pool") return pool();
   if (mode === "idle") request.load = [];
   const modes = { trace: traced, whole, swap, idle: swap, call };

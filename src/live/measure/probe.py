@@ -10,7 +10,7 @@ idle     load nothing but what a warm host needs, and say what memory is its own
 call     load them, then call a handler several times, forget its own modules, and call it once more
 
 A request has a line for each fact, its words separated by tabs: `import MODULE NAME...` (what `from MODULE import NAME`
-loads), `then MODULE`, `forks N`, `calls N`, `folder DIR`, `handler MODULE.ATTRIBUTE`, `event FILE`, `root DIR`. The answer
+loads), `then MODULE`, `forks N`, `calls N`, `folder DIR`, `handler MODULE.ATTRIBUTE`, `event FILE`, `limit SECONDS`. The answer
 is a file with one JSON object. The folder of packages comes from PYTHONPATH.
 
 Standard library only, and little of it before the figures are taken: a module that the probe itself has loaded is a module
@@ -180,8 +180,10 @@ def fork(request):
 
 
 def idle(_):
-    """What a warm host needs that has loaded nothing yet. This process stays meanwhile, so that the interpreter's text
-    counts as shared, as it would be among hosts."""
+    """What a warm host needs that has loaded nothing yet. This process has loaded the same and stays meanwhile, so that the
+    text of interpreter and extensions counts as shared, as it would be among hosts."""
+    import importlib.util, json, selectors, signal, socket  # noqa: E401,F401
+
     request, answer = sys.argv[2:]
     status = os.spawnv(os.P_WAIT, sys.executable, [sys.executable, os.path.abspath(__file__), "alone", request, answer])
     with open(answer, encoding="utf-8") as file:
@@ -285,7 +287,7 @@ def read(path):
             word, *rest = line.split("\t")
             if word in ("import", "then"):
                 request[word].append((rest[0], rest[1:]))
-            elif word in ("forks", "calls"):
+            elif word in ("forks", "calls", "limit"):
                 request[word] = int(rest[0])
             else:
                 request[word] = rest[0]
@@ -299,7 +301,12 @@ def main():
     outside = [p for p in sys.path if p != here and not p.endswith(("site-packages", "dist-packages"))]
     root = os.environ.get("PYTHONPATH", "")
     sys.path[:] = [p for p in sys.path if p == root or p in outside]
-    result = {"trace": trace, "asks": asks, "whole": whole, "fork": fork, "idle": idle, "alone": alone, "call": call}[mode](read(request))
+    asked = read(request)
+    # Whoever started this sees to the time; if that is killed, nobody else does.
+    import _signal  # built in, and loaded by the interpreter itself
+
+    _signal.alarm(asked.get("limit", 0))
+    result = {"trace": trace, "asks": asks, "whole": whole, "fork": fork, "idle": idle, "alone": alone, "call": call}[mode](asked)
     import json
 
     with open(answer, "w", encoding="utf-8") as file:

@@ -117,9 +117,10 @@ impl Probe<'_> {
     pub fn run(&self, mode: &str, view: &Path, request: &Request<'_>) -> Result<Value, ProbeError> {
         let home = tempfile::Builder::new().prefix("run-").tempdir_in(self.scratch)?;
         let file = |name: &str| home.path().join(name);
+        let limit = self.limit.as_secs() + 1;
         let (script, asked, answer) = match self.language {
-            Language::Python => (file("probe.py"), python(request), file("answer.json")),
-            Language::Node => (file("probe.cjs"), node(view, request)?, file("answer.json")),
+            Language::Python => (file("probe.py"), python(request, limit), file("answer.json")),
+            Language::Node => (file("probe.cjs"), node(view, request, limit)?, file("answer.json")),
         };
         fs::write(&script, text(self.language))?;
         fs::write(file("request"), asked)?;
@@ -161,15 +162,16 @@ fn last_words(said: &str, folder: &str) -> String {
     word.map_or_else(|| "it said nothing".into(), |line| line.replace(folder, "…").chars().take(300).collect())
 }
 
-fn python(request: &Request<'_>) -> String {
+fn python(request: &Request<'_>, limit: u64) -> String {
     let mut text = String::new();
     for (word, steps) in [("import", request.load), ("then", request.then)] {
         for step in steps {
-            let words: Vec<&str> = [word, &step.module].into_iter().chain(step.names.iter().map(String::as_str)).collect();
+            let words: Vec<&str> =
+                [word, &step.module].into_iter().chain(step.names.iter().map(String::as_str)).collect();
             let _ = writeln!(text, "{}", words.join("\t"));
         }
     }
-    let _ = writeln!(text, "forks\t{}", request.count);
+    let _ = writeln!(text, "forks\t{}\nlimit\t{limit}", request.count);
     if let Some(call) = request.call {
         let _ = writeln!(text, "calls\t{}\nfolder\t{}", call.calls, call.folder.display());
         let _ = writeln!(text, "handler\t{}.{}\nevent\t{}", call.handler, call.attribute, call.event.display());
@@ -177,13 +179,14 @@ fn python(request: &Request<'_>) -> String {
     text
 }
 
-fn node(view: &Path, request: &Request<'_>) -> io::Result<String> {
+fn node(view: &Path, request: &Request<'_>, limit: u64) -> io::Result<String> {
     let steps = |steps: &[Step]| -> io::Result<Vec<Value>> { steps.iter().map(|step| node_step(view, step)).collect() };
     let mut asked = json!({
         "root": view,
         "page": page_size(),
         "load": steps(request.load)?,
         "count": request.count,
+        "limit": limit,
     });
     if !request.then.is_empty() {
         asked["then"] = steps(request.then)?.into();
@@ -232,8 +235,8 @@ mod tests {
             base: None,
         };
         let (load, then) = ([step("a.b", &["c", "d"])], [step("e", &[])]);
-        let text = python(&Request { load: &load, then: &then, count: 3, call: None });
-        assert_eq!(text, "import\ta.b\tc\td\nthen\te\nforks\t3\n");
+        let text = python(&Request { load: &load, then: &then, count: 3, call: None }, 9);
+        assert_eq!(text, "import\ta.b\tc\td\nthen\te\nforks\t3\nlimit\t9\n");
     }
 
     #[test]

@@ -97,7 +97,8 @@ pub fn outcome(bench: Bench<'_>, warmups: Vec<MeasuredWarmup>) -> Outcome {
     let languages = languages(&bench, &entries);
     let functions: BTreeSet<&String> = loads.iter().flat_map(|load| &load.functions).collect();
     let warmup = if bench.options.warmup { " --warmup" } else { "" };
-    let command = format!("warmset measure INVENTORY --out costs.json --repetitions {}{warmup}", bench.options.repetitions);
+    let command =
+        format!("warmset measure INVENTORY --out costs.json --repetitions {}{warmup}", bench.options.repetitions);
     let costs = Costs {
         command: Some(command),
         host: Some(host(&bench)),
@@ -197,9 +198,8 @@ fn languages(bench: &Bench<'_>, entries: &[Cost]) -> BTreeMap<Language, Language
         let ratio = |of: fn(&Cost) -> f64, else_: Option<f64>| {
             let known = entries.iter().filter(|e| e.package.ecosystem == language.ecosystem());
             let known = known.filter(|e| e.how == Some(How::Imports) && of(e) > 0.0);
-            let ratios: Vec<f64> = known
-                .filter_map(|e| Some(of(e) / e.disk_mb.filter(|mb| *mb >= RATIO_FROM_MB)?))
-                .collect();
+            let ratios: Vec<f64> =
+                known.filter_map(|e| Some(of(e) / e.disk_mb.filter(|mb| *mb >= RATIO_FROM_MB)?)).collect();
             if ratios.len() >= RATIO_OF { Some(round(stats::median(&ratios), 3)) } else { else_ }
         };
         let shipped = prior.get(language);

@@ -54,7 +54,8 @@ impl View {
             if let (Some(stem), Some(cache)) = (source.file_stem(), source.parent().map(|p| p.join("__pycache__"))) {
                 let all = compiled.entry(cache.clone()).or_insert_with(|| entries(&cache));
                 let start = format!("{}.", stem.to_string_lossy());
-                let mine = all.iter().filter(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with(&start)));
+                let mine =
+                    all.iter().filter(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with(&start)));
                 for bytecode in mine.filter(|_| file.ends_with(".py")) {
                     let folder = parent.join("__pycache__");
                     if folders.insert(folder.clone()) {
@@ -72,12 +73,8 @@ impl View {
     /// # Errors
     /// When it cannot be read.
     pub fn open(root: &Path, language: Language, closure: &BTreeSet<PackageId>) -> io::Result<Self> {
-        let mut view = View {
-            root: root.to_path_buf(),
-            facts: BTreeMap::new(),
-            missing: Vec::new(),
-            owners: HashMap::new(),
-        };
+        let mut view =
+            View { root: root.to_path_buf(), facts: BTreeMap::new(), missing: Vec::new(), owners: HashMap::new() };
         for (id, package) in packages(root, language, closure)? {
             let size = |file: &String| fs::symlink_metadata(root.join(file)).map_or(0, |meta| meta.len());
             let bytes = package.files.iter().map(size).sum();
@@ -104,8 +101,7 @@ impl View {
         }
         let at = file.rfind("node_modules/")? + "node_modules/".len();
         let scoped = file[at..].starts_with('@');
-        let length: usize =
-            file[at..].split_inclusive('/').take(if scoped { 2 } else { 1 }).map(str::len).sum();
+        let length: usize = file[at..].split_inclusive('/').take(if scoped { 2 } else { 1 }).map(str::len).sum();
         self.owner(file[..at + length].trim_end_matches('/'))
     }
 
@@ -130,11 +126,7 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     all
 }
 
-fn packages(
-    root: &Path,
-    language: Language,
-    closure: &BTreeSet<PackageId>,
-) -> io::Result<BTreeMap<PackageId, Files>> {
+fn packages(root: &Path, language: Language, closure: &BTreeSet<PackageId>) -> io::Result<BTreeMap<PackageId, Files>> {
     match language {
         Language::Python => distributions(root, closure),
         Language::Node => node_packages(root, closure),
@@ -189,8 +181,7 @@ fn node_packages(root: &Path, closure: &BTreeSet<PackageId>) -> io::Result<BTree
                 continue;
             }
             let modules = modules::node(&name_in(&here), &manifest).into_iter().collect();
-            let package =
-                out.entry(id).or_insert_with(|| Files { files: Vec::new(), folders: Vec::new(), modules });
+            let package = out.entry(id).or_insert_with(|| Files { files: Vec::new(), folders: Vec::new(), modules });
             files_below(root, &here, &mut package.files)?;
             package.folders.push(here.to_string_lossy().into_owned());
             stack.push(here.join("node_modules"));
@@ -246,8 +237,14 @@ mod tests {
     fn a_python_view_holds_the_closures_packages_with_their_bytecode() {
         let dir = tempfile::tempdir().unwrap();
         let site = dir.path().join("site");
-        for (name, files) in [("zope_a", "zope/a.py,,\n"), ("b", "b/__init__.py,,\nb/__pycache__/__init__.cpython-311.pyc,,\n")] {
-            write(&site, &format!("{name}-1.0.dist-info/RECORD"), &format!("{files}{name}-1.0.dist-info/RECORD,,\n../../bin/x,,\n"));
+        for (name, files) in
+            [("zope_a", "zope/a.py,,\n"), ("b", "b/__init__.py,,\nb/__pycache__/__init__.cpython-311.pyc,,\n")]
+        {
+            write(
+                &site,
+                &format!("{name}-1.0.dist-info/RECORD"),
+                &format!("{files}{name}-1.0.dist-info/RECORD,,\n../../bin/x,,\n"),
+            );
         }
         write(&site, "zope/a.py", "pass");
         write(&site, "zope/__pycache__/a.cpython-311.pyc", "code");

@@ -103,7 +103,9 @@ fn call(
         Language::Node => {
             let files = NODE_FILES.iter().map(|end| copy.path().join(format!("{}{end}", found.stem)));
             let file = files.into_iter().find(|file| file.is_file());
-            file.ok_or_else(|| Missed::Failed(format!("{}.js is not there: is it built?", found.stem)))?.display().to_string()
+            file.ok_or_else(|| Missed::Failed(format!("{}.js is not there: is it built?", found.stem)))?
+                .display()
+                .to_string()
         }
     };
     let text = fs::read_to_string(&found.event).map_err(failed)?;
