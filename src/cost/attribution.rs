@@ -244,8 +244,8 @@ pub struct Installed {
     pub modules: BTreeSet<String>,
 }
 
-/// One entry for each package and platform, sorted. A package that several loads have costs the mean of their medians: sums
-/// over closures then keep what is paid by whoever comes first (a heap that grows, code that gets compiled).
+/// One entry for each package and platform, sorted. A package that several loads have costs the median of theirs: one
+/// function that uses a corner of a package, or all of it, does not set its price for the others.
 pub fn table(loads: &[Measured], installed: &BTreeMap<(PackageId, Platform), Installed>, part: Part) -> Vec<Cost> {
     let mut imported: BTreeMap<(PackageId, Platform), Vec<Group>> = BTreeMap::new();
     let mut direct: BTreeMap<(PackageId, Platform), Vec<Group>> = BTreeMap::new();
@@ -265,7 +265,7 @@ pub fn table(loads: &[Measured], installed: &BTreeMap<(PackageId, Platform), Ins
             (None, None) => (How::Disk, &[][..]),
         };
         let middles: Vec<Charge> = groups.iter().map(Group::middle).collect();
-        let of = |what: fn(&Charge) -> f64| round(mean(&middles.iter().map(what).collect::<Vec<_>>()), 3);
+        let of = |what: fn(&Charge) -> f64| round(median(&middles.iter().map(what).collect::<Vec<_>>()), 3);
         // Each load's own spread: that two functions use different parts of a package is no noise.
         let spreads: Vec<f64> = groups.iter().map(|group| spread(&group.ms)).collect();
         let facts = installed.get(key);

@@ -67,12 +67,12 @@ pub struct MeasuredWarmup {
     pub call: String,
     /// The event that it was called with, from the function's event file.
     pub event: serde_json::Value,
-    /// The first call, in a process that has loaded what the function imports.
+    /// Loading the handler's module and its first call, in a process that has loaded the packages that the function imports.
     pub first_ms: f64,
     /// Calls after it.
     pub later_ms: f64,
-    /// What a first call is spared by an earlier one in the process that it was forked from: `first_ms` less the first call
-    /// of the handler's module when that was forgotten and imported again.
+    /// What the first call is spared by an earlier one in the process that it was forked from: `first_ms` less the same when
+    /// the handler's module was forgotten and is loaded again; 0 where that is not so in three of four repetitions.
     pub saved_ms: f64,
     /// Resident MB that the call leaves in the process.
     pub added_mb: f64,

@@ -13,8 +13,8 @@ use crate::model::platform::Language;
 use crate::model::units::round;
 use crate::model::wishes::{REST, Wish};
 
-/// Milliseconds that each start of the function must be spared: less is within what a measurement tells apart.
-pub const LEAST_MS: f64 = 1.0;
+/// Milliseconds that each start of the function must be spared, net: a call that runs a function's code wants a reason.
+pub const LEAST_MS: f64 = 0.5;
 
 /// Decimals kept of milliseconds and MB.
 const DIGITS: u32 = 6;
@@ -248,9 +248,9 @@ mod tests {
             annotate(&mut plan, &[measured], &costs);
             assert_eq!((calls(&plan).concat().len(), plan.warmups), (0, None));
         };
-        none(measured("page", 0.9, 0.0, &[]));
-        // 2 × 12 − 0.5 × 8 × 5 = 4 saved: more than the 2 that it has to be; 2 × 11 − 20 = 2 is not.
-        none(measured("page", 11.0, 8.0, &[]));
+        none(measured("page", 0.4, 0.0, &[]));
+        // 2 × 12 − 0.5 × 8 × 5 = 4 saved: more than the 1 that it has to be; 2 × 10.5 − 20 = 1 is not.
+        none(measured("page", 10.5, 8.0, &[]));
         none(measured("page", 400.0, 30.1, &[]));
         none(measured("page", 40.0, 1.0, &["chameleon==4.5.4", "other==1"]));
         none(measured("nobody", 40.0, 1.0, &[]));

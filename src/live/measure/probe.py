@@ -251,9 +251,9 @@ def call(request):
     loaded, memory = set(sys.modules), resident()
 
     def once(load):
-        handler = getattr(importlib.import_module(name), attribute) if load else loaded_handler
         event = json.loads(text)
         cpu = time.process_time_ns()
+        handler = getattr(importlib.import_module(name), attribute) if load else loaded_handler
         handler(event, Context())
         return time.process_time_ns() - cpu, handler
 
