@@ -112,7 +112,11 @@ pub fn join(closure: &Path, image: &Path, image_at: &Path, into: &Path) -> io::R
     std::fs::create_dir_all(into)
 }
 
-fn link(to: &Path, at: &Path) -> io::Result<()> {
+/// A link to a folder.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn link(to: &Path, at: &Path) -> io::Result<()> {
     #[cfg(unix)]
     return std::os::unix::fs::symlink(to, at);
     #[cfg(not(unix))]
