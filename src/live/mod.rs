@@ -4,3 +4,8 @@
 //! its caller names, and prints nothing.
 
 pub mod process;
+
+#[cfg(target_os = "linux")]
+pub mod host;
+#[cfg(target_os = "linux")]
+pub mod sandbox;
