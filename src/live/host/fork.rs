@@ -61,6 +61,7 @@ impl ForkServer {
     /// # Errors
     /// [`HostError::Setup`] with what the host said.
     pub fn start(spec: &HostSpec) -> Result<Self, HostError> {
+        spec.check_all().map_err(setup)?;
         let isolated = spec.isolation.is_isolated();
         let files = if isolated { None } else { Some(tempfile::tempdir().map_err(setup)?) };
         let place = files.as_ref().map_or(Path::new("/"), tempfile::TempDir::path);
@@ -137,6 +138,7 @@ impl ForkServer {
         let start = Instant::now();
         let sent = monotonic_ns();
         let limits = call.limits;
+        self.spec.check(call.code).map_err(setup)?;
         let body = json!({"id": call.id, "handler": call.handler, "event": call.event, "environment": call.environment,
             "function": call.function, "timeout_ms": limits.time.as_millis() as u64, "sent_ns": sent});
         let body = serde_json::to_vec(&body).map_err(|e| HostError::Setup(e.to_string()))?;

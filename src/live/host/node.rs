@@ -42,6 +42,7 @@ impl NodeProcess {
     /// # Errors
     /// [`HostError::Setup`] with what it said.
     pub fn start(spec: &HostSpec) -> Result<Self, HostError> {
+        spec.check_all().map_err(setup)?;
         // Only real root can mount into a process that runs; else the function is found by links.
         let mounts = matches!(spec.isolation, Isolation::Full { .. });
         let files = if mounts { None } else { Some(tempfile::tempdir().map_err(setup)?) };
@@ -77,6 +78,7 @@ impl NodeProcess {
     pub fn invoke(self, call: &Call<'_>) -> Result<Answer, HostError> {
         let start = Instant::now();
         let sent = monotonic_ns();
+        self.spec.check(call.code).map_err(setup)?;
         let said = self.sandbox.said().clone();
         let before = said.lines().len();
         let path = self.show(call).map_err(setup)?;

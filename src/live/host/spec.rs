@@ -192,6 +192,27 @@ impl HostSpec {
         Err(io::Error::other(format!("{} lies in none of the folders that the host shares", path.display())))
     }
 
+    /// Whether the ids inside may read a folder at all: they are nobody's on this machine.
+    ///
+    /// # Errors
+    /// When its mode keeps others out.
+    pub(super) fn check(&self, folder: &Path) -> io::Result<()> {
+        use std::os::unix::fs::MetadataExt;
+        let metadata = folder.metadata().map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", folder.display())))?;
+        let needed = if metadata.is_dir() { 0o005 } else { 0o004 };
+        if self.isolation.has_ids() && metadata.mode() & needed != needed {
+            let mode = metadata.mode() & 0o7777;
+            let why = format!("{}: its mode {mode:04o} keeps a sandbox's ids out (chmod -R o+rX)", folder.display());
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+        }
+        Ok(())
+    }
+
+    /// As [`HostSpec::check`], all folders of the host.
+    pub(super) fn check_all(&self) -> io::Result<()> {
+        self.shared.iter().chain(&self.packages).try_for_each(|folder| self.check(folder))
+    }
+
     fn environment(&self) -> BTreeMap<String, String> {
         let mut environment = self.environment.clone();
         environment.entry("LANG".to_string()).or_insert_with(|| "C.UTF-8".to_string());

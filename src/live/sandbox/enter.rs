@@ -210,9 +210,11 @@ pub(crate) fn unshare(flags: UnshareFlags) -> rustix::io::Result<()> {
 fn close_others() {
     let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return };
     let open: Vec<i32> = entries.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).collect();
-    for descriptor in open.into_iter().filter(|d| *d > 2) {
-        // SAFETY: at the start of `main` nothing in this process owns a descriptor above 2; that of the listing itself is
-        // closed already, and closing it again is an error that is ignored.
+    // That of the listing is closed by now.
+    let is_open = |d: &i32| std::fs::symlink_metadata(format!("/proc/self/fd/{d}")).is_ok();
+    for descriptor in open.into_iter().filter(|d| *d > 2).filter(is_open) {
+        // SAFETY: nothing in this process owns a descriptor above 2, neither at the start of `main` nor when it has
+        // started the program and has only its own streams to look after.
         #[expect(unsafe_code, reason = "they have no owner that could be dropped")]
         unsafe {
             rustix::io::close(descriptor);
