@@ -58,6 +58,12 @@ impl Outcome {
 
 /// Runs the command line of this process. Usage errors and `--help` are clap's: exit status 2 and 0.
 pub fn main() -> ExitCode {
+    // What becomes a sandbox is no command of a user's: it is started by `live` with this one argument.
+    #[cfg(target_os = "linux")]
+    if std::env::args_os().nth(1).is_some_and(|first| first == crate::live::sandbox::SUBCOMMAND) {
+        let mode = std::env::args_os().nth(2).unwrap_or_default();
+        return crate::live::sandbox::main(&mode.to_string_lossy());
+    }
     execute(&Cli::parse())
 }
 

@@ -4,7 +4,7 @@
 //! ```text
 //! store/environments/…      packages of images and closures (live::install)
 //! functions/<name>/code     a function's own code
-//! functions/<name>/<image>  Node: code and the node_modules that belong to it on that image (`cold`: all of its closure)
+//! functions/<name>/<image>  Node: the node_modules that it needs besides that image's
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,12 +50,12 @@ pub struct ImageFiles {
 pub struct FunctionFiles {
     /// Runs it.
     pub interpreter: Interpreter,
-    /// Its code; for Node that of a cold start.
+    /// Its code.
     pub code: PathBuf,
-    /// Python: its closure's packages, where it has any.
+    /// All its packages, where it has any: as [`ImageFiles::environment`].
     pub closure: Option<PathBuf>,
-    /// Node: the folder that holds `code` and `node_modules`, by image; `None` is the cold start.
-    pub views: BTreeMap<Option<String>, PathBuf>,
+    /// Node: the folder with the `node_modules` that it needs besides an image's, by image.
+    pub besides: BTreeMap<String, PathBuf>,
 }
 
 /// Everything that could be made.
@@ -303,32 +303,20 @@ impl Places<'_> {
             interpreter: interpreter.clone(),
             code: folder.join("code"),
             closure: self.closure.clone(),
-            views: BTreeMap::new(),
+            besides: BTreeMap::new(),
         };
-        if language != Some(Language::Node) {
-            copy_tree(&from, &files.code, &is_left_behind, &mut code::FUNCTION.clone())?;
+        copy_tree(&from, &files.code, &is_left_behind, &mut code::FUNCTION.clone())?;
+        let Some(closure) = self.closure.as_ref().filter(|_| language == Some(Language::Node)) else {
             return Ok(files);
-        }
-        for image in self.usable().into_iter().map(Some).chain([None]) {
-            let view = folder.join(image.unwrap_or("cold"));
-            copy_tree(&from, &view.join("code"), &is_left_behind, &mut code::FUNCTION.clone())?;
-            let modules = view.join("node_modules");
-            let held = image.and_then(|id| self.environments.get(self.images.get(id)?.folder.as_str()));
-            match (&self.closure, held) {
-                (Some(closure), Some(held)) => {
-                    let (closure, held) = (closure.join("node_modules"), held.join("node_modules"));
-                    join::join(&closure, &held, self.sources.modules_at.unwrap_or(&held), &modules)?;
-                }
-                // In a sandbox a cold start has the closure where an image would have its packages.
-                (Some(closure), None) if self.sources.modules_at.is_none() => {
-                    join::link(&closure.join("node_modules"), &modules)?;
-                }
-                (_, None) | (None, _) => std::fs::create_dir_all(&modules)?,
-            }
-            if image.is_none() {
-                files.code = view.join("code");
-            }
-            files.views.insert(image.map(str::to_string), view);
+        };
+        for image in self.usable() {
+            let Some(held) = self.images.get(image).and_then(|i| self.environments.get(i.folder.as_str())) else {
+                continue;
+            };
+            let (besides, held) = (folder.join(image), held.join("node_modules"));
+            let at = self.sources.modules_at.unwrap_or(&held);
+            join::join(&closure.join("node_modules"), &held, at, &besides.join("node_modules"))?;
+            files.besides.insert(image.to_string(), besides);
         }
         Ok(files)
     }
