@@ -18,7 +18,11 @@ mod merge;
 mod options;
 mod plan;
 mod relock;
+#[cfg(target_os = "linux")]
+mod running;
 mod scan;
+#[cfg(target_os = "linux")]
+mod serve;
 mod summary;
 mod sweep;
 mod table;
@@ -102,6 +106,14 @@ fn run(command: &Command, talk: Talk) -> Result<Outcome, Failure> {
         Command::Explain(command) => explain::run(command, talk),
         Command::Check(command) => check::run(command, talk),
         Command::Advise(command) => advise::run(command, talk),
+        #[cfg(target_os = "linux")]
+        Command::Serve(command) => serve::run(command, talk),
+        #[cfg(target_os = "linux")]
+        Command::Invoke(command) => serve::invoke(command, talk),
+        #[cfg(not(target_os = "linux"))]
+        Command::Serve(_) | Command::Invoke(_) => {
+            Err(Failure::Message("the reference runtime is made of Linux's namespaces: run it on Linux".into()))
+        }
         Command::Formats(command) => formats::run(command, talk),
         Command::Schema(command) => emit::schemas(command, talk),
         Command::Completions { shell } => {

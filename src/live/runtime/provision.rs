@@ -1,8 +1,7 @@
 //! From a manifest to folders that can be run: image and closure environments, and functions as they would be deployed.
 //!
-//! What is where below the state folder:
+//! Packages are installed in the store ([`crate::live::install`]); below the state folder is
 //! ```text
-//! store/environments/…      packages of images and closures (live::install)
 //! functions/<name>/code     a function's own code
 //! functions/<name>/<image>  Node: the node_modules that it needs besides that image's
 //! ```
@@ -18,7 +17,7 @@ use sha2::{Digest, Sha256};
 use crate::live::install::code::{self, copy_tree, is_left_behind};
 use crate::live::install::interpreter::Interpreter;
 use crate::live::install::{InstallError, Locked, Store, join};
-use crate::model::manifest::{Fallback, ManifestFunction, ManifestImage, SwapManifest};
+use crate::model::manifest::{Fallback, FileDigest, ManifestFunction, ManifestImage, SwapManifest};
 use crate::model::{Diagnostic, Language, Place, Platform, codes};
 
 /// What is needed to provision a manifest.
@@ -197,7 +196,7 @@ fn locks<'a>(manifest: &'a SwapManifest, plan: &Path, diagnostics: &mut Vec<Diag
             chain.push(parent);
         }
         let parts: io::Result<Vec<Locked>> =
-            chain.iter().rev().map(|i| Locked::read(&image.platform, &inside(plan, &i.folder)?)).collect();
+            chain.iter().rev().map(|i| unchanged(plan, &i.platform, &i.folder, &i.lock)).collect();
         match parts.map(Locked::together) {
             Ok(Some(locked)) => {
                 out.insert(&image.folder, locked);
@@ -207,7 +206,7 @@ fn locks<'a>(manifest: &'a SwapManifest, plan: &Path, diagnostics: &mut Vec<Diag
         }
     }
     for closure in &manifest.closures {
-        match inside(plan, &closure.folder).and_then(|folder| Locked::read(&closure.platform, &folder)) {
+        match unchanged(plan, &closure.platform, &closure.folder, &closure.lock) {
             Ok(locked) => {
                 out.insert(&closure.folder, locked);
             }
@@ -215,6 +214,18 @@ fn locks<'a>(manifest: &'a SwapManifest, plan: &Path, diagnostics: &mut Vec<Diag
         }
     }
     out
+}
+
+/// The lock in a folder, where it is the one that the manifest was made with.
+fn unchanged(plan: &Path, platform: &Platform, folder: &str, lock: &FileDigest) -> io::Result<Locked> {
+    let locked = Locked::read(platform, &inside(plan, folder)?)?;
+    let bytes = locked.files.get(&lock.file).map_or(&[][..], Vec::as_slice);
+    let digest: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    if digest != lock.sha256 {
+        let reason = format!("{folder}/{} is not the lock that the manifest names: it is stale", lock.file);
+        return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+    }
+    Ok(locked)
 }
 
 /// A folder named by a manifest, which must not lead out of the folder that it is relative to.
