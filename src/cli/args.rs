@@ -8,7 +8,7 @@ use crate::resolve::Shard;
 use crate::resolve::relock::Tool;
 use crate::solve::sweep::Budgets;
 
-use super::options::{DemandOptions, FleetOptions, ProofOptions, SolveOptions};
+use super::options::{DemandOptions, FleetOptions, ProofOptions, RunOptions, SolveOptions};
 use super::values::{budget, budgets, day, duration, percent, positive, repetitions, share};
 
 const LONG_ABOUT: &str = "warmset reads a fleet of serverless function packages, finds what they load in common, and \
@@ -119,6 +119,21 @@ pub enum Command {
         Plans are for the functions that there are (`plan --aim known`) unless --aim says otherwise.\n\n\
         Exit status: 0 nothing to advise, 1 there is advice, 2 could not tell.")]
     Advise(Box<AdviseCommand>),
+
+    /// Run functions on the images of a swap manifest: the reference runtime (Linux)
+    #[command(after_help = "Examples:\n  warmset serve target/plan/swap-manifest.json --code fixtures/fleet\n  \
+        warmset serve plan --code . --isolation none --metrics 127.0.0.1:9464\n  \
+        warmset serve plan --code . --memory 512MiB --cpus 1 --timeout 10s --retries 1\n\n\
+        Runs installers for the locks in the plan folder, then package code in warm hosts, and functions as they are called\n\
+        (`warmset invoke`). Full isolation needs root: what is missing is said, and --allow-missing-isolation goes on without.\n\
+        Ends with SIGTERM or Ctrl-C, after the calls that run.")]
+    Serve(Box<ServeCommand>),
+
+    /// Call a function of a running `warmset serve`
+    #[command(after_help = "Examples:\n  warmset invoke functionbench/chameleon --event event.json\n  \
+        echo '{}' | warmset invoke api --event - --format json\n\n\
+        Exit status: 0 the function returned, 1 it failed, 2 it could not be called.")]
+    Invoke(InvokeCommand),
 
     /// Say which declarations, locks, manifests and sources are read, and how much of each
     Formats(FormatsCommand),
@@ -484,6 +499,41 @@ pub enum TableFormat {
     Json,
     /// For documents.
     Markdown,
+}
+
+/// `warmset serve`.
+#[derive(Debug, Args)]
+pub struct ServeCommand {
+    /// A swap-manifest.json, or the plan folder that holds it.
+    pub manifest: PathBuf,
+    /// How functions are run.
+    #[command(flatten)]
+    pub run: RunOptions,
+    /// Unix socket to listen on.
+    #[arg(long, value_name = "PATH", default_value = SOCKET)]
+    pub socket: PathBuf,
+    /// Address for GET /metrics and /status besides the socket: 127.0.0.1:9464.
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics: Option<std::net::SocketAddr>,
+}
+
+/// Where `serve` listens and `invoke` calls.
+const SOCKET: &str = "warmset.sock";
+
+/// `warmset invoke`.
+#[derive(Debug, Args)]
+pub struct InvokeCommand {
+    /// Id of the function.
+    pub function: String,
+    /// File with its event in JSON; `-` is stdin.
+    #[arg(long, value_name = "FILE")]
+    pub event: Option<PathBuf>,
+    /// Unix socket of the runtime.
+    #[arg(long, value_name = "PATH", default_value = SOCKET)]
+    pub socket: PathBuf,
+    /// What is printed: the result alone, or all that is known of the call.
+    #[arg(long, value_enum, default_value_t = TextFormat::Text)]
+    pub format: TextFormat,
 }
 
 /// `warmset schema`.

@@ -8,6 +8,8 @@ mod estimate;
 pub mod loads;
 pub mod modules;
 mod prices;
+pub mod schedule;
+mod sheet;
 pub mod stats;
 pub mod trace;
 

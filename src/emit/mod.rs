@@ -26,6 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+pub use self::preload::environment as host_environment;
 use crate::lock::npm::npm_layout::Layout;
 use crate::model::curve::Curve;
 use crate::model::manifest::SwapManifest;

@@ -6,3 +6,9 @@
 pub mod install;
 pub mod measure;
 pub mod process;
+pub mod runtime;
+
+#[cfg(target_os = "linux")]
+pub mod host;
+#[cfg(target_os = "linux")]
+pub mod sandbox;
