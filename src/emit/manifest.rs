@@ -63,6 +63,7 @@ fn image(view: &View<'_>, locks: &BTreeMap<String, (&'static str, Vec<u8>)>) -> 
         folder: view.folder(),
         reference: view.reference(),
         digest: None,
+        pushed: None,
         interpreter: super::dockerfile::interpreter(language).into(),
         lock: FileDigest { file: file.into(), sha256: sha256(&bytes) },
         environment: preload::environment(language).iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),

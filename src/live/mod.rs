@@ -3,4 +3,5 @@
 //! Invariant: whatever it starts, it ends, with everything that was started in turn; it writes only below folders that
 //! its caller names, and prints nothing.
 
+pub mod build;
 pub mod process;
