@@ -367,7 +367,8 @@ fn text(report: &Report, file: &Path) -> String {
         ]);
     }
     let built: Vec<&Told> = report.images.iter().filter(|told| told.state == "built").collect();
-    let added: f64 = built.iter().filter_map(|told| told.added_mb).sum();
+    // From +0: the sum of nothing is -0.
+    let added = built.iter().filter_map(|told| told.added_mb).fold(0.0, |sum, mb| sum + mb);
     format!(
         "{}\n{} of {} images built by {}, {added:.1} MB beside their bases\ndigests are in {}\n",
         table.render(),

@@ -7,7 +7,7 @@
 mod builder;
 mod rootfs;
 mod schedule;
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests;
 
 use std::collections::BTreeMap;
@@ -145,7 +145,7 @@ fn one(
     if let Some(logs) = &order.logs {
         keep(&scratch.path().join("said"), logs, &target.id)?;
     }
-    let words = last_words(&ran.said, &[]);
+    let words = telling(&ran.said);
     let failed = |reason: String| Failed { reason, said: ran.said.clone(), no_base: None };
     match ran.ended {
         Ended::Stopped => return Ok(State::Stopped),
@@ -187,6 +187,24 @@ fn one(
     let shared = below.as_ref().map_or(0, |b| b.layers.iter().zip(&image.layers).take_while(|(a, b)| a == b).count());
     let added = image.bytes.saturating_sub(below.map_or(0, |b| b.bytes));
     Ok(State::Built(Built { image, seconds: start.elapsed().as_secs_f64(), shared, added, pushed }))
+}
+
+/// What a builder said of why it failed: the last lines that speak of an error, which the others only surround.
+fn telling(said: &str) -> String {
+    const LINES: usize = 3;
+    let speaks = |line: &&str| {
+        let lower = line.to_lowercase();
+        ["error", "fail", "denied", "cannot", "no space"].iter().any(|word| lower.contains(word))
+    };
+    let mut lines: Vec<&str> = Vec::new();
+    for line in said.lines().rev().filter(speaks) {
+        // BuildKit says the same thing three times, with a number before it or without.
+        if lines.len() < LINES && !lines.iter().any(|l| l.contains(line.trim()) || line.contains(l.trim())) {
+            lines.push(line);
+        }
+    }
+    lines.reverse();
+    if lines.is_empty() { last_words(said, &[]) } else { last_words(&lines.join("\n"), &[]) }
 }
 
 fn no_base(builder: &Builder, base: &str, words: &str, said: &str) -> Failed {
