@@ -31,7 +31,9 @@ PROGRAMS = (
     "sleep", "sort", "stat", "tail", "tee", "test", "touch", "tr", "true", "uname", "uniq", "wc",
 )
 # In Debian's slim images whatever is installed; wheels count on them (PEP 600).
-LIBRARIES = ("libstdc++.so.6", "libgcc_s.so.1", "libz.so.1", "libnss_files.so.2", "libnss_dns.so.2", "libresolv.so.2")
+LIBRARIES = ("libstdc++.so.6", "libgcc_s.so.1", "libz.so.1", "libc.so.6", "libm.so.6", "libmvec.so.1", "libpthread.so.0",
+             "libdl.so.2", "librt.so.1", "libutil.so.1", "libanl.so.1", "libresolv.so.2", "libnss_files.so.2",
+             "libnss_dns.so.2")
 FOLDERS = ("dev", "etc", "proc", "root", "run", "sys", "tmp", "usr/bin", "usr/lib", "usr/lib64", "usr/local/bin",
            "usr/local/lib", "usr/sbin", "var/tmp")
 LINKS = {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib", "lib64": "usr/lib64"}
