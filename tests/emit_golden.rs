@@ -129,6 +129,9 @@ fn a_plan_without_images_still_makes_a_folder() {
     plan.images.clear();
     plan.assignments.clear();
     let emitted = emit(&plan, &inventory, &EmitOptions { name: "none".into(), ..EmitOptions::default() });
-    let names: Vec<&str> = emitted.files.keys().map(String::as_str).collect();
+    // Functions that start cold still need what they load.
+    let (closures, names): (Vec<&str>, Vec<&str>) =
+        emitted.files.keys().map(String::as_str).partition(|name| name.starts_with("closures/"));
+    assert!(!closures.is_empty());
     assert_eq!(names, ["docker-bake.hcl", "plan.json", "report.html", "swap-manifest.json"]);
 }

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use super::closures::{Closure, Closures};
 use super::preload;
 use super::view::View;
 use crate::model::manifest::{
-    Fallback, FileDigest, ManifestCosts, ManifestFunction, ManifestImage, ManifestPool, SCHEMA, SwapManifest,
-    SwapMethod,
+    Fallback, FileDigest, ManifestClosure, ManifestCosts, ManifestFunction, ManifestImage, ManifestPool, SCHEMA,
+    SwapManifest, SwapMethod,
 };
 use crate::model::plan::{Assignment, PoolPlan, Share};
 use crate::model::{Function, GENERATOR, Inventory, Language, PackageId, Plan, Platform};
@@ -14,13 +15,14 @@ use crate::model::{Function, GENERATOR, Inventory, Language, PackageId, Plan, Pl
 /// Oldest CRIU that restores on current kernels.
 const CRIU: &str = "4.2";
 
-/// Makes the manifest. `locks` holds, by image id, the name of the lock file and its bytes.
+/// Makes the manifest. `files` holds the locks of images and closures.
 pub fn manifest(
     name: &str,
     plan: &Plan,
     inventory: &Inventory,
     views: &[View<'_>],
-    locks: &BTreeMap<String, (&'static str, Vec<u8>)>,
+    closures: &Closures,
+    files: &BTreeMap<String, Vec<u8>>,
 ) -> SwapManifest {
     SwapManifest {
         schema: SCHEMA.into(),
@@ -29,9 +31,9 @@ pub fn manifest(
         budget_mb: plan.budget_mb,
         memory_mb: plan.memory_mb,
         pools: plan.pools.iter().map(pool).collect(),
-        images: views.iter().map(|view| image(view, locks)).collect(),
-        closures: Vec::new(),
-        functions: functions(plan, inventory, views),
+        images: views.iter().map(|view| image(view, files)).collect(),
+        closures: closures.all().map(|c| closure(c, files)).collect(),
+        functions: functions(plan, inventory, views, closures),
     }
 }
 
@@ -44,10 +46,9 @@ fn pool(pool: &PoolPlan) -> ManifestPool {
     }
 }
 
-fn image(view: &View<'_>, locks: &BTreeMap<String, (&'static str, Vec<u8>)>) -> ManifestImage {
+fn image(view: &View<'_>, files: &BTreeMap<String, Vec<u8>>) -> ManifestImage {
     let image = view.image;
     let language = view.language();
-    let (file, bytes) = locks.get(&image.id).cloned().unwrap_or_default();
     let socket = preload::SOCKET.to_string();
     let preferred = match language {
         Language::Python => SwapMethod::ForkServer { socket },
@@ -65,7 +66,7 @@ fn image(view: &View<'_>, locks: &BTreeMap<String, (&'static str, Vec<u8>)>) -> 
         digest: None,
         pushed: None,
         interpreter: super::dockerfile::interpreter(language).into(),
-        lock: FileDigest { file: file.into(), sha256: sha256(&bytes) },
+        lock: lock_of(&view.folder(), language, files),
         environment: preload::environment(language).iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
         packages: view.packages.iter().map(PackageId::spec).collect(),
         preload: image.preload.clone(),
@@ -80,7 +81,27 @@ fn image(view: &View<'_>, locks: &BTreeMap<String, (&'static str, Vec<u8>)>) -> 
     }
 }
 
-fn functions(plan: &Plan, inventory: &Inventory, views: &[View<'_>]) -> Vec<ManifestFunction> {
+fn closure(closure: &Closure, files: &BTreeMap<String, Vec<u8>>) -> ManifestClosure {
+    ManifestClosure {
+        id: closure.id.clone(),
+        platform: closure.platform.clone(),
+        folder: closure.folder(),
+        lock: lock_of(&closure.folder(), closure.platform.language, files),
+        packages: closure.packages.iter().map(PackageId::spec).collect(),
+        preload: closure.preload.clone(),
+    }
+}
+
+fn lock_of(folder: &str, language: Language, files: &BTreeMap<String, Vec<u8>>) -> FileDigest {
+    let file = match language {
+        Language::Python => "requirements.lock",
+        Language::Node => "package-lock.json",
+    };
+    let bytes = files.get(&format!("{folder}/{file}")).map_or(&[][..], Vec::as_slice);
+    FileDigest { file: file.into(), sha256: sha256(bytes) }
+}
+
+fn functions(plan: &Plan, inventory: &Inventory, views: &[View<'_>], closures: &Closures) -> Vec<ManifestFunction> {
     let assigned: BTreeMap<&str, &Assignment> = plan.assignments.iter().map(|a| (a.function.as_str(), a)).collect();
     let by_id: BTreeMap<&str, &View<'_>> = views.iter().map(|v| (v.image.id.as_str(), v)).collect();
     let usable = Usable::new(views);
@@ -101,7 +122,7 @@ fn functions(plan: &Plan, inventory: &Inventory, views: &[View<'_>]) -> Vec<Mani
                 handler: function.handler.clone(),
                 platform: function.platform.clone(),
                 image: image.map(|v| v.image.id.clone()),
-                closure: None,
+                closure: closures.of(&function.id).map(|c| c.id.clone()),
                 fallback: fallback(plan, function, image, assigned.get(function.id.as_str()).copied(), &usable),
                 loads: specs(&closure, &held),
                 unneeded: specs(&held, &closure),
@@ -193,8 +214,10 @@ mod tests {
     fn made() -> SwapManifest {
         let plan = samples::plan();
         let (views, _) = views(&plan);
-        let locks = BTreeMap::from([("node20-ms-5c5c".to_string(), ("package-lock.json", b"abc".to_vec()))]);
-        manifest("fleet", &plan, &samples::inventory(), &views, &locks)
+        let files = BTreeMap::from([("images/node20-ms-5c5c/package-lock.json".to_string(), b"abc".to_vec())]);
+        let inventory = samples::inventory();
+        let closures = crate::emit::closures::closures(&inventory);
+        manifest("fleet", &plan, &inventory, &views, &closures, &files)
     }
 
     #[test]

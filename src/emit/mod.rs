@@ -3,6 +3,7 @@
 //! Invariant: pure. Nothing is read or written; equal plans give equal bytes; one source file an output format.
 
 mod bake;
+mod closures;
 pub mod curve_svg;
 pub mod digests;
 mod dockerfile;
@@ -62,7 +63,6 @@ pub fn emit(plan: &Plan, inventory: &Inventory, options: &EmitOptions) -> Emitte
     let bases = bases(&views, options, &mut out.diagnostics);
     let packages: BTreeMap<&PackageId, &Package> = inventory.packages.iter().map(|p| (&p.id, p)).collect();
 
-    let mut locks = BTreeMap::new();
     let mut layouts: BTreeMap<String, Layout> = BTreeMap::new();
     let mut on_parent: BTreeSet<String> = BTreeSet::new();
     for view in &views {
@@ -71,7 +71,7 @@ pub fn emit(plan: &Plan, inventory: &Inventory, options: &EmitOptions) -> Emitte
         let mut context: Vec<&str> = Vec::new();
         let dockerfile = match view.language() {
             Language::Python => {
-                let (lock, diagnostic) = requirements_lock::requirements_lock(view, &packages);
+                let (lock, diagnostic) = requirements_lock::requirements_lock(&view.contents(), &packages);
                 out.diagnostics.extend(diagnostic);
                 let text = dockerfile::python(view, base, &lock);
                 if lock.hashed {
@@ -84,13 +84,12 @@ pub fn emit(plan: &Plan, inventory: &Inventory, options: &EmitOptions) -> Emitte
                 if view.parent.is_some() {
                     on_parent.insert(id.clone());
                 }
-                out.files.insert(view.file("requirements.lock"), lock.text.clone().into_bytes());
-                locks.insert(id, ("requirements.lock", lock.text.into_bytes()));
+                out.files.insert(view.file("requirements.lock"), lock.text.into_bytes());
                 text
             }
             Language::Node => {
                 let parent = view.parent.and_then(|p| layouts.get(&p.id));
-                let (lock, diagnostics) = node_lock::node_lock(view, parent, &packages);
+                let (lock, diagnostics) = node_lock::node_lock(&view.contents(), &BTreeMap::new(), parent, &packages);
                 out.diagnostics.extend(diagnostics);
                 let text = dockerfile::node(view, base, &lock);
                 if text.contains("COPY package.json") {
@@ -104,9 +103,8 @@ pub fn emit(plan: &Plan, inventory: &Inventory, options: &EmitOptions) -> Emitte
                     }
                 }
                 out.files.insert(view.file("package.json"), lock.manifest.into_bytes());
-                out.files.insert(view.file("package-lock.json"), lock.lock.clone().into_bytes());
-                layouts.insert(id.clone(), lock.layout);
-                locks.insert(id, ("package-lock.json", lock.lock.into_bytes()));
+                out.files.insert(view.file("package-lock.json"), lock.lock.into_bytes());
+                layouts.insert(id, lock.layout);
                 text
             }
         };
@@ -118,8 +116,17 @@ pub fn emit(plan: &Plan, inventory: &Inventory, options: &EmitOptions) -> Emitte
         put(&mut out, &view.file("preload.json"), &preload::preload(view));
     }
 
+    let closures = closures::closures(inventory);
+    for closure in closures.all() {
+        let (files, diagnostics) = closures::lock(closure, &packages);
+        // Missing hashes are said of what is shared; here the lock itself says it.
+        out.diagnostics.extend(diagnostics.into_iter().filter(|d| d.code != codes::HASHES_MISSING.id));
+        out.files.extend(files.into_iter().map(|(name, bytes)| (format!("{}/{name}", closure.folder()), bytes)));
+    }
+
     put(&mut out, "plan.json", plan);
-    put(&mut out, "swap-manifest.json", &manifest::manifest(&options.name, plan, inventory, &views, &locks));
+    let manifest = manifest::manifest(&options.name, plan, inventory, &views, &closures, &out.files);
+    put(&mut out, "swap-manifest.json", &manifest);
     if plan.share.is_subset() {
         for (file, tree) in openlambda::trees(&views) {
             put(&mut out, &file, &tree);

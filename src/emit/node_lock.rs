@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::view::View;
+use super::view::Contents;
 use crate::lock::npm::npm_layout::{Layout, LayoutPackage, layout, write};
 use crate::model::{Diagnostic, Package, PackageId, Place, codes};
 
@@ -26,54 +26,61 @@ pub struct NodeLock {
     pub layout: Layout,
 }
 
-/// Writes the locks of an image on top of its parent's layout; says what no lock gives integrity for, and what could
-/// not be laid out.
+/// Writes the locks of an image on top of its parent's layout, or of a closure with the versions at the top that its
+/// functions name themselves (`direct`, by the name they use); says what no lock gives integrity for, and what could not
+/// be laid out.
 pub fn node_lock(
-    view: &View<'_>,
+    contents: &Contents<'_>,
+    direct: &BTreeMap<String, PackageId>,
     parent: Option<&Layout>,
     packages: &BTreeMap<&PackageId, &Package>,
 ) -> (NodeLock, Vec<Diagnostic>) {
-    let set = layout_packages(view, packages);
-    let layout = layout(&roots(view, parent, &set), &set);
+    let set = layout_packages(contents, packages);
+    let layout = layout(&roots(contents, direct, parent, &set), &set);
     let added = parent.and_then(|parent| added(parent, &layout));
-    let unhashed: Vec<String> = view
+    let unhashed: Vec<String> = contents
         .packages
         .iter()
         .filter(|id| set.get(id).is_none_or(|p| p.integrity.is_empty()))
         .map(PackageId::spec)
         .collect();
-    let place = Place::file(view.file("package-lock.json"));
+    let place = Place::file(contents.file("package-lock.json"));
     let mut diagnostics = Vec::new();
     // The parent has already said it of its own.
-    let new: Vec<&str> =
-        unhashed.iter().filter(|spec| view.added.iter().any(|id| &id.spec() == *spec)).map(String::as_str).collect();
+    let new: Vec<&str> = unhashed
+        .iter()
+        .filter(|spec| contents.added.iter().any(|id| &id.spec() == *spec))
+        .map(String::as_str)
+        .collect();
     if !new.is_empty() {
         let mut reason = format!("no integrity for {}", new.join(", "));
         let from_yarn = |id: &&PackageId| {
             let places = packages.get(id).map_or(&[][..], |package| package.reason.as_slice());
             new.contains(&id.spec().as_str()) && places.iter().any(|place| place.file.ends_with("yarn.lock"))
         };
-        if view.added.iter().any(|id| from_yarn(&id)) {
+        if contents.added.iter().any(|id| from_yarn(&id)) {
             reason.push_str(" (the checksums of a yarn.lock are of Yarn's own archives, and npm cannot check them)");
         }
         diagnostics.push(Diagnostic::new(codes::HASHES_MISSING, place.clone(), reason));
     }
     if !layout.unplaced.is_empty() {
         let specs: Vec<String> = layout.unplaced.iter().map(PackageId::spec).collect();
-        let reason = format!("image {} has no place for {}", view.image.id, specs.join(", "));
+        let reason =
+            format!("{} {} has no place for {}", contents.within.trim_end_matches('s'), contents.id, specs.join(", "));
         diagnostics.push(Diagnostic::new(codes::PLAN_BROKEN, place, reason));
     }
-    let (manifest, lock) = write(&format!("warmset-{}", view.image.id), &layout);
+    let (manifest, lock) = write(&format!("warmset-{}", contents.id), &layout);
     (NodeLock { manifest, lock, added, unhashed, layout }, diagnostics)
 }
 
-/// Direct dependencies: what stands at the top of the parent, and what nothing in the image requires.
+/// Direct dependencies: those named, what stands at the top of the parent, and what nothing in the set requires.
 fn roots(
-    view: &View<'_>,
+    contents: &Contents<'_>,
+    direct: &BTreeMap<String, PackageId>,
     parent: Option<&Layout>,
     set: &BTreeMap<PackageId, LayoutPackage>,
 ) -> BTreeMap<String, PackageId> {
-    let mut roots: BTreeMap<String, PackageId> = BTreeMap::new();
+    let mut roots = direct.clone();
     for (place, node) in parent.into_iter().flat_map(|p| &p.nodes) {
         if let Some(name) = place.strip_prefix("node_modules/").filter(|name| !name.contains("node_modules/")) {
             roots.insert(name.to_string(), node.package.id.clone());
@@ -81,7 +88,9 @@ fn roots(
     }
     let required: BTreeSet<&PackageId> =
         set.values().flat_map(|p| p.requires.values().filter(|id| **id != p.id)).collect();
-    let mut new: Vec<&PackageId> = view.added.iter().filter(|id| !required.contains(id)).collect();
+    let placed: BTreeSet<PackageId> = roots.values().cloned().collect();
+    let mut new: Vec<&PackageId> =
+        contents.added.iter().filter(|id| !required.contains(id) && !placed.contains(*id)).collect();
     // Of two versions the newest gets the plain name, and the others an alias.
     new.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| newest_first(a, b)));
     for id in new {
@@ -115,14 +124,17 @@ fn added(parent: &Layout, child: &Layout) -> Option<Vec<String>> {
 }
 
 /// The packages of the image with what they load of each other.
-fn layout_packages(view: &View<'_>, packages: &BTreeMap<&PackageId, &Package>) -> BTreeMap<PackageId, LayoutPackage> {
-    let held: BTreeSet<&PackageId> = view.packages.iter().collect();
+fn layout_packages(
+    contents: &Contents<'_>,
+    packages: &BTreeMap<&PackageId, &Package>,
+) -> BTreeMap<PackageId, LayoutPackage> {
+    let held: BTreeSet<&PackageId> = contents.packages.iter().collect();
     let mut all = BTreeMap::new();
-    for id in &view.packages {
+    for id in contents.packages {
         let mut requires = BTreeMap::new();
         let mut integrity = Vec::new();
         if let Some(package) = packages.get(id) {
-            let sets = package.requires_for(&view.image.platform);
+            let sets = package.requires_for(contents.platform);
             // Any one set is enough: take one that the image holds all of.
             let set = sets.iter().find(|set| set.iter().all(|p| held.contains(p))).or(sets.first());
             for to in set.into_iter().copied().flatten().filter(|to| held.contains(to)) {
@@ -186,8 +198,8 @@ mod tests {
         let packages = inventory.packages.iter().map(|p| (&p.id, p)).collect();
         let (views, diagnostics) = views(&plan);
         assert!(diagnostics.is_empty(), "{diagnostics:?}");
-        let (first, _) = node_lock(&views[0], None, &packages);
-        let (second, diagnostics) = node_lock(&views[1], Some(&first.layout), &packages);
+        let (first, _) = node_lock(&views[0].contents(), &BTreeMap::new(), None, &packages);
+        let (second, diagnostics) = node_lock(&views[1].contents(), &BTreeMap::new(), Some(&first.layout), &packages);
         assert!(diagnostics.iter().all(|d| d.code != "plan-broken"), "{diagnostics:?}");
         (first, second)
     }
@@ -198,9 +210,10 @@ mod tests {
         let packages = inventory.packages.iter().map(|p| (&p.id, p)).collect();
         let (views, _) = views(&plan);
         let of = |id: &str| views.iter().find(|v| v.image.id == id).unwrap();
-        let (parent, _) = node_lock(of("node20-ms-5c5c"), None, &packages);
+        let (parent, _) = node_lock(&of("node20-ms-5c5c").contents(), &BTreeMap::new(), None, &packages);
         assert_eq!(parent.added, None);
-        let (child, diagnostics) = node_lock(of("node20-debug-ms-6d6d"), Some(&parent.layout), &packages);
+        let (child, diagnostics) =
+            node_lock(&of("node20-debug-ms-6d6d").contents(), &BTreeMap::new(), Some(&parent.layout), &packages);
         assert_eq!(diagnostics, []);
         assert_eq!(child.added, Some(vec!["node_modules/debug".to_string()]));
         let lock: Value = serde_json::from_str(&child.lock).unwrap();
@@ -259,7 +272,7 @@ mod tests {
         let packages = inventory.packages.iter().map(|p| (&p.id, p)).collect();
         let (views, _) = views(&plan);
         let ms = views.iter().find(|v| v.image.id == "node20-ms-5c5c").unwrap();
-        let (lock, diagnostics) = node_lock(ms, None, &packages);
+        let (lock, diagnostics) = node_lock(&ms.contents(), &BTreeMap::new(), None, &packages);
         assert_eq!(lock.unhashed, ["ms@2.1.3"]);
         assert!(!lock.lock.contains("integrity"));
         assert_eq!(diagnostics[0].code, "hashes-missing");
@@ -274,7 +287,7 @@ mod tests {
         debug.aliases = BTreeMap::from([("milli".to_string(), PackageId::npm("ms", "2.1.3"))]);
         let packages = inventory.packages.iter().map(|p| (&p.id, p)).collect();
         let (views, _) = views(&plan);
-        let (lock, _) = node_lock(&views[0], None, &packages);
+        let (lock, _) = node_lock(&views[0].contents(), &BTreeMap::new(), None, &packages);
         let lock: Value = serde_json::from_str(&lock.lock).unwrap();
         assert_eq!(lock["packages"]["node_modules/debug"]["dependencies"]["milli"], "npm:ms@2.1.3");
         assert_eq!(lock["packages"]["node_modules/milli"]["name"], "ms");

@@ -48,11 +48,12 @@ pub fn host_folder(language: Language) -> &'static str {
 }
 
 /// Where a runtime mounts a function's code inside the image. For Node it lies below [`host_folder`], so that both
-/// `require` and `import` of the function's code find the image's packages (`NODE_PATH` serves `require` only).
+/// `require` and `import` of the function's code find the image's packages (`NODE_PATH` serves `require` only); one
+/// folder deeper, so that packages of the function's own can stand in between.
 pub fn function_folder(language: Language) -> &'static str {
     match language {
         Language::Python => "/opt/function",
-        Language::Node => "/opt/warm/function",
+        Language::Node => "/opt/warm/function/code",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::view::View;
+use super::view::Contents;
 use crate::model::{Diagnostic, Package, PackageId, Place, codes};
 
 /// The locks of a Python image.
@@ -17,13 +17,13 @@ pub struct RequirementsLock {
     pub unhashed: Option<String>,
 }
 
-/// Writes the locks of an image; says which packages no lock gives hashes for.
+/// Writes the locks of an image or a closure; says which packages no lock gives hashes for.
 pub fn requirements_lock(
-    view: &View<'_>,
+    contents: &Contents<'_>,
     packages: &BTreeMap<&PackageId, &Package>,
 ) -> (RequirementsLock, Option<Diagnostic>) {
     let (mut hashed, mut bare) = (Vec::new(), Vec::new());
-    for id in &view.added {
+    for id in contents.added {
         let mut hashes: Vec<&str> = packages
             .get(id)
             .map(|p| p.hashes.iter().map(String::as_str).filter(|h| is_digest(h)).collect())
@@ -32,9 +32,10 @@ pub fn requirements_lock(
         hashes.dedup();
         if hashes.is_empty() { bare.push(id.spec()) } else { hashed.push((id.spec(), hashes)) }
     }
-    let mut text = format!("# Made by warmset for image {} ({}).\n", view.image.id, view.image.platform);
-    match view.parent {
-        Some(parent) => text.push_str(&format!("# What it adds to its parent {}.\n", parent.id)),
+    let what = contents.within.trim_end_matches('s');
+    let mut text = format!("# Made by warmset for {what} {} ({}).\n", contents.id, contents.platform);
+    match contents.parent {
+        Some(parent) => text.push_str(&format!("# What it adds to its parent {parent}.\n")),
         None => text.push_str("# All that it holds.\n"),
     }
     for spec in &bare {
@@ -54,7 +55,7 @@ pub fn requirements_lock(
         lines.join("\n") + "\n"
     });
     let diagnostic = (!bare.is_empty()).then(|| {
-        let place = Place::file(view.file("requirements.unhashed.lock"));
+        let place = Place::file(contents.file("requirements.unhashed.lock"));
         Diagnostic::new(codes::HASHES_MISSING, place, format!("no hashes for {}", bare.join(", ")))
     });
     (RequirementsLock { text, hashed: !hashed.is_empty(), unhashed }, diagnostic)
@@ -82,7 +83,7 @@ mod tests {
         let (plan, inventory) = (samples::plan(), samples::inventory());
         let packages = inventory.packages.iter().map(|p| (&p.id, p)).collect();
         let (views, _) = views(&plan);
-        requirements_lock(views.iter().find(|v| v.image.id == id).unwrap(), &packages)
+        requirements_lock(&views.iter().find(|v| v.image.id == id).unwrap().contents(), &packages)
     }
 
     #[test]

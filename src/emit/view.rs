@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Diagnostic, Ecosystem, Image, Language, PackageId, Place, Plan, codes};
+use crate::model::{Diagnostic, Ecosystem, Image, Language, PackageId, Place, Plan, Platform, codes};
 
 /// Version of the files that go into an image, and so the tag of its reference.
 pub const LAYOUT: &str = "1";
@@ -27,7 +27,43 @@ pub struct View<'a> {
     pub depth: usize,
 }
 
+/// A set of packages with a folder of its own, for which a lock is written.
+#[derive(Debug, Clone, Copy)]
+pub struct Contents<'a> {
+    /// Part of the folder's name and of the lock's.
+    pub id: &'a str,
+    /// Folder of the plan folder that holds it: `images`, `closures`.
+    pub within: &'static str,
+    /// Where it runs.
+    pub platform: &'a Platform,
+    /// The image that it stands on.
+    pub parent: Option<&'a str>,
+    /// All it holds; sorted.
+    pub packages: &'a [PackageId],
+    /// What it holds and its parent does not; sorted.
+    pub added: &'a [PackageId],
+}
+
+impl Contents<'_> {
+    /// A file in the folder.
+    pub fn file(&self, name: &str) -> String {
+        format!("{}/{}/{name}", self.within, self.id)
+    }
+}
+
 impl View<'_> {
+    /// What its lock is of.
+    pub fn contents(&self) -> Contents<'_> {
+        Contents {
+            id: &self.image.id,
+            within: "images",
+            platform: &self.image.platform,
+            parent: self.parent.map(|parent| parent.id.as_str()),
+            packages: &self.packages,
+            added: &self.added,
+        }
+    }
+
     /// Folder in the plan folder.
     pub fn folder(&self) -> String {
         format!("images/{}", self.image.id)
@@ -162,7 +198,7 @@ fn is_image_id(id: &str) -> bool {
 }
 
 /// Whether name and version can stand in a lock file and in a path.
-fn is_package(package: &PackageId) -> bool {
+pub fn is_package(package: &PackageId) -> bool {
     let version = !package.version.starts_with('-')
         && package.version.bytes().all(|b| b.is_ascii_alphanumeric() || b".+!_-".contains(&b));
     let part = |name: &str| {
@@ -178,7 +214,7 @@ fn is_package(package: &PackageId) -> bool {
 }
 
 /// A dotted Python module or an npm specifier; never a path.
-fn is_module(module: &str) -> bool {
+pub fn is_module(module: &str) -> bool {
     !module.is_empty()
         && !module.starts_with(['.', '/', '-'])
         && !module.contains("..")

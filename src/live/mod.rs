@@ -4,4 +4,6 @@
 //! its caller names, and prints nothing.
 
 pub mod build;
+pub mod install;
 pub mod process;
+pub mod runtime;

@@ -145,6 +145,21 @@ fn wait(child: &mut Child, streams: [&File; 2], limit: Duration, stop: &AtomicBo
     }
 }
 
+/// Whether a process of this number is there.
+pub fn is_running(pid: u32) -> bool {
+    #[cfg(unix)]
+    {
+        let number = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+        // Another user's process is one too.
+        number.is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = pid;
+        true
+    }
+}
+
 /// Ends a program and its children: it leads a process group of its own. They are asked first, so that an image builder
 /// can remove its working containers.
 fn end(child: &mut Child) {

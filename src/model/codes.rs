@@ -111,6 +111,11 @@ codes! {
     IMAGE_UNUSED = "image-unused", Warning, "an image serves no function any more", "plan again";
     SAVED_SHARE_FELL = "saved-share-fell", Warning, "the plan saves less than is asked for", "plan again, or lower --min-saved";
     PLAN_BROKEN = "plan-broken", Error, "the plan breaks its own rules", "plan again; do not edit plan.json by hand";
+
+    // Running
+    INTERPRETER_MISSING = "interpreter-missing", Error, "no interpreter of a platform is on this machine", "install it, or name it in WARMSET_INTERPRETERS";
+    PACKAGES_NOT_INSTALLED = "packages-not-installed", Error, "the packages of an image or a closure could not be installed", "run the tool by hand with the lock in the plan folder";
+    FUNCTION_NOT_DEPLOYED = "function-not-deployed", Warning, "a function cannot run here: its code or its packages are not complete", "lock it (`warmset lock`) and plan again";
 }
 
 #[cfg(test)]

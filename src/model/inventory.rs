@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::diagnostic::{Diagnostic, Place};
-use super::name::PackageId;
-use super::platform::Platform;
+use super::name::{PackageId, normalise_pypi};
+use super::platform::{Language, Platform};
 
 /// Value of the `schema` field; the number rises when a reader of the old form would misread the new one.
 pub const SCHEMA: &str = "warmset.inventory/1";
@@ -257,6 +257,30 @@ pub struct Import {
     /// What it refers to.
     #[serde(flatten)]
     pub target: Target,
+}
+
+impl Import {
+    /// What to import so that a distribution is loaded as this import loads it; nothing where it does not when it runs.
+    ///
+    /// `from google.cloud import storage` means `google.cloud.storage` when that is what the distribution is called, as
+    /// `google.cloud` alone is only a namespace.
+    pub fn loads(&self, package: &str, language: Language) -> Vec<String> {
+        if matches!(self.kind, ImportKind::TypeOnly | ImportKind::DynamicUnknown) || self.module.starts_with('.') {
+            return Vec::new();
+        }
+        if language == Language::Python {
+            let sub: Vec<String> = self
+                .names
+                .iter()
+                .map(|name| format!("{}.{name}", self.module))
+                .filter(|dotted| normalise_pypi(dotted) == package)
+                .collect();
+            if !sub.is_empty() {
+                return sub;
+            }
+        }
+        vec![self.module.clone()]
+    }
 }
 
 /// A direct dependency as a manifest states it.

@@ -10,13 +10,12 @@ use super::subsets::Parts;
 use super::superset::{self, Values};
 use super::{Chosen, Options, Solution};
 use crate::graph::classes::Class;
-use crate::model::inventory::{Function, Import, ImportKind, Inventory, State, Target};
+use crate::model::inventory::{Function, Inventory, State, Target};
 use crate::model::plan::{
     self, Assignment, Changes, GroupShare, Image, NextBest, OtherBound, Plan, Proof, Removed, Unserved, WhyUnserved,
 };
-use crate::model::platform::Language;
 use crate::model::units::round;
-use crate::model::{CostSource, Diagnostic, GENERATOR, PackageId, Place, Platform, codes, normalise_pypi};
+use crate::model::{CostSource, Diagnostic, GENERATOR, PackageId, Place, Platform, codes};
 
 /// Decimals kept of milliseconds and MB.
 const DIGITS: u32 = 6;
@@ -421,10 +420,7 @@ fn preload(
     for import in functions.iter().flat_map(|f| &f.imports) {
         let Target::Package { package } = &import.target else { continue };
         let Some(&item) = by_name.get(package.as_str()) else { continue };
-        if matches!(import.kind, ImportKind::TypeOnly | ImportKind::DynamicUnknown) || import.module.starts_with('.') {
-            continue;
-        }
-        wanted.entry(item).or_default().extend(import_names(import, package, group.platform.language));
+        wanted.entry(item).or_default().extend(import.loads(package, group.platform.language));
     }
     for i in set.ones() {
         let needed = set.ones().any(|k| k != i && group.items[k].requires.iter().any(|r| r.contains(i)));
@@ -438,23 +434,6 @@ fn preload(
         .flat_map(|i| wanted.remove(&i).unwrap_or_default())
         .filter(|module| seen.insert(module.clone()))
         .collect()
-}
-
-/// What to import so that the distribution is loaded: `from google.cloud import storage` means `google.cloud.storage`
-/// when that is what the distribution is called, as `google.cloud` alone is only a namespace.
-fn import_names(import: &Import, package: &str, language: Language) -> Vec<String> {
-    if language == Language::Python {
-        let sub: Vec<String> = import
-            .names
-            .iter()
-            .map(|name| format!("{}.{name}", import.module))
-            .filter(|dotted| normalise_pypi(dotted) == package)
-            .collect();
-        if !sub.is_empty() {
-            return sub;
-        }
-    }
-    vec![import.module.clone()]
 }
 
 /// The packages of a set, each after what it requires; circles are entered at the first by id.
