@@ -6,7 +6,9 @@ use clap::{Args, ValueEnum};
 
 use crate::cost::AssumedCost;
 
-use super::values::{assumed_cost, budget, duration, floor, milliseconds, node_version, positive, python_version, seconds};
+use super::values::{
+    assumed_cost, budget, duration, floor, milliseconds, node_version, positive, python_version, seconds,
+};
 
 /// How functions are read from a folder.
 #[derive(Debug, Clone, Args)]

@@ -62,7 +62,8 @@ impl RunOptions {
             output_bytes: self.max_answer,
             ..CallLimits::default()
         };
-        let bounds = Limits { pids: Some(self.pids), cpus: self.cpus, memory_mb: self.memory.map(|mb| mb.ceil() as u64) };
+        let bounds =
+            Limits { pids: Some(self.pids), cpus: self.cpus, memory_mb: self.memory.map(|mb| mb.ceil() as u64) };
         Ok(Maker {
             options: Options {
                 warmset: rights.warmset.clone(),

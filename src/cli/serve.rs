@@ -56,10 +56,14 @@ pub fn invoke(command: &InvokeCommand, talk: Talk) -> Result<Outcome, Failure> {
     let event = command.event.as_deref().map(load::bytes).transpose()?.unwrap_or_default();
     let told = http::ask(command.socket.clone(), &command.function, event).map_err(|e| {
         let socket = command.socket.display();
-        Failure::Message(format!("no answer from {socket}: {e}; start `warmset serve`, or name its socket with --socket"))
+        Failure::Message(format!(
+            "no answer from {socket}: {e}; start `warmset serve`, or name its socket with --socket"
+        ))
     })?;
     match command.format {
-        TextFormat::Json => talk.result(&String::from_utf8_lossy(&json::pretty(&told).map_err(std::io::Error::other)?))?,
+        TextFormat::Json => {
+            talk.result(&String::from_utf8_lossy(&json::pretty(&told).map_err(std::io::Error::other)?))?
+        }
         TextFormat::Text => {
             if !told.logs.is_empty() {
                 talk.say(told.logs.trim_end());

@@ -99,6 +99,10 @@ codes! {
     TRACE_UNMATCHED = "trace-unmatched", Warning, "a trace and the fleet name different functions", "check the function ids: warmset scan prints them";
     HASHES_MISSING = "hashes-missing", Warning, "an image holds packages for which no lock gives hashes", "lock with hashes (uv pip compile --generate-hashes, npm install)";
     EXPORT_LEFT_OUT = "export-left-out", Note, "a format cannot express the plan", "plan with --share subset for systems that read that format";
+    // build
+    IMAGE_NOT_BUILT = "image-not-built", Error, "the builder could not build an image", "correct what the builder names; --logs DIR keeps all that it says";
+    IMAGE_SKIPPED = "image-skipped", Warning, "an image was not built, as the image that it stands on was not", "build again when that one builds";
+    BASE_IMAGE_MISSING = "base-image-missing", Error, "a base image is not in the builder's store and cannot be fetched", "load it into the store (docker, podman or buildah: load or pull), or name another with --base PLATFORM=REFERENCE";
     // check
     FUNCTION_ADDED = "function-added", Warning, "a function is not in the plan", "plan again";
     FUNCTION_REMOVED = "function-removed", Warning, "a planned function is gone", "plan again";
