@@ -109,7 +109,7 @@ impl Bench {
     }
 
     fn samples(&self) -> BTreeMap<PathBuf, Vec<u8>> {
-        files(&self.path("home/warmset/samples"))
+        files(&self.path("home/warmset/measure/samples"))
     }
 }
 
@@ -224,7 +224,7 @@ fn whoever_is_killed_goes_on_after_the_last_finished_repetition() {
     child.wait().unwrap();
     let before = bench.samples();
     // What a killed repetition leaves is no sample.
-    bench.write("home/warmset/scratch/run-left/answer.json", "{}");
+    bench.write("home/warmset/measure/scratch/run-left/answer.json", "{}");
 
     let (status, report, stderr) = bench.measure(&[]);
     assert!(status <= 1 && codes(&report).is_empty(), "{stderr}");
@@ -232,8 +232,8 @@ fn whoever_is_killed_goes_on_after_the_last_finished_repetition() {
     assert!(before.iter().all(|(path, bytes)| after.get(path) == Some(bytes)), "what was finished stays as it was");
     assert_eq!(report["repetitions_kept"], before.len());
     assert_eq!(report["repetitions_run"].as_u64().unwrap() as usize, after.len() - before.len());
-    assert!(!bench.path("home/warmset/scratch/run-left").exists());
-    assert_eq!(std::fs::read_dir(bench.path("home/warmset/scratch")).unwrap().count(), 0);
+    assert!(!bench.path("home/warmset/measure/scratch/run-left").exists());
+    assert_eq!(std::fs::read_dir(bench.path("home/warmset/measure/scratch")).unwrap().count(), 0);
 
     let first = bench.costs();
     let (_, report, _) = bench.measure(&[]);
@@ -300,7 +300,7 @@ fn a_first_call_that_pays_is_made_before_an_image_serves() {
     assert_eq!(tight["warmups"].is_null(), added > 0.000_01, "{tight}");
     // An inventory alone does not say where the handlers are.
     let (status, _, stderr) = bench.run(&["measure", "plan", "--out", "x.json", "--warmup"]);
-    assert!(status == 2 && stderr.contains("--root"), "{stderr}");
+    assert!(status == 2 && stderr.contains("--code"), "{stderr}");
 }
 
 /// Answers `GET /NAME` with what npm asks of a registry, and `GET /NAME.tgz` with the archive.
@@ -408,6 +408,7 @@ fn node_packages_are_measured_by_require_and_by_import() {
     assert_eq!(costs["warmups"][0]["function"], "cjs");
     assert_eq!(costs["warmups"][0]["packages"], json!(["zz-heavy@1.0.0", "zz-light@1.0.0"]));
     assert!(costs["languages"]["node"]["image_overhead_mb"].as_f64().unwrap() > 10.0, "{}", costs["languages"]);
-    let left = walkdir::WalkDir::new(bench.path("home/warmset/views")).max_depth(2).into_iter().map(Result::unwrap);
+    let left =
+        walkdir::WalkDir::new(bench.path("home/warmset/measure/views")).max_depth(2).into_iter().map(Result::unwrap);
     assert!(left.filter(|e| e.file_name().to_string_lossy().starts_with(".warmset-code")).count() == 0);
 }

@@ -9,7 +9,9 @@ use crate::resolve::relock::Tool;
 use crate::solve::sweep::Budgets;
 
 use super::options::{DemandOptions, FleetOptions, ProofOptions, RunOptions, SolveOptions};
-use super::values::{budget, budgets, day, duration, percent, positive, repetitions, share};
+use super::values::{
+    base, budget, budgets, day, duration, percent, positive, registry, repetitions, secret, share, tag,
+};
 
 const LONG_ABOUT: &str = "warmset reads a fleet of serverless function packages, finds what they load in common, and \
 chooses the shared warm images that save the most cold-start time within a memory budget. It says how far that choice \
@@ -58,7 +60,7 @@ pub enum Command {
     /// Measure what the packages of a fleet cost to load on this machine (costs.json)
     #[command(after_help = "Examples:\n  warmset measure fixtures/fleet --out costs.json\n  \
         warmset plan fixtures/fleet --costs costs.json --budget 512MiB --out plan\n  \
-        warmset measure inventory.json --root fleet --warmup --out costs.json\n\n\
+        warmset measure inventory.json --code fleet --warmup --out costs.json\n\n\
         This runs installers (uv or pip, npm) and the packages' own code, with --warmup also the functions' handlers, as you and\n\
         with your files. Environment variables are not handed on, and handlers are refused connections; neither is a sandbox.\n\
         What is finished is kept in the cache: a call that was stopped or killed goes on where it was.\n\n\
@@ -91,6 +93,15 @@ pub enum Command {
     #[command(after_help = "Examples:\n  warmset emit target/plan --out deploy/warm\n  \
         warmset emit plan.json --inventory inventory.json --out deploy/warm")]
     Emit(EmitCommand),
+
+    /// Build the images of a plan folder with docker, podman or buildah, and write their digests into its swap manifest
+    #[command(after_help = "Examples:\n  warmset build plans/fleet\n  \
+        warmset build plan --only py311-numpy-203e626a --secret id=pip_conf,src=pip.conf --secret id=ca,src=ca.pem\n  \
+        warmset build plan --pull never --base python3.11=registry.example/base/python:3.11\n  \
+        warmset build plan --registry registry.example/team --tag 2026-11-23 --push\n\n\
+        An image that fails takes those that stand on it with it; the others are built.\n\
+        Exit status: 0 all are built, 1 some are not, 2 could not begin.")]
+    Build(BuildCommand),
 
     /// Show what warmset reads in single files: locks, manifests, sources
     #[command(
@@ -276,7 +287,7 @@ pub struct MeasureCommand {
     pub warmup: bool,
     /// Folder that holds the fleet, where the input is an inventory or a plan.
     #[arg(long, value_name = "DIR")]
-    pub root: Option<PathBuf>,
+    pub code: Option<PathBuf>,
     /// How functions are read.
     #[command(flatten)]
     pub options: FleetOptions,
@@ -427,6 +438,79 @@ pub struct EmitCommand {
     /// Name of the plan; by default the name of the folder that it is written to.
     #[arg(long)]
     pub name: Option<String>,
+}
+
+/// `warmset build`.
+#[derive(Debug, Args)]
+pub struct BuildCommand {
+    /// Plan folder, or its swap-manifest.json.
+    pub plan: PathBuf,
+    /// Builder; auto takes the first that works of docker, podman, buildah.
+    #[arg(long, value_enum, default_value_t = BuilderChoice::Auto)]
+    pub builder: BuilderChoice,
+    /// Build this image and those that it stands on only; may be given again.
+    #[arg(long, value_name = "IMAGE")]
+    pub only: Vec<String>,
+    /// Put this before the names of the images: registry.example/team.
+    #[arg(long, value_name = "PREFIX", value_parser = registry)]
+    pub registry: Option<String>,
+    /// Tag of the images, instead of the plan's.
+    #[arg(long, value_parser = tag)]
+    pub tag: Option<String>,
+    /// Base image of a platform (python3.11-linux-x86_64-glibc), a version (python3.11) or a language (python), instead of
+    /// the Dockerfiles'; may be given again, the most specific counts.
+    #[arg(long, value_name = "PLATFORM=REFERENCE", value_parser = base)]
+    pub base: Vec<(String, String)>,
+    /// Give a file to the builds as a secret: id=pip_conf,src=FILE (npmrc and ca likewise). It is in no layer. May be given
+    /// again.
+    #[arg(long, value_name = "id=ID,src=FILE", value_parser = secret)]
+    pub secret: Vec<(String, PathBuf)>,
+    /// Whether a base image that the builder does not have is fetched.
+    #[arg(long, value_enum, default_value_t = PullChoice::Missing)]
+    pub pull: PullChoice,
+    /// Push each image when it is built.
+    #[arg(long, requires = "registry")]
+    pub push: bool,
+    /// Images that are built at the same time.
+    #[arg(long, value_name = "N", default_value = "2", value_parser = positive)]
+    pub jobs: usize,
+    /// Longest time for one image: 90s, 30m.
+    #[arg(long, value_name = "TIME", default_value = "30m", value_parser = duration)]
+    pub timeout: f64,
+    /// Keep what the builder says of each image in this folder.
+    #[arg(long, value_name = "DIR")]
+    pub logs: Option<PathBuf>,
+    /// Give this argument to the builder's build command: --builder-arg=--network=host; may be given again.
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    pub builder_arg: Vec<String>,
+    /// Print the commands instead of running them.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// What is printed.
+    #[arg(long, value_enum, default_value_t = TextFormat::Text)]
+    pub format: TextFormat,
+}
+
+/// Builders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BuilderChoice {
+    /// The first that works.
+    Auto,
+    /// docker with BuildKit.
+    Docker,
+    /// podman.
+    Podman,
+    /// buildah.
+    Buildah,
+}
+
+/// When base images are fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PullChoice {
+    /// Never.
+    Never,
+    /// When the builder does not have them.
+    Missing,
 }
 
 /// `warmset inspect`.

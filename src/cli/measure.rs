@@ -44,9 +44,9 @@ pub fn run(command: &MeasureCommand, talk: Talk) -> Result<Outcome, Failure> {
     if let Some(unknown) = command.only.iter().find(|id| !inventory.functions.iter().any(|f| f.id == **id)) {
         return Err(Failure::Message(format!("there is no function `{unknown}`; `warmset scan` lists them")));
     }
-    let root = command.root.clone().or_else(|| root_of(&command.input));
+    let root = command.code.clone().or_else(|| root_of(&command.input));
     if command.warmup && root.is_none() {
-        return Err(Failure::Message("--warmup calls handlers: name the fleet's folder with --root".into()));
+        return Err(Failure::Message("--warmup calls handlers: name the fleet's folder with --code".into()));
     }
     let cache = match &command.cache {
         Some(cache) => cache.clone(),

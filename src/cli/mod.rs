@@ -5,6 +5,7 @@
 
 mod advise;
 pub mod args;
+mod build;
 mod cache;
 mod check;
 pub mod demands;
@@ -104,6 +105,7 @@ fn run(command: &Command, talk: Talk) -> Result<Outcome, Failure> {
             None => plan::run(command, talk),
         },
         Command::Emit(command) => emit::run(command, talk),
+        Command::Build(command) => build::run(command, talk),
         Command::Inspect(command) => inspect::run(command, talk),
         Command::Explain(command) => explain::run(command, talk),
         Command::Check(command) => check::run(command, talk),

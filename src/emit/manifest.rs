@@ -88,6 +88,7 @@ fn image(view: &View<'_>, warm_mb: f64, files: &BTreeMap<String, Vec<u8>>) -> Ma
         folder: view.folder(),
         reference: view.reference(),
         digest: None,
+        pushed: None,
         interpreter: super::dockerfile::interpreter(language).into(),
         lock: lock_of(&view.folder(), language, files),
         environment: preload::environment(language).iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),

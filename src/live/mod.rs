@@ -3,6 +3,7 @@
 //! Invariant: whatever it starts, it ends, with everything that was started in turn; it writes only below folders that
 //! its caller names, and prints nothing.
 
+pub mod build;
 pub mod install;
 pub mod measure;
 pub mod process;

@@ -103,6 +103,10 @@ codes! {
     NOT_MEASURED = "not-measured", Warning, "a function could not be installed or loaded, so that nothing was measured of it", "correct what the installer or the interpreter says, and measure again: what is measured is kept";
     SPREAD_WIDE = "spread-wide", Warning, "load times of packages that matter differ too much between repetitions to plan by", "measure again with more --repetitions while the machine has nothing else to do";
     WARMUP_NOT_MEASURED = "warmup-not-measured", Note, "a handler could not be called with its event", "give it an event file that it answers without a network, or plan without its warm-up";
+    // build
+    IMAGE_NOT_BUILT = "image-not-built", Error, "the builder could not build an image", "correct what the builder names; --logs DIR keeps all that it says";
+    IMAGE_SKIPPED = "image-skipped", Warning, "an image was not built, as the image that it stands on was not", "build again when that one builds";
+    BASE_IMAGE_MISSING = "base-image-missing", Error, "a base image is not in the builder's store and cannot be fetched", "load it into the store (docker, podman or buildah: load or pull), or name another with --base PLATFORM=REFERENCE";
     // check
     FUNCTION_ADDED = "function-added", Warning, "a function is not in the plan", "plan again";
     FUNCTION_REMOVED = "function-removed", Warning, "a planned function is gone", "plan again";

@@ -65,13 +65,13 @@ struct Class {
 pub fn ready(
     inventory: &Inventory,
     options: &Options<'_>,
+    store: &Store,
     refused: &mut Vec<Refused>,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Ready, InstallError> {
     let packages: BTreeMap<&PackageId, &Package> = inventory.packages.iter().map(|p| (&p.id, p)).collect();
     let mut ready = Ready::default();
     let classes = classes(inventory, options, &packages, refused, &mut ready);
-    let store = Store::open(&options.cache.join("store"), options.limit)?;
     let mut found: BTreeMap<&Platform, Option<Interpreter>> = BTreeMap::new();
     for class in &classes {
         let platform = &class.need.platform;
@@ -87,7 +87,7 @@ pub fn ready(
     ready.interpreters = found.into_iter().filter_map(|(p, i)| Some((p.clone(), i?))).collect();
     let classes: Vec<Class> =
         classes.into_iter().filter(|class| ready.interpreters.contains_key(&class.need.platform)).collect();
-    install(&classes, &store, &packages, options, refused, &mut ready, progress)?;
+    install(&classes, store, &packages, options, refused, &mut ready, progress)?;
     for class in classes {
         let language = class.need.platform.language;
         let view = match View::open(&class.place, language, &class.need.packages) {

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use crate::live::install::InstallError;
+use crate::live::install::{InstallError, Store};
 use crate::model::{Costs, Diagnostic, Inventory, PackageId, codes};
 
 /// What is measured and how.
@@ -146,10 +146,13 @@ pub fn measure(
     // Programs are started in other folders than ours.
     let cache = std::path::absolute(options.cache).map_err(at(options.cache))?;
     let root = options.root.map(|root| root.canonicalize().map_err(at(root))).transpose()?;
+    // What other commands install there is shared; the rest has a folder of its own.
+    let store = Store::open(&cache, options.limit)?;
+    let cache = cache.join("measure");
     let options = &Options { cache: &cache, root: root.as_deref(), ..*options };
     let _lock = claim(&cache)?;
     let mut refused = Vec::new();
-    let ready = fleet::ready(inventory, options, &mut refused, progress)?;
+    let ready = fleet::ready(inventory, options, &store, &mut refused, progress)?;
     let mut bench = bench::Bench::new(inventory, options, &ready, refused, progress);
     bench.run()?;
     let warmups = if options.warmup { warm::measure(&mut bench)? } else { Vec::new() };
@@ -163,7 +166,7 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> MeasureError + '_ {
 /// Takes the cache for this process, and removes what a killed one left. The lock ends with the process, however it ends.
 fn claim(cache: &Path) -> Result<File, MeasureError> {
     fs::create_dir_all(cache).map_err(at(cache))?;
-    let path = cache.join("measure.lock");
+    let path = cache.join("lock");
     let lock = File::create(&path).map_err(at(&path))?;
     match lock.try_lock() {
         Ok(()) => {}
