@@ -141,7 +141,7 @@ fn each_package_is_charged_with_its_own_modules_and_the_plan_takes_the_table() {
     let Some(bench) = Bench::new() else { return };
     // a burns and takes 20 MB and needs b, which has next to nothing; nobody imports c.
     let a = bench.wheel("zz_a", &format!("import zz_b\nkept = bytearray(20_000_000)\n{BURN}"));
-    let b = bench.wheel("zz_b", "x = 1\n");
+    let b = bench.wheel("zz_b", "kept = bytearray(1_000_000)\n");
     let c = bench.wheel("zz_c", BURN);
     bench.function("one", &format!("{a}{b}{c}"), &format!("import zz_a{HANDLER}"));
     bench.function("two", &b, &format!("def f():\n    import zz_b{HANDLER}"));

@@ -248,7 +248,8 @@ fn link(environment: &Path, class: &Class, cache: &Path) -> Result<(), InstallEr
 fn subjects(inventory: &Inventory, class: &Class, options: &Options<'_>, ready: &mut Ready) {
     let platform = &class.need.platform;
     let installed: BTreeSet<&str> = class.need.packages.iter().map(|id| id.name.as_str()).collect();
-    let mut by_steps: BTreeMap<Vec<Step>, (Vec<usize>, Vec<Load>)> = BTreeMap::new();
+    // What one function may do without, another may need.
+    let mut by_steps: BTreeMap<Vec<(Step, bool)>, (Vec<usize>, Vec<Load>)> = BTreeMap::new();
     let mut modules: HashMap<PathBuf, bool> = HashMap::new();
     for &at in &class.functions {
         let function = &inventory.functions[at];
@@ -259,7 +260,7 @@ fn subjects(inventory: &Inventory, class: &Class, options: &Options<'_>, ready: 
             import: platform.language == Language::Node && is_module(&load.file, options.root, &mut modules),
             base: None,
         };
-        let steps: Vec<Step> = loads.iter().map(step).collect();
+        let steps: Vec<(Step, bool)> = loads.iter().map(step).zip(loads.iter().map(|load| load.required)).collect();
         if steps.is_empty() {
             ready.nothing += 1;
             continue;
@@ -271,6 +272,7 @@ fn subjects(inventory: &Inventory, class: &Class, options: &Options<'_>, ready: 
     for (steps, (functions, loads)) in by_steps {
         let mut hasher = Sha256::new();
         hasher.update(format!("{name}\n{}\n{}\n", interpreter.version, probe::version(platform.language)));
+        let steps: Vec<Step> = steps.into_iter().map(|(step, _)| step).collect();
         for step in &steps {
             hasher.update(format!("{} {} {}\n", step.module, step.names.join(","), step.import));
         }
