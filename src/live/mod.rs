@@ -6,6 +6,8 @@
 pub mod build;
 pub mod install;
 pub mod process;
+#[cfg(target_os = "linux")]
+pub mod replay;
 pub mod runtime;
 
 #[cfg(target_os = "linux")]
