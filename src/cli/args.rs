@@ -9,7 +9,9 @@ use crate::resolve::relock::Tool;
 use crate::solve::sweep::Budgets;
 
 use super::options::{DemandOptions, FleetOptions, ProofOptions, RunOptions, SolveOptions};
-use super::values::{base, budget, budgets, day, duration, percent, positive, registry, secret, share, tag};
+use super::values::{
+    base, budget, budgets, day, duration, percent, positive, registry, repetitions, secret, share, tag,
+};
 
 const LONG_ABOUT: &str = "warmset reads a fleet of serverless function packages, finds what they load in common, and \
 chooses the shared warm images that save the most cold-start time within a memory budget. It says how far that choice \
@@ -55,6 +57,15 @@ pub enum Command {
         Indexes and credentials are those of the tool's own configuration; none is written to the results."
     )]
     Lock(LockCommand),
+    /// Measure what the packages of a fleet cost to load on this machine (costs.json)
+    #[command(after_help = "Examples:\n  warmset measure fixtures/fleet --out costs.json\n  \
+        warmset plan fixtures/fleet --costs costs.json --budget 512MiB --out plan\n  \
+        warmset measure inventory.json --code fleet --warmup --out costs.json\n\n\
+        This runs installers (uv or pip, npm) and the packages' own code, with --warmup also the functions' handlers, as you and\n\
+        with your files. Environment variables are not handed on, and handlers are refused connections; neither is a sandbox.\n\
+        What is finished is kept in the cache: a call that was stopped or killed goes on where it was.\n\n\
+        Exit status: 0 all was measured well, 1 something was not (see the diagnostics), 2 nothing could be measured.")]
+    Measure(MeasureCommand),
     /// Join inventories and records of parts of a fleet into one inventory
     #[command(after_help = "Examples:\n  warmset merge part-*.json --out inventory.json\n  \
         cat records/*.jsonl | warmset merge - --out inventory.json\n\n\
@@ -238,6 +249,45 @@ pub struct LockCommand {
     /// Let uv build packages that publish no wheel. This runs their setup.py or build backend on this machine.
     #[arg(long)]
     pub allow_builds: bool,
+    /// How functions are read.
+    #[command(flatten)]
+    pub options: FleetOptions,
+    /// What is printed.
+    #[arg(long, value_enum, default_value_t = TextFormat::Text)]
+    pub format: TextFormat,
+}
+
+/// `warmset measure`.
+#[derive(Debug, Args)]
+pub struct MeasureCommand {
+    /// Folder that holds the fleet, an inventory.json, or a plan folder.
+    pub input: PathBuf,
+    /// Write the table here.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Keep environments and finished repetitions in this folder; by default warmset in the user's cache folder. It can be
+    /// deleted at any time.
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+    /// Times that each load is repeated, with the tracer and without; at least 5.
+    #[arg(long, value_name = "N", default_value = "7", value_parser = repetitions)]
+    pub repetitions: usize,
+    /// Measure this function only; may be given again.
+    #[arg(long, value_name = "ID")]
+    pub only: Vec<String>,
+    /// Installers that run at the same time; what is measured runs one by one.
+    #[arg(long, value_name = "N", default_value = "2", value_parser = positive)]
+    pub jobs: usize,
+    /// Seconds that one program may take: 300, 300s, 5m.
+    #[arg(long, value_name = "TIME", default_value = "300s", value_parser = duration)]
+    pub timeout: f64,
+    /// Call handlers that have an event file (event.json, events/*.json, NAME.event.json), to find what a first call takes
+    /// that could be done before. This runs the functions' code.
+    #[arg(long)]
+    pub warmup: bool,
+    /// Folder that holds the fleet, where the input is an inventory or a plan.
+    #[arg(long, value_name = "DIR")]
+    pub code: Option<PathBuf>,
     /// How functions are read.
     #[command(flatten)]
     pub options: FleetOptions,

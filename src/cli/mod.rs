@@ -15,6 +15,7 @@ mod formats;
 mod graph;
 mod inspect;
 mod load;
+mod measure;
 mod merge;
 mod options;
 mod plan;
@@ -96,6 +97,7 @@ fn run(command: &Command, talk: Talk) -> Result<Outcome, Failure> {
     match command {
         Command::Scan(command) => scan::run(command, talk),
         Command::Lock(command) => relock::run(command, talk),
+        Command::Measure(command) => measure::run(command, talk),
         Command::Merge(command) => merge::run(command, talk),
         Command::Graph(command) => graph::run(command, talk),
         Command::Plan(command) => match &command.sweep {

@@ -3,7 +3,7 @@
 //! Invariant: pure. Nothing is read or written; equal plans give equal bytes; one source file an output format.
 
 mod bake;
-mod closures;
+pub mod closures;
 pub mod curve_svg;
 pub mod digests;
 mod dockerfile;

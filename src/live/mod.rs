@@ -5,6 +5,7 @@
 
 pub mod build;
 pub mod install;
+pub mod measure;
 pub mod process;
 #[cfg(target_os = "linux")]
 pub mod replay;

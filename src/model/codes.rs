@@ -99,6 +99,10 @@ codes! {
     TRACE_UNMATCHED = "trace-unmatched", Warning, "a trace and the fleet name different functions", "check the function ids: warmset scan prints them";
     HASHES_MISSING = "hashes-missing", Warning, "an image holds packages for which no lock gives hashes", "lock with hashes (uv pip compile --generate-hashes, npm install)";
     EXPORT_LEFT_OUT = "export-left-out", Note, "a format cannot express the plan", "plan with --share subset for systems that read that format";
+    // measure
+    NOT_MEASURED = "not-measured", Warning, "a function could not be installed or loaded, so that nothing was measured of it", "correct what the installer or the interpreter says, and measure again: what is measured is kept";
+    SPREAD_WIDE = "spread-wide", Warning, "load times of packages that matter differ too much between repetitions to plan by", "measure again with more --repetitions while the machine has nothing else to do";
+    WARMUP_NOT_MEASURED = "warmup-not-measured", Note, "a handler could not be called with its event", "give it an event file that it answers without a network, or plan without its warm-up";
     // build
     IMAGE_NOT_BUILT = "image-not-built", Error, "the builder could not build an image", "correct what the builder names; --logs DIR keeps all that it says";
     IMAGE_SKIPPED = "image-skipped", Warning, "an image was not built, as the image that it stands on was not", "build again when that one builds";
