@@ -6,12 +6,12 @@ mod report;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-pub use self::report::{Compared, FunctionCompared, Promise, Replay, Summary, compare};
+pub use self::report::{Compared, FunctionCompared, Promise, Replay, SCHEMA, Summary, compare};
 
 use crate::cost::schedule::Schedule;
 use crate::live::runtime::provision::{ImageFiles, Provisioned};
@@ -224,4 +224,3 @@ pub fn events(manifest: &SwapManifest, files: &Provisioned) -> BTreeMap<String, 
     };
     manifest.functions.iter().filter_map(of).collect()
 }
-

@@ -31,9 +31,9 @@ mod linux {
     pub use super::maker::{Maker, Options};
 
     use super::keeper::{self, Live};
-    use super::recent::{self, Wanted};
     use super::metrics::{ImageNow, Metrics, Snapshot};
     use super::provision::Provisioned;
+    use super::recent::{self, Wanted};
     use crate::live::sandbox::held;
     use crate::model::manifest::{ManifestFunction, ManifestImage, SwapManifest};
 
