@@ -169,7 +169,7 @@ impl ForkServer {
         let mut answered = None;
         let mut too_much = false;
         function.go_on();
-        while !host.ended {
+        while !host.is_answered() {
             let mut polled = Vec::with_capacity(3);
             polled.push(PollFd::new(&connection, host.wants()));
             if !function.ended {
@@ -198,7 +198,7 @@ impl ForkServer {
             }
         }
         // Whoever could write has ended, so all that was written is there.
-        while host.ended && !function.ended && function.reply.len() <= limits.output_bytes + AROUND {
+        while host.is_answered() && !function.ended && function.reply.len() <= limits.output_bytes + AROUND {
             let before = function.reply.len();
             function.go_on();
             if function.reply.len() == before {

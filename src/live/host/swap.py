@@ -389,6 +389,8 @@ class Server:
                 return
             if pid == 0:
                 ours.close()
+                # A connection is over only when nobody holds it any more.
+                self.let_go()
                 self.in_child(None, [], theirs)
             theirs.close()
             self.ready.append((pid, ours))

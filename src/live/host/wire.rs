@@ -66,6 +66,11 @@ impl<'a> Talk<'a> {
         Self { socket, body, sent: 0, reply: Vec::new(), ended: false, sender: None }
     }
 
+    /// Whether there is a whole line, or will be none.
+    pub fn is_answered(&self) -> bool {
+        self.ended || self.reply.last() == Some(&b'\n')
+    }
+
     /// What to wait for; nothing once it has ended.
     pub fn wants(&self) -> PollFlags {
         let mut flags = PollFlags::empty();
@@ -113,7 +118,7 @@ impl<'a> Talk<'a> {
     }
 }
 
-/// Sends a body and takes the reply to its end.
+/// Sends a body and takes the reply to the end of its line.
 ///
 /// # Errors
 /// When it does not end in time, or gets longer than `most`.
@@ -121,7 +126,7 @@ pub(super) fn converse(socket: &OwnedFd, body: &[u8], limit: Duration, most: usi
     let deadline = Instant::now() + limit;
     let mut talk = Talk::new(socket, body);
     talk.go_on();
-    while !talk.ended {
+    while !talk.is_answered() {
         wait(&mut [PollFd::new(socket, talk.wants())], deadline)?;
         if Instant::now() >= deadline {
             return Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} ms", limit.as_millis())));
@@ -237,11 +242,12 @@ mod tests {
             let mut body = String::new();
             io::Read::read_to_string(&mut other, &mut body).unwrap();
             other.write_all(body.to_uppercase().as_bytes()).unwrap();
+            other.write_all(b"\n").unwrap();
         });
         let body = "x".repeat(1 << 20);
         let (reply, sender) = converse(&ours, body.as_bytes(), Duration::from_secs(20), 1 << 21).unwrap();
         echo.join().unwrap();
-        assert_eq!((reply.len(), reply[0], sender), (1 << 20, b'X', Some(std::process::id())));
+        assert_eq!((reply.len(), reply[0], sender), ((1 << 20) + 1, b'X', Some(std::process::id())));
         let (ours, theirs) = crate::live::sandbox::sockets(SocketType::STREAM).unwrap();
         std::os::unix::net::UnixStream::from(theirs).write_all(b"0123456789").unwrap();
         assert!(converse(&ours, b"", Duration::from_secs(20), 5).unwrap_err().to_string().contains("too long"));
