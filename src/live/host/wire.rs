@@ -34,7 +34,10 @@ fn receive(socket: impl AsFd, buffer: &mut [u8], sender: &mut Option<u32>) -> ru
     let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
     let received = rustix::net::recvmsg(socket, &mut [IoSliceMut::new(buffer)], &mut ancillary, flags)?;
     for message in ancillary.drain() {
-        if let RecvAncillaryMessage::ScmCredentials(credentials) = message {
+        // The end of a conversation comes from nobody.
+        if let RecvAncillaryMessage::ScmCredentials(credentials) = message
+            && received.bytes > 0
+        {
             *sender = u32::try_from(credentials.pid.as_raw_nonzero().get()).ok();
         }
     }
