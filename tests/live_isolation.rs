@@ -268,6 +268,22 @@ fn limits_contain_what_has_none_itself() {
     let loud = call("one/app.prints", json!(null)).0.expect_err("an endless printer");
     assert!(matches!(&loud, HostError::TimeLimit { logs, .. } if logs.len() < 1100), "{loud:?}");
     assert_eq!(call("one/app.leaves", json!(null)).0.expect("an answer").result, json!("left"));
+    // The same where the host has slots for its calls, which what stands by is in already.
+    for standby in [0, 2] {
+        let mut spec = bench.spec(&["json", "subprocess", "socket"]);
+        spec.standby = standby;
+        spec.calls = Some((group.clone(), bounds));
+        let host = ForkServer::start(&spec).expect("a host");
+        for _ in 0..3 {
+            let hog = bench.call_in(&host, "one/app.hog", json!(400), &short, None);
+            assert!(matches!(hog, Err(HostError::MemoryLimit { .. })), "{hog:?}");
+            let bomb = bench.call_in(&host, "one/app.bomb", json!(null), &short, None);
+            assert!(matches!(bomb, Err(HostError::TimeLimit { .. })), "{bomb:?}");
+            let answer = bench.call_in(&host, "one/app.hog", json!(50), &short, None).expect("an answer");
+            let peak = answer.peak_mb.expect("a peak");
+            assert!(answer.ok && (50.0..130.0).contains(&peak), "{peak}");
+        }
+    }
     assert_eq!(call("one/app.handler", json!(null)).0.expect("an answer").result[0], json!(1));
 }
 
@@ -378,6 +394,26 @@ fn every_python_of_this_machine_can_be_shut_in() {
     println!("{seen} interpreters");
 }
 
+#[test]
+fn without_root_a_user_namespace_of_one_id_isolates_all_but_ids() {
+    let Some((_guard, _, bench)) = python() else { return };
+    for standby in [0, 1] {
+        let mut spec = bench.spec(&["json", "socket", "ctypes"]);
+        spec.isolation = Isolation::Own;
+        spec.standby = standby;
+        let host = ForkServer::start(&spec).expect("a host");
+        let who = bench.ok(&host, "one/app.who", json!(null));
+        assert_eq!((&who["uid"], &who["pid"], &who["pids"], &who["nnp"]), (&json!(0), &json!(1), &json!([1]), &json!("1")));
+        assert_eq!(who["caps"], json!(vec!["0000000000000000"; 5]), "{who}");
+        assert_eq!(bench.ok(&host, "one/app.lists", json!("/opt/warmset/shared")), json!([]));
+        assert_eq!(bench.ok(&host, "one/app.network", json!(null))[1], json!("Network is unreachable"));
+        assert_eq!(bench.ok(&host, "one/app.handler", json!(null)), json!([1, 1, null, false, false, "/opt/function"]));
+        let tried = bench.ok(&host, "one/app.escapes", json!(null));
+        let held = tried.as_object().expect("an object").iter().all(|(k, v)| k == "setuid" || v == &json!(-1));
+        assert!(held, "{tried}");
+    }
+}
+
 const NODE: &str = r#"
 const fs = require("fs"), os = require("os");
 const attempt = (f) => { try { return f(); } catch (problem) { return problem.code; } };
@@ -463,22 +499,23 @@ fn measure_a_swap() {
     };
     let repeat = |host: &ForkServer| {
         let one = |_| {
-            let slot = group.as_ref().map(|g| g.take(Limits { pids: Some(64), cpus: None, memory_mb: Some(1000) }).expect("a slot"));
             // As calls come in the field: not one on the heels of the other.
-            std::thread::sleep(Duration::from_millis(30));
-            bench.call_in(host, "m/app.handler", json!(null), &limits(), slot.as_ref()).expect("an answer")
+            std::thread::sleep(Duration::from_millis(50));
+            bench.call_in(host, "m/app.handler", json!(null), &limits(), None).expect("an answer")
         };
         (0..60).map(one).collect::<Vec<_>>()
     };
-    for isolation in [Isolation::None, permitted.isolation] {
-        for standby in [0, 1] {
+    let bounds = Limits { pids: Some(64), cpus: None, memory_mb: Some(1000) };
+    for (isolation, slots) in [(Isolation::None, false), (permitted.isolation, false), (permitted.isolation, true)] {
+        for standby in [0, 1, 2] {
             let mut spec = bench.spec(&modules);
             spec.isolation = isolation;
             spec.standby = standby;
             spec.packages.clone_from(&site);
+            spec.calls = group.clone().filter(|_| slots).map(|g| (g, bounds));
             let host = ForkServer::start(&spec).expect("a host");
             let answers = repeat(&host);
-            report(&format!("{isolation:?} standby {standby}"), &answers);
+            report(&format!("{isolation:?}, slots {slots}, standby {standby}"), &answers);
             std::thread::sleep(Duration::from_millis(200));
             println!("  {:?} {:?}", host.memory(), host.report().ms);
         }

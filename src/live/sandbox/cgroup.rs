@@ -279,6 +279,18 @@ impl Slot {
         self.folders.iter().all(|f| empty(f, self.group.second)) && self.bound().is_ok()
     }
 
+    /// Whether nothing is in it.
+    pub fn is_clear(&self) -> bool {
+        self.pids().is_empty()
+    }
+
+    /// For another use: its peak is forgotten.
+    #[must_use]
+    pub fn renewed(self) -> Self {
+        self.forget_peak();
+        self
+    }
+
     /// What was in it did not end as it should: nothing of it may be left when it is used again.
     pub fn foul(&mut self) {
         self.fouled = true;
