@@ -34,6 +34,7 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
             [CompletionResult]::new('graph', 'graph', [CompletionResultType]::ParameterValue, 'Show which packages occur together, and what sharing them would save')
             [CompletionResult]::new('plan', 'plan', [CompletionResultType]::ParameterValue, 'Choose the images to keep warm within a memory budget, and write the plan folder')
             [CompletionResult]::new('emit', 'emit', [CompletionResultType]::ParameterValue, 'Write the plan folder again from a plan and its inventory')
+            [CompletionResult]::new('build', 'build', [CompletionResultType]::ParameterValue, 'Build the images of a plan folder with docker, podman or buildah, and write their digests into its swap manifest')
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show what warmset reads in single files: locks, manifests, sources')
             [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Say why a package is in a function''s closure, or why a function got its image')
             [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Check in CI that a plan still fits the fleet')
@@ -172,6 +173,28 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
             break
         }
+        'warmset;build' {
+            [CompletionResult]::new('--builder', '--builder', [CompletionResultType]::ParameterName, 'Builder; auto takes the first that works of docker, podman, buildah')
+            [CompletionResult]::new('--only', '--only', [CompletionResultType]::ParameterName, 'Build this image and those that it stands on only; may be given again')
+            [CompletionResult]::new('--registry', '--registry', [CompletionResultType]::ParameterName, 'Put this before the names of the images: registry.example/team')
+            [CompletionResult]::new('--tag', '--tag', [CompletionResultType]::ParameterName, 'Tag of the images, instead of the plan''s')
+            [CompletionResult]::new('--base', '--base', [CompletionResultType]::ParameterName, 'Base image of a platform (python3.11-linux-x86_64-glibc), a version (python3.11) or a language (python), instead of the Dockerfiles''; may be given again, the most specific counts')
+            [CompletionResult]::new('--secret', '--secret', [CompletionResultType]::ParameterName, 'Give a file to the builds as a secret: id=pip_conf,src=FILE (npmrc and ca likewise). It is in no layer. May be given again')
+            [CompletionResult]::new('--pull', '--pull', [CompletionResultType]::ParameterName, 'Whether a base image that the builder does not have is fetched')
+            [CompletionResult]::new('--jobs', '--jobs', [CompletionResultType]::ParameterName, 'Images that are built at the same time')
+            [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'Longest time for one image: 90s, 30m')
+            [CompletionResult]::new('--logs', '--logs', [CompletionResultType]::ParameterName, 'Keep what the builder says of each image in this folder')
+            [CompletionResult]::new('--builder-arg', '--builder-arg', [CompletionResultType]::ParameterName, 'Give this argument to the builder''s build command: --builder-arg=--network=host; may be given again')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'What is printed')
+            [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads to use; the output does not depend on it. 0 takes one for each core')
+            [CompletionResult]::new('--push', '--push', [CompletionResultType]::ParameterName, 'Push each image when it is built')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Print the commands instead of running them')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
         'warmset;inspect' {
             [CompletionResult]::new('--as', '--as', [CompletionResultType]::ParameterName, 'Read the files as this kind, whatever their names suggest')
             [CompletionResult]::new('--closure', '--closure', [CompletionResultType]::ParameterName, 'Show the production closure of a lock on this platform instead of everything that it names')
@@ -284,6 +307,7 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
             [CompletionResult]::new('graph', 'graph', [CompletionResultType]::ParameterValue, 'Show which packages occur together, and what sharing them would save')
             [CompletionResult]::new('plan', 'plan', [CompletionResultType]::ParameterValue, 'Choose the images to keep warm within a memory budget, and write the plan folder')
             [CompletionResult]::new('emit', 'emit', [CompletionResultType]::ParameterValue, 'Write the plan folder again from a plan and its inventory')
+            [CompletionResult]::new('build', 'build', [CompletionResultType]::ParameterValue, 'Build the images of a plan folder with docker, podman or buildah, and write their digests into its swap manifest')
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show what warmset reads in single files: locks, manifests, sources')
             [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Say why a package is in a function''s closure, or why a function got its image')
             [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Check in CI that a plan still fits the fleet')
@@ -310,6 +334,9 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
             break
         }
         'warmset;help;emit' {
+            break
+        }
+        'warmset;help;build' {
             break
         }
         'warmset;help;inspect' {

@@ -19,6 +19,9 @@ _warmset() {
             warmset,advise)
                 cmd="warmset__subcmd__advise"
                 ;;
+            warmset,build)
+                cmd="warmset__subcmd__build"
+                ;;
             warmset,check)
                 cmd="warmset__subcmd__check"
                 ;;
@@ -60,6 +63,9 @@ _warmset() {
                 ;;
             warmset__subcmd__help,advise)
                 cmd="warmset__subcmd__help__subcmd__advise"
+                ;;
+            warmset__subcmd__help,build)
+                cmd="warmset__subcmd__help__subcmd__build"
                 ;;
             warmset__subcmd__help,check)
                 cmd="warmset__subcmd__help__subcmd__check"
@@ -107,7 +113,7 @@ _warmset() {
 
     case "${cmd}" in
         warmset)
-            opts="-q -h -V --threads --quiet --help --version scan lock merge graph plan emit inspect explain check advise formats schema completions help"
+            opts="-q -h -V --threads --quiet --help --version scan lock merge graph plan emit build inspect explain check advise formats schema completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -232,6 +238,72 @@ _warmset() {
                     return 0
                     ;;
                 --cold)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        warmset__subcmd__build)
+            opts="-q -h --builder --only --registry --tag --base --secret --pull --push --jobs --timeout --logs --builder-arg --dry-run --format --threads --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --builder)
+                    COMPREPLY=($(compgen -W "auto docker podman buildah" -- "${cur}"))
+                    return 0
+                    ;;
+                --only)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --registry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tag)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --base)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --secret)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pull)
+                    COMPREPLY=($(compgen -W "never missing" -- "${cur}"))
+                    return 0
+                    ;;
+                --jobs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --logs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --builder-arg)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -483,7 +555,7 @@ _warmset() {
             return 0
             ;;
         warmset__subcmd__help)
-            opts="scan lock merge graph plan emit inspect explain check advise formats schema completions help"
+            opts="scan lock merge graph plan emit build inspect explain check advise formats schema completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -497,6 +569,20 @@ _warmset() {
             return 0
             ;;
         warmset__subcmd__help__subcmd__advise)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        warmset__subcmd__help__subcmd__build)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

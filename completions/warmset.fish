@@ -34,6 +34,7 @@ complete -c warmset -n "__fish_warmset_needs_command" -f -a "merge" -d 'Join inv
 complete -c warmset -n "__fish_warmset_needs_command" -f -a "graph" -d 'Show which packages occur together, and what sharing them would save'
 complete -c warmset -n "__fish_warmset_needs_command" -f -a "plan" -d 'Choose the images to keep warm within a memory budget, and write the plan folder'
 complete -c warmset -n "__fish_warmset_needs_command" -f -a "emit" -d 'Write the plan folder again from a plan and its inventory'
+complete -c warmset -n "__fish_warmset_needs_command" -f -a "build" -d 'Build the images of a plan folder with docker, podman or buildah, and write their digests into its swap manifest'
 complete -c warmset -n "__fish_warmset_needs_command" -f -a "inspect" -d 'Show what warmset reads in single files: locks, manifests, sources'
 complete -c warmset -n "__fish_warmset_needs_command" -f -a "explain" -d 'Say why a package is in a function\'s closure, or why a function got its image'
 complete -c warmset -n "__fish_warmset_needs_command" -f -a "check" -d 'Check in CI that a plan still fits the fleet'
@@ -163,6 +164,28 @@ complete -c warmset -n "__fish_warmset_using_subcommand emit" -l name -d 'Name o
 complete -c warmset -n "__fish_warmset_using_subcommand emit" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r
 complete -c warmset -n "__fish_warmset_using_subcommand emit" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c warmset -n "__fish_warmset_using_subcommand emit" -s h -l help -d 'Print help'
+complete -c warmset -n "__fish_warmset_using_subcommand build" -l builder -d 'Builder; auto takes the first that works of docker, podman, buildah' -r -f -a "auto\t'The first that works'
+docker\t'docker with BuildKit'
+podman\t'podman'
+buildah\t'buildah'"
+complete -c warmset -n "__fish_warmset_using_subcommand build" -l only -d 'Build this image and those that it stands on only; may be given again' -r
+complete -c warmset -n "__fish_warmset_using_subcommand build" -l registry -d 'Put this before the names of the images: registry.example/team' -r
+complete -c warmset -n "__fish_warmset_using_subcommand build" -l tag -d 'Tag of the images, instead of the plan\'s' -r
+complete -c warmset -n "__fish_warmset_using_subcommand build" -l base -d 'Base image of a platform (python3.11-linux-x86_64-glibc), a version (python3.11) or a language (python), instead of the Dockerfiles\'; may be given again, the most specific counts' -r
+complete -c warmset -n "__fish_warmset_using_subcommand build" -l secret -d 'Give a file to the builds as a secret: id=pip_conf,src=FILE (npmrc and ca likewise). It is in no layer. May be given again' -r
+complete -c warmset -n "__fish_warmset_using_subcommand build" -l pull -d 'Whether a base image that the builder does not have is fetched' -r -f -a "never\t'Never'
+missing\t'When the builder does not have them'"
+complete -c warmset -n "__fish_warmset_using_subcommand build" -l jobs -d 'Images that are built at the same time' -r
+complete -c warmset -n "__fish_warmset_using_subcommand build" -l timeout -d 'Longest time for one image: 90s, 30m' -r
+complete -c warmset -n "__fish_warmset_using_subcommand build" -l logs -d 'Keep what the builder says of each image in this folder' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand build" -l builder-arg -d 'Give this argument to the builder\'s build command: --builder-arg=--network=host; may be given again' -r
+complete -c warmset -n "__fish_warmset_using_subcommand build" -l format -d 'What is printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c warmset -n "__fish_warmset_using_subcommand build" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r
+complete -c warmset -n "__fish_warmset_using_subcommand build" -l push -d 'Push each image when it is built'
+complete -c warmset -n "__fish_warmset_using_subcommand build" -l dry-run -d 'Print the commands instead of running them'
+complete -c warmset -n "__fish_warmset_using_subcommand build" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c warmset -n "__fish_warmset_using_subcommand build" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c warmset -n "__fish_warmset_using_subcommand inspect" -l as -d 'Read the files as this kind, whatever their names suggest' -r
 complete -c warmset -n "__fish_warmset_using_subcommand inspect" -l closure -d 'Show the production closure of a lock on this platform instead of everything that it names' -r
 complete -c warmset -n "__fish_warmset_using_subcommand inspect" -l format -d 'What is printed; with several files JSON is one object a line' -r -f -a "text\t'For people'
@@ -249,17 +272,18 @@ complete -c warmset -n "__fish_warmset_using_subcommand schema" -s h -l help -d 
 complete -c warmset -n "__fish_warmset_using_subcommand completions" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r
 complete -c warmset -n "__fish_warmset_using_subcommand completions" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c warmset -n "__fish_warmset_using_subcommand completions" -s h -l help -d 'Print help'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check advise formats schema completions help" -f -a "scan" -d 'Find the functions of a fleet and what each loads (inventory.json)'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check advise formats schema completions help" -f -a "lock" -d 'Resolve functions without a complete lock with uv or npm, in a scratch folder; their own folders stay as they are'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check advise formats schema completions help" -f -a "merge" -d 'Join inventories and records of parts of a fleet into one inventory'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check advise formats schema completions help" -f -a "graph" -d 'Show which packages occur together, and what sharing them would save'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check advise formats schema completions help" -f -a "plan" -d 'Choose the images to keep warm within a memory budget, and write the plan folder'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check advise formats schema completions help" -f -a "emit" -d 'Write the plan folder again from a plan and its inventory'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check advise formats schema completions help" -f -a "inspect" -d 'Show what warmset reads in single files: locks, manifests, sources'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check advise formats schema completions help" -f -a "explain" -d 'Say why a package is in a function\'s closure, or why a function got its image'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check advise formats schema completions help" -f -a "check" -d 'Check in CI that a plan still fits the fleet'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check advise formats schema completions help" -f -a "advise" -d 'Say which functions could share more if they moved to versions that others have, inside their own ranges'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check advise formats schema completions help" -f -a "formats" -d 'Say which declarations, locks, manifests and sources are read, and how much of each'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check advise formats schema completions help" -f -a "schema" -d 'Write the JSON Schemas of all artefacts'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check advise formats schema completions help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit inspect explain check advise formats schema completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit build inspect explain check advise formats schema completions help" -f -a "scan" -d 'Find the functions of a fleet and what each loads (inventory.json)'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit build inspect explain check advise formats schema completions help" -f -a "lock" -d 'Resolve functions without a complete lock with uv or npm, in a scratch folder; their own folders stay as they are'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit build inspect explain check advise formats schema completions help" -f -a "merge" -d 'Join inventories and records of parts of a fleet into one inventory'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit build inspect explain check advise formats schema completions help" -f -a "graph" -d 'Show which packages occur together, and what sharing them would save'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit build inspect explain check advise formats schema completions help" -f -a "plan" -d 'Choose the images to keep warm within a memory budget, and write the plan folder'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit build inspect explain check advise formats schema completions help" -f -a "emit" -d 'Write the plan folder again from a plan and its inventory'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit build inspect explain check advise formats schema completions help" -f -a "build" -d 'Build the images of a plan folder with docker, podman or buildah, and write their digests into its swap manifest'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit build inspect explain check advise formats schema completions help" -f -a "inspect" -d 'Show what warmset reads in single files: locks, manifests, sources'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit build inspect explain check advise formats schema completions help" -f -a "explain" -d 'Say why a package is in a function\'s closure, or why a function got its image'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit build inspect explain check advise formats schema completions help" -f -a "check" -d 'Check in CI that a plan still fits the fleet'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit build inspect explain check advise formats schema completions help" -f -a "advise" -d 'Say which functions could share more if they moved to versions that others have, inside their own ranges'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit build inspect explain check advise formats schema completions help" -f -a "formats" -d 'Say which declarations, locks, manifests and sources are read, and how much of each'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit build inspect explain check advise formats schema completions help" -f -a "schema" -d 'Write the JSON Schemas of all artefacts'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit build inspect explain check advise formats schema completions help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit build inspect explain check advise formats schema completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -73,7 +73,10 @@ fn python_keeps_no_state_and_answers_many_at_once() {
     });
     for result in &results {
         assert_eq!((&result["count"], &result["leak"], &result["env"]), (&json!(1), &json!(1), &json!(null)));
-        assert_eq!((&result["cwd"], &result["greeting"], &result["id"]), (&json!("one"), &json!("hello"), &json!("r-1")));
+        assert_eq!(
+            (&result["cwd"], &result["greeting"], &result["id"]),
+            (&json!("one"), &json!("hello"), &json!("r-1"))
+        );
         assert_eq!(result["event"], json!({"n": "é"}));
         assert!(result["left"].as_u64().expect("a time") > 1000);
     }
@@ -220,7 +223,10 @@ fn python_a_child_image_shares_its_parents_modules_and_adds_its_own() {
 #[test]
 fn python_a_warm_up_by_a_handler_leaves_only_what_its_packages_keep() {
     let Some(bench) = python() else { return };
-    bench.write("lib/template.py", "compiled = []\ndef render():\n    first = not compiled\n    compiled.append(1)\n    return first\n");
+    bench.write(
+        "lib/template.py",
+        "compiled = []\ndef render():\n    first = not compiled\n    compiled.append(1)\n    return first\n",
+    );
     bench.write(
         "three/app.py",
         "import os, helper, template\ncalls = 0\ndef handler(event, context):\n    global calls\n    calls += 1\n    \
@@ -311,7 +317,12 @@ fn node_files(bench: &Bench) {
     bench.write("one/src/orders.mjs", "import dep from 'dep';\nexport const create = async () => dep.name;\n");
 }
 
-fn node_call(bench: &Bench, handler: &str, event: serde_json::Value, limits: &CallLimits) -> Result<warmset::live::host::Answer, HostError> {
+fn node_call(
+    bench: &Bench,
+    handler: &str,
+    event: serde_json::Value,
+    limits: &CallLimits,
+) -> Result<warmset::live::host::Answer, HostError> {
     let mut spec = bench.spec(&["dep"]);
     spec.packages = Some(bench.path("image"));
     let process = NodeProcess::start(&spec).expect("a process");

@@ -228,10 +228,29 @@ fn a_function_sees_its_own_code_and_no_others() {
     assert_eq!(bench.ok(&host, "one/app.lists", json!("/opt/function")), json!(["app.py"]));
     assert_eq!(bench.ok(&host, "one/app.lists", json!("/opt/warmset/shared")), json!([]));
     let outside = bench.path("other/secret.py");
-    for path in [outside.display().to_string().as_str(), "/opt/warmset/shared/0/other/secret.py", "/etc/shadow", "/root/.bashrc"] {
+    for path in [
+        outside.display().to_string().as_str(),
+        "/opt/warmset/shared/0/other/secret.py",
+        "/etc/shadow",
+        "/root/.bashrc",
+    ] {
         assert_eq!(bench.ok(&host, "one/app.reads", json!(path)), json!("No such file or directory"), "{path}");
     }
-    let folders = json!(["/", "/opt", "/opt/function", "/opt/warm", "/opt/warmset", "/etc", "/usr", "/usr/lib", "/dev", "/proc", "/run", "/var", "/opt/closure"]);
+    let folders = json!([
+        "/",
+        "/opt",
+        "/opt/function",
+        "/opt/warm",
+        "/opt/warmset",
+        "/etc",
+        "/usr",
+        "/usr/lib",
+        "/dev",
+        "/proc",
+        "/run",
+        "/var",
+        "/opt/closure"
+    ]);
     assert_eq!(bench.ok(&host, "one/app.writes", folders), json!([]));
     assert!(!bench.path("one/warmset-left").exists());
 }
@@ -375,8 +394,13 @@ fn every_python_of_this_machine_can_be_shut_in() {
     for minor in 9..=13 {
         let name = format!("python3.{minor}");
         let places = [format!("/usr/bin/{name}"), format!("/usr/local/bin/{name}")].map(std::path::PathBuf::from);
-        let pyenv = std::env::var_os("PYENV_ROOT").map_or_else(|| Path::new(&std::env::var_os("HOME").unwrap_or_default()).join(".pyenv"), Into::into);
-        let versions = fs::read_dir(pyenv.join("versions")).into_iter().flatten().flatten().map(|e| e.path().join("bin").join(&name));
+        let pyenv = std::env::var_os("PYENV_ROOT")
+            .map_or_else(|| Path::new(&std::env::var_os("HOME").unwrap_or_default()).join(".pyenv"), Into::into);
+        let versions = fs::read_dir(pyenv.join("versions"))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|e| e.path().join("bin").join(&name));
         for program in places.into_iter().chain(versions).filter(|p| p.is_file()) {
             let other = Bench::of(Language::Python, &program, bench.isolation);
             other.write("one/app.py", FUNCTION);
@@ -403,7 +427,10 @@ fn without_root_a_user_namespace_of_one_id_isolates_all_but_ids() {
         spec.standby = standby;
         let host = ForkServer::start(&spec).expect("a host");
         let who = bench.ok(&host, "one/app.who", json!(null));
-        assert_eq!((&who["uid"], &who["pid"], &who["pids"], &who["nnp"]), (&json!(0), &json!(1), &json!([1]), &json!("1")));
+        assert_eq!(
+            (&who["uid"], &who["pid"], &who["pids"], &who["nnp"]),
+            (&json!(0), &json!(1), &json!([1]), &json!("1"))
+        );
         assert_eq!(who["caps"], json!(vec!["0000000000000000"; 5]), "{who}");
         assert_eq!(bench.ok(&host, "one/app.lists", json!("/opt/warmset/shared")), json!([]));
         assert_eq!(bench.ok(&host, "one/app.network", json!(null))[1], json!("Network is unreachable"));
@@ -458,7 +485,10 @@ fn a_node_process_is_shut_in_and_sees_its_function_at_the_call_only() {
         assert_eq!((&who["caps"], &who["pids"]), (&json!("0000000000000000"), &json!(2)));
         assert_eq!((&who["nets"], &who["hostname"]), (&json!([]), &json!("warmset")));
         assert_eq!((&who["code"], &who["file"]), (&json!(["index.js"]), &json!("/opt/warm/function/code/index.js")));
-        assert_eq!((&who["shared"], &who["write"], &who["tmp"]), (&json!("ENOENT"), &json!("EROFS"), &json!("written")));
+        assert_eq!(
+            (&who["shared"], &who["write"], &who["tmp"]),
+            (&json!("ENOENT"), &json!("EROFS"), &json!("written"))
+        );
         let short = CallLimits { time: Duration::from_millis(700), ..limits() };
         let spun = run("index.spins", &short).expect_err("an endless loop");
         assert!(matches!(spun, HostError::TimeLimit { .. }), "{spun:?}");

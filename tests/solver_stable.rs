@@ -159,6 +159,23 @@ fn an_old_image_keeps_its_parent() {
     assert_eq!(tight.memory_mb, 23.0);
 }
 
+/// Both old images fit only on a parent that they lack, which would be three changes: one of them has to go.
+#[test]
+fn a_parent_that_may_not_be_built_does_not_leave_its_children_too_large() {
+    let packages: &[(&str, f64, f64, &[&str])] =
+        &[("base", 50.0, 10.0, &[]), ("a", 30.0, 1.0, &["base"]), ("b", 20.0, 1.0, &["base"])];
+    let functions: &[(f64, &[&str])] = &[(1.0, &["base", "a"]), (1.0, &["base", "b"])];
+    let fleet = Fleet::new(packages, functions, language(1.0, 0.0, 0.0));
+    // 24 MB: overhead 1 and 11 each. By way of a parent 1 + 10, 1 + 1 and 1 + 1 MB.
+    let (_, mut before) = fleet.plan(&options(24.0));
+    before.images.retain(|image| image.packages.len() == 2);
+    before.images.iter_mut().for_each(|image| image.parent = None);
+    assert_eq!(before.images.len(), 2);
+    let stable = Some(Stable { max_changes: Some(1), loss: 0.0 });
+    let plan = plan_from(&fleet, &before, &Options { stable, ..options(16.0) });
+    assert_eq!((plan.images.len(), plan.memory_mb, plan.objective), (1, 12.0, 80.0));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -33,8 +33,9 @@ variable "BASE_NODE22_LINUX_X86_64_GLIBC" {
 
 group "default" {
   targets = [
+    "node20-aws-sdk-client-s3-smithy-core-2ef0efbe",
     "node20-express-serverless-http-799453ae",
-    "node20-smithy-core-smithy-node-http-handler-6f44b638",
+    "node20-smithy-core-aws-sdk-client-dynamodb-ee0a56a2",
     "node22-axios-form-data-e5232a33",
     "node22-date-fns-5a0ceb9e",
     "node22-smithy-core-aws-sdk-client-s3-e5615f0a",
@@ -48,7 +49,6 @@ group "default" {
     "py312-pyjwt-cryptography-456d77d3",
     "py312-sqlalchemy-typing-extensions-75d1ebd7",
     "py312-urllib3-067c6cc8",
-    "node20-pdf-lib-aws-sdk-client-s3-93cfebf1",
     "py311-fastapi-numpy-0dce5c4a",
     "py311-pandas-numpy-42c8f18e",
     "py311-pandas-numpy-ca334dae",
@@ -57,17 +57,29 @@ group "default" {
     "py312-fastapi-pydantic-37f40427",
     "py312-reportlab-pillow-fa9a1c14",
     "py312-sqlalchemy-psycopg2-binary-e2179c1c",
-    "py311-google-api-core-urllib3-6c1baefc",
+    "py311-google-api-core-urllib3-11947f43",
     "py311-pandas-numpy-32b72074",
     "py311-scipy-numpy-98a27a30",
+    "py311-urllib3-beautifulsoup4-c7469914",
     "py312-fastapi-pydantic-ddd4d923",
     "py312-fastapi-pydantic-e067dcf1",
-    "py311-google-api-core-urllib3-14c5c9be",
     "py311-pandas-numpy-99f0e5f5",
     "py311-scipy-scikit-learn-ff307520",
-    "py311-pandas-numpy-f38ca5b9",
     "py311-scipy-pandas-d77780a6",
   ]
+}
+
+target "node20-aws-sdk-client-s3-smithy-core-2ef0efbe" {
+  context    = "images/node20-aws-sdk-client-s3-smithy-core-2ef0efbe"
+  dockerfile = "Dockerfile"
+  args = {
+    BASE_IMAGE = BASE_NODE20_LINUX_X86_64_GLIBC
+  }
+  platforms = ["linux/amd64"]
+  tags      = ["${REGISTRY}warmset/node20-aws-sdk-client-s3-smithy-core-2ef0efbe:${TAG}"]
+  labels = {
+    "warmset.plan" = "fleet"
+  }
 }
 
 target "node20-express-serverless-http-799453ae" {
@@ -83,14 +95,14 @@ target "node20-express-serverless-http-799453ae" {
   }
 }
 
-target "node20-smithy-core-smithy-node-http-handler-6f44b638" {
-  context    = "images/node20-smithy-core-smithy-node-http-handler-6f44b638"
+target "node20-smithy-core-aws-sdk-client-dynamodb-ee0a56a2" {
+  context    = "images/node20-smithy-core-aws-sdk-client-dynamodb-ee0a56a2"
   dockerfile = "Dockerfile"
   args = {
     BASE_IMAGE = BASE_NODE20_LINUX_X86_64_GLIBC
   }
   platforms = ["linux/amd64"]
-  tags      = ["${REGISTRY}warmset/node20-smithy-core-smithy-node-http-handler-6f44b638:${TAG}"]
+  tags      = ["${REGISTRY}warmset/node20-smithy-core-aws-sdk-client-dynamodb-ee0a56a2:${TAG}"]
   labels = {
     "warmset.plan" = "fleet"
   }
@@ -265,22 +277,6 @@ target "py312-urllib3-067c6cc8" {
   }
 }
 
-target "node20-pdf-lib-aws-sdk-client-s3-93cfebf1" {
-  context    = "images/node20-pdf-lib-aws-sdk-client-s3-93cfebf1"
-  dockerfile = "Dockerfile"
-  contexts = {
-    "warmset/node20-smithy-core-smithy-node-http-handler-6f44b638:1" = "target:node20-smithy-core-smithy-node-http-handler-6f44b638"
-  }
-  args = {
-    BASE_IMAGE = BASE_NODE20_LINUX_X86_64_GLIBC
-  }
-  platforms = ["linux/amd64"]
-  tags      = ["${REGISTRY}warmset/node20-pdf-lib-aws-sdk-client-s3-93cfebf1:${TAG}"]
-  labels = {
-    "warmset.plan" = "fleet"
-  }
-}
-
 target "py311-fastapi-numpy-0dce5c4a" {
   context    = "images/py311-fastapi-numpy-0dce5c4a"
   dockerfile = "Dockerfile"
@@ -409,8 +405,8 @@ target "py312-sqlalchemy-psycopg2-binary-e2179c1c" {
   }
 }
 
-target "py311-google-api-core-urllib3-6c1baefc" {
-  context    = "images/py311-google-api-core-urllib3-6c1baefc"
+target "py311-google-api-core-urllib3-11947f43" {
+  context    = "images/py311-google-api-core-urllib3-11947f43"
   dockerfile = "Dockerfile"
   contexts = {
     "warmset/py311-urllib3-requests-e48519f4:1" = "target:py311-urllib3-requests-e48519f4"
@@ -419,7 +415,7 @@ target "py311-google-api-core-urllib3-6c1baefc" {
     BASE_IMAGE = BASE_PYTHON3_11_LINUX_X86_64_GLIBC
   }
   platforms = ["linux/amd64"]
-  tags      = ["${REGISTRY}warmset/py311-google-api-core-urllib3-6c1baefc:${TAG}"]
+  tags      = ["${REGISTRY}warmset/py311-google-api-core-urllib3-11947f43:${TAG}"]
   labels = {
     "warmset.plan" = "fleet"
   }
@@ -457,6 +453,22 @@ target "py311-scipy-numpy-98a27a30" {
   }
 }
 
+target "py311-urllib3-beautifulsoup4-c7469914" {
+  context    = "images/py311-urllib3-beautifulsoup4-c7469914"
+  dockerfile = "Dockerfile"
+  contexts = {
+    "warmset/py311-urllib3-requests-e48519f4:1" = "target:py311-urllib3-requests-e48519f4"
+  }
+  args = {
+    BASE_IMAGE = BASE_PYTHON3_11_LINUX_X86_64_GLIBC
+  }
+  platforms = ["linux/amd64"]
+  tags      = ["${REGISTRY}warmset/py311-urllib3-beautifulsoup4-c7469914:${TAG}"]
+  labels = {
+    "warmset.plan" = "fleet"
+  }
+}
+
 target "py312-fastapi-pydantic-ddd4d923" {
   context    = "images/py312-fastapi-pydantic-ddd4d923"
   dockerfile = "Dockerfile"
@@ -489,22 +501,6 @@ target "py312-fastapi-pydantic-e067dcf1" {
   }
 }
 
-target "py311-google-api-core-urllib3-14c5c9be" {
-  context    = "images/py311-google-api-core-urllib3-14c5c9be"
-  dockerfile = "Dockerfile"
-  contexts = {
-    "warmset/py311-google-api-core-urllib3-6c1baefc:1" = "target:py311-google-api-core-urllib3-6c1baefc"
-  }
-  args = {
-    BASE_IMAGE = BASE_PYTHON3_11_LINUX_X86_64_GLIBC
-  }
-  platforms = ["linux/amd64"]
-  tags      = ["${REGISTRY}warmset/py311-google-api-core-urllib3-14c5c9be:${TAG}"]
-  labels = {
-    "warmset.plan" = "fleet"
-  }
-}
-
 target "py311-pandas-numpy-99f0e5f5" {
   context    = "images/py311-pandas-numpy-99f0e5f5"
   dockerfile = "Dockerfile"
@@ -532,22 +528,6 @@ target "py311-scipy-scikit-learn-ff307520" {
   }
   platforms = ["linux/amd64"]
   tags      = ["${REGISTRY}warmset/py311-scipy-scikit-learn-ff307520:${TAG}"]
-  labels = {
-    "warmset.plan" = "fleet"
-  }
-}
-
-target "py311-pandas-numpy-f38ca5b9" {
-  context    = "images/py311-pandas-numpy-f38ca5b9"
-  dockerfile = "Dockerfile"
-  contexts = {
-    "warmset/py311-pandas-numpy-99f0e5f5:1" = "target:py311-pandas-numpy-99f0e5f5"
-  }
-  args = {
-    BASE_IMAGE = BASE_PYTHON3_11_LINUX_X86_64_GLIBC
-  }
-  platforms = ["linux/amd64"]
-  tags      = ["${REGISTRY}warmset/py311-pandas-numpy-f38ca5b9:${TAG}"]
   labels = {
     "warmset.plan" = "fleet"
   }

@@ -8,8 +8,8 @@ use crate::resolve::Shard;
 use crate::resolve::relock::Tool;
 use crate::solve::sweep::Budgets;
 
-use super::options::{DemandOptions, FleetOptions, ProofOptions, SolveOptions};
-use super::values::{budget, budgets, day, duration, percent, positive, share};
+use super::options::{DemandOptions, FleetOptions, ProofOptions, RunOptions, SolveOptions};
+use super::values::{base, budget, budgets, day, duration, percent, positive, registry, secret, share, tag};
 
 const LONG_ABOUT: &str = "warmset reads a fleet of serverless function packages, finds what they load in common, and \
 chooses the shared warm images that save the most cold-start time within a memory budget. It says how far that choice \
@@ -83,6 +83,15 @@ pub enum Command {
         warmset emit plan.json --inventory inventory.json --out deploy/warm")]
     Emit(EmitCommand),
 
+    /// Build the images of a plan folder with docker, podman or buildah, and write their digests into its swap manifest
+    #[command(after_help = "Examples:\n  warmset build plans/fleet\n  \
+        warmset build plan --only py311-numpy-203e626a --secret id=pip_conf,src=pip.conf --secret id=ca,src=ca.pem\n  \
+        warmset build plan --pull never --base python3.11=registry.example/base/python:3.11\n  \
+        warmset build plan --registry registry.example/team --tag 2026-11-23 --push\n\n\
+        An image that fails takes those that stand on it with it; the others are built.\n\
+        Exit status: 0 all are built, 1 some are not, 2 could not begin.")]
+    Build(BuildCommand),
+
     /// Show what warmset reads in single files: locks, manifests, sources
     #[command(
         after_help = "Examples:\n  warmset inspect poetry.lock\n  warmset inspect api/app.py web/index.ts --format json\n  \
@@ -110,6 +119,21 @@ pub enum Command {
         Plans are for the functions that there are (`plan --aim known`) unless --aim says otherwise.\n\n\
         Exit status: 0 nothing to advise, 1 there is advice, 2 could not tell.")]
     Advise(Box<AdviseCommand>),
+
+    /// Run functions on the images of a swap manifest: the reference runtime (Linux)
+    #[command(after_help = "Examples:\n  warmset serve target/plan/swap-manifest.json --code fixtures/fleet\n  \
+        warmset serve plan --code . --isolation none --metrics 127.0.0.1:9464\n  \
+        warmset serve plan --code . --memory 512MiB --cpus 1 --timeout 10s --retries 1\n\n\
+        Runs installers for the locks in the plan folder, then package code in warm hosts, and functions as they are called\n\
+        (`warmset invoke`). Full isolation needs root: what is missing is said, and --allow-missing-isolation goes on without.\n\
+        Ends with SIGTERM or Ctrl-C, after the calls that run.")]
+    Serve(Box<ServeCommand>),
+
+    /// Call a function of a running `warmset serve`
+    #[command(after_help = "Examples:\n  warmset invoke functionbench/chameleon --event event.json\n  \
+        echo '{}' | warmset invoke api --event - --format json\n\n\
+        Exit status: 0 the function returned, 1 it failed, 2 it could not be called.")]
+    Invoke(InvokeCommand),
 
     /// Say which declarations, locks, manifests and sources are read, and how much of each
     Formats(FormatsCommand),
@@ -366,6 +390,79 @@ pub struct EmitCommand {
     pub name: Option<String>,
 }
 
+/// `warmset build`.
+#[derive(Debug, Args)]
+pub struct BuildCommand {
+    /// Plan folder, or its swap-manifest.json.
+    pub plan: PathBuf,
+    /// Builder; auto takes the first that works of docker, podman, buildah.
+    #[arg(long, value_enum, default_value_t = BuilderChoice::Auto)]
+    pub builder: BuilderChoice,
+    /// Build this image and those that it stands on only; may be given again.
+    #[arg(long, value_name = "IMAGE")]
+    pub only: Vec<String>,
+    /// Put this before the names of the images: registry.example/team.
+    #[arg(long, value_name = "PREFIX", value_parser = registry)]
+    pub registry: Option<String>,
+    /// Tag of the images, instead of the plan's.
+    #[arg(long, value_parser = tag)]
+    pub tag: Option<String>,
+    /// Base image of a platform (python3.11-linux-x86_64-glibc), a version (python3.11) or a language (python), instead of
+    /// the Dockerfiles'; may be given again, the most specific counts.
+    #[arg(long, value_name = "PLATFORM=REFERENCE", value_parser = base)]
+    pub base: Vec<(String, String)>,
+    /// Give a file to the builds as a secret: id=pip_conf,src=FILE (npmrc and ca likewise). It is in no layer. May be given
+    /// again.
+    #[arg(long, value_name = "id=ID,src=FILE", value_parser = secret)]
+    pub secret: Vec<(String, PathBuf)>,
+    /// Whether a base image that the builder does not have is fetched.
+    #[arg(long, value_enum, default_value_t = PullChoice::Missing)]
+    pub pull: PullChoice,
+    /// Push each image when it is built.
+    #[arg(long, requires = "registry")]
+    pub push: bool,
+    /// Images that are built at the same time.
+    #[arg(long, value_name = "N", default_value = "2", value_parser = positive)]
+    pub jobs: usize,
+    /// Longest time for one image: 90s, 30m.
+    #[arg(long, value_name = "TIME", default_value = "30m", value_parser = duration)]
+    pub timeout: f64,
+    /// Keep what the builder says of each image in this folder.
+    #[arg(long, value_name = "DIR")]
+    pub logs: Option<PathBuf>,
+    /// Give this argument to the builder's build command: --builder-arg=--network=host; may be given again.
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    pub builder_arg: Vec<String>,
+    /// Print the commands instead of running them.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// What is printed.
+    #[arg(long, value_enum, default_value_t = TextFormat::Text)]
+    pub format: TextFormat,
+}
+
+/// Builders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BuilderChoice {
+    /// The first that works.
+    Auto,
+    /// docker with BuildKit.
+    Docker,
+    /// podman.
+    Podman,
+    /// buildah.
+    Buildah,
+}
+
+/// When base images are fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PullChoice {
+    /// Never.
+    Never,
+    /// When the builder does not have them.
+    Missing,
+}
+
 /// `warmset inspect`.
 #[derive(Debug, Args)]
 pub struct InspectCommand {
@@ -436,6 +533,41 @@ pub enum TableFormat {
     Json,
     /// For documents.
     Markdown,
+}
+
+/// `warmset serve`.
+#[derive(Debug, Args)]
+pub struct ServeCommand {
+    /// A swap-manifest.json, or the plan folder that holds it.
+    pub manifest: PathBuf,
+    /// How functions are run.
+    #[command(flatten)]
+    pub run: RunOptions,
+    /// Unix socket to listen on.
+    #[arg(long, value_name = "PATH", default_value = SOCKET)]
+    pub socket: PathBuf,
+    /// Address for GET /metrics and /status besides the socket: 127.0.0.1:9464.
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics: Option<std::net::SocketAddr>,
+}
+
+/// Where `serve` listens and `invoke` calls.
+const SOCKET: &str = "warmset.sock";
+
+/// `warmset invoke`.
+#[derive(Debug, Args)]
+pub struct InvokeCommand {
+    /// Id of the function.
+    pub function: String,
+    /// File with its event in JSON; `-` is stdin.
+    #[arg(long, value_name = "FILE")]
+    pub event: Option<PathBuf>,
+    /// Unix socket of the runtime.
+    #[arg(long, value_name = "PATH", default_value = SOCKET)]
+    pub socket: PathBuf,
+    /// What is printed: the result alone, or all that is known of the call.
+    #[arg(long, value_enum, default_value_t = TextFormat::Text)]
+    pub format: TextFormat,
 }
 
 /// `warmset schema`.

@@ -5,6 +5,7 @@
 
 mod advise;
 pub mod args;
+mod build;
 mod cache;
 mod check;
 pub mod demands;
@@ -18,7 +19,11 @@ mod merge;
 mod options;
 mod plan;
 mod relock;
+#[cfg(target_os = "linux")]
+mod running;
 mod scan;
+#[cfg(target_os = "linux")]
+mod serve;
 mod summary;
 mod sweep;
 mod table;
@@ -98,10 +103,19 @@ fn run(command: &Command, talk: Talk) -> Result<Outcome, Failure> {
             None => plan::run(command, talk),
         },
         Command::Emit(command) => emit::run(command, talk),
+        Command::Build(command) => build::run(command, talk),
         Command::Inspect(command) => inspect::run(command, talk),
         Command::Explain(command) => explain::run(command, talk),
         Command::Check(command) => check::run(command, talk),
         Command::Advise(command) => advise::run(command, talk),
+        #[cfg(target_os = "linux")]
+        Command::Serve(command) => serve::run(command, talk),
+        #[cfg(target_os = "linux")]
+        Command::Invoke(command) => serve::invoke(command, talk),
+        #[cfg(not(target_os = "linux"))]
+        Command::Serve(_) | Command::Invoke(_) => {
+            Err(Failure::Message("the reference runtime is made of Linux's namespaces: run it on Linux".into()))
+        }
         Command::Formats(command) => formats::run(command, talk),
         Command::Schema(command) => emit::schemas(command, talk),
         Command::Completions { shell } => {

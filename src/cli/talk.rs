@@ -111,6 +111,14 @@ impl Talk {
 pub struct Bar(Option<ProgressBar>);
 
 impl Bar {
+    /// Says something above the bar, or on stderr by itself where none is shown.
+    pub fn say(&self, talk: Talk, text: &str) {
+        match &self.0 {
+            Some(bar) => bar.suspend(|| talk.say(text)),
+            None => talk.say(text),
+        }
+    }
+
     /// What is going on.
     pub fn message(&self, text: &str) {
         if let Some(bar) = &self.0 {

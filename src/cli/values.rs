@@ -126,6 +126,69 @@ pub(super) fn floor(text: &str) -> Result<(String, f64), String> {
     }
 }
 
+/// A registry and a path, with a slash at the end.
+pub(super) fn registry(text: &str) -> Result<String, String> {
+    let bare = text.strip_suffix('/').unwrap_or(text);
+    let sound = |part: &str| {
+        !part.is_empty()
+            && part.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-:".contains(&b))
+    };
+    let mut parts = bare.split('/');
+    // Only the host may have capitals, and a port.
+    let sound = parts.next().is_some_and(sound)
+        && parts.all(|part| sound(part) && !part.contains(|c: char| c == ':' || c.is_ascii_uppercase()));
+    if sound {
+        Ok(format!("{bare}/"))
+    } else {
+        Err(format!("`{text}` is no registry: expected for example registry.example/team"))
+    }
+}
+
+/// A tag, as the OCI distribution specification writes it.
+pub(super) fn tag(text: &str) -> Result<String, String> {
+    let sound = |(at, b): (usize, u8)| b.is_ascii_alphanumeric() || b == b'_' || (at > 0 && b".-".contains(&b));
+    if !text.is_empty() && text.len() <= 128 && text.bytes().enumerate().all(sound) {
+        Ok(text.to_string())
+    } else {
+        Err(format!("`{text}` is no tag: letters, digits, `_`, and inside `.` and `-`"))
+    }
+}
+
+pub(super) fn base(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((platform, reference))
+            if !platform.is_empty()
+                && !reference.is_empty()
+                && !reference.starts_with('-')
+                && !reference.contains(|c: char| c.is_whitespace() || c.is_control()) =>
+        {
+            Ok((platform.to_string(), reference.to_string()))
+        }
+        _ => Err(format!("`{text}` is no base: expected for example python3.11=registry.example/python:3.11")),
+    }
+}
+
+/// As docker, podman and buildah write it; only files.
+pub(super) fn secret(text: &str) -> Result<(String, std::path::PathBuf), String> {
+    let help = |what: &str| format!("`{text}` {what}: expected for example id=pip_conf,src=pip.conf");
+    let (mut id, mut src) = (None, None);
+    for field in text.split(',') {
+        match field.split_once('=') {
+            Some(("id", value)) if !value.is_empty() => id = Some(value.to_string()),
+            Some(("src" | "source", value)) if !value.is_empty() => src = Some(value),
+            Some(("type", "file")) => {}
+            // The builders split at commas too, so that such a name could not be handed on.
+            _ => return Err(help("is no secret")),
+        }
+    }
+    match (id, src) {
+        (Some(id), Some(src)) if !src.contains(['"', '\n']) => Ok((id, src.into())),
+        (Some(_), Some(_)) => Err(help("names a file that builders cannot be told")),
+        _ => Err(help("lacks id or src")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,5 +216,24 @@ mod tests {
         assert_eq!(floor("a=b=80%"), Ok(("a=b".to_string(), 0.8)));
         assert_eq!(floor("payments-* = 0.5"), Ok(("payments-*".to_string(), 0.5)));
         assert!(["x", "=80%", "x=", "x=80", "x=0%"].iter().all(|t| floor(t).is_err()));
+    }
+
+    #[test]
+    fn registries_tags_bases_and_secrets_are_read() {
+        assert_eq!(registry("registry.example:5000/team"), Ok("registry.example:5000/team/".into()));
+        assert_eq!(registry("registry.example/"), Ok("registry.example/".into()));
+        for text in ["", "/", "-x", "https://registry.example", "a//b", "a/B", "a/b:1", "a b"] {
+            assert!(registry(text).is_err(), "{text}");
+        }
+        assert_eq!(tag("1.2-rc_3"), Ok("1.2-rc_3".into()));
+        assert!(["", "-x", ".x", "a/b", "a:b", &"x".repeat(129)].iter().all(|t| tag(t).is_err()));
+        assert_eq!(base("python3.11=r/p:1@sha256:ab"), Ok(("python3.11".into(), "r/p:1@sha256:ab".into())));
+        assert!(["python3.11", "=r", "p=", "p=--x", "p=a b"].iter().all(|t| base(t).is_err()));
+        let npmrc = Ok(("npmrc".to_string(), "a b/.npmrc".into()));
+        assert_eq!(secret("id=npmrc,src=a b/.npmrc"), npmrc);
+        assert_eq!(secret("type=file,source=a b/.npmrc,id=npmrc"), npmrc);
+        for text in ["", "npmrc", "id=x", "src=x", "id=,src=x", "id=x,src=", "id=x,src=a,b", "id=x,env=TOKEN"] {
+            assert!(secret(text).is_err(), "{text}");
+        }
     }
 }

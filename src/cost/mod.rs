@@ -4,6 +4,8 @@
 
 mod estimate;
 mod prices;
+pub mod schedule;
+mod sheet;
 pub mod trace;
 
 pub use prices::{AssumedCost, Price, Prices, prior, read, resolve};

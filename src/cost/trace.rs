@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 
 use csv::StringRecord;
 
-use crate::model::codes;
+use super::sheet::{Names, Sheet, report, text};
 use crate::model::units::round;
-use crate::model::{Diagnostic, Inventory, Place};
+use crate::model::{Diagnostic, Inventory};
 
 /// How long an idle instance is kept, and how long the trace is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -43,33 +43,15 @@ pub struct Weights {
 
 /// Reads a trace in any of the formats above.
 pub fn read(file: &str, bytes: &[u8], keep: KeepAlive) -> Result<Weights, Diagnostic> {
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
-    let invalid = |line: u64, reason: String| {
-        Diagnostic::new(codes::TRACE_INVALID, Place::at(file, u32::try_from(line).unwrap_or(u32::MAX)), reason)
-    };
-    let headers = reader.headers().map_err(|e| invalid(1, e.to_string()))?.clone();
-    let column = |name: &str| headers.iter().position(|h| h.trim_start_matches('\u{feff}').eq_ignore_ascii_case(name));
-    let mut rows = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(|e| invalid(e.position().map_or(0, csv::Position::line), e.to_string()))?;
-        rows.push(record);
-    }
-    let number = |row: &StringRecord, at: usize| -> Result<f64, Diagnostic> {
-        let line = row.position().map_or(0, csv::Position::line);
-        let text = row.get(at).unwrap_or("");
-        match text.parse::<f64>() {
-            Ok(v) if v.is_finite() && v >= 0.0 => Ok(v),
-            _ => Err(invalid(line, format!("`{text}` is not a count or a time"))),
-        }
-    };
-    let name = |row: &StringRecord, at: usize| row.get(at).unwrap_or("").to_string();
-
+    let sheet = Sheet::read(file, bytes)?;
+    let (column, rows) = (|name: &str| sheet.column(name), &sheet.rows);
+    let number = |row: &StringRecord, at: usize| sheet.number(row, at);
     let mut cold: BTreeMap<String, f64> = BTreeMap::new();
     if let (Some(func), Some(end), Some(duration)) = (column("func"), column("end_timestamp"), column("duration")) {
         let mut calls: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
-        for row in &rows {
+        for row in rows {
             let (end, duration) = (number(row, end)?, number(row, duration)?);
-            calls.entry(name(row, func)).or_default().push((end - duration, end));
+            calls.entry(text(row, func)).or_default().push((end - duration, end));
         }
         for (function, mut calls) in calls {
             calls.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
@@ -79,23 +61,22 @@ pub fn read(file: &str, bytes: &[u8], keep: KeepAlive) -> Result<Weights, Diagno
     }
     if let (Some(func), Some(_)) = (column("HashFunction"), column("1")) {
         let minutes: Vec<usize> = (1..=1440).map_while(|m| column(&m.to_string())).collect();
-        for row in &rows {
+        for row in rows {
             let counts = minutes.iter().map(|&at| number(row, at)).collect::<Result<Vec<f64>, _>>()?;
-            *cold.entry(name(row, func)).or_default() += cold_by_minutes(&counts, keep.idle_s / 60.0);
+            *cold.entry(text(row, func)).or_default() += cold_by_minutes(&counts, keep.idle_s / 60.0);
         }
         return Ok(Weights { cold_starts: cold, describes: describe("azure-2019", keep) });
     }
     if let (Some(func), Some(count)) = (column("function"), column("count")) {
         let mut calls: BTreeMap<String, f64> = BTreeMap::new();
-        for row in &rows {
-            *calls.entry(name(row, func)).or_default() += number(row, count)?;
+        for row in rows {
+            *calls.entry(text(row, func)).or_default() += number(row, count)?;
         }
         cold.extend(calls.into_iter().map(|(f, n)| (f, cold_by_count(n, keep))));
         let days = keep.period_s / 86_400.0;
         return Ok(Weights { cold_starts: cold, describes: format!("{} over {days} days", describe("counts", keep)) });
     }
-    let found: Vec<&str> = headers.iter().take(6).collect();
-    Err(invalid(1, format!("the columns are {}; no known format has these", found.join(", "))))
+    Err(sheet.unknown())
 }
 
 fn describe(format: &str, keep: KeepAlive) -> String {
@@ -142,44 +123,29 @@ fn cold_by_times(calls: &[(f64, f64)], idle_s: f64) -> f64 {
 ///
 /// A function that the trace does not name was not called: it weighs 0. Names that match nothing are reported.
 pub fn apply(inventory: &mut Inventory, weights: &Weights, file: &str) -> Vec<Diagnostic> {
-    let mut by_name: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (at, function) in inventory.functions.iter().enumerate() {
-        by_name.entry(&function.id).or_default().push(at);
-        if let Some((_, last)) = function.id.rsplit_once('/') {
-            by_name.entry(last).or_default().push(at);
-        }
-    }
+    let names = Names::new(inventory.functions.iter().map(|f| f.id.as_str()));
     let mut found = vec![0.0; inventory.functions.len()];
     let mut named = vec![false; inventory.functions.len()];
     let mut strangers = Vec::new();
     for (name, cold) in &weights.cold_starts {
-        match by_name.get(name.as_str()).map(Vec::as_slice) {
-            Some(&[at]) => {
+        match names.get(name) {
+            Some(at) => {
                 found[at] += cold;
                 named[at] = true;
             }
-            _ => strangers.push(name.as_str()),
+            None => strangers.push(name.as_str()),
         }
     }
+    let silent: Vec<&str> =
+        inventory.functions.iter().zip(&named).filter(|(_, n)| !**n).map(|(f, _)| f.id.as_str()).collect();
+    let diagnostics = [
+        report(file, &strangers, "names in the trace match no function, or more than one"),
+        report(file, &silent, "functions are not in the trace and weigh nothing"),
+    ];
+    let diagnostics = diagnostics.into_iter().flatten().collect();
     for (function, weight) in inventory.functions.iter_mut().zip(found) {
         function.weight = weight;
     }
-    let mut diagnostics = Vec::new();
-    let mut report = |names: Vec<&str>, what: &str| {
-        if !names.is_empty() {
-            let first: Vec<&str> = names.iter().take(5).copied().collect();
-            let more = if names.len() > 5 { " …" } else { "" };
-            diagnostics.push(Diagnostic::new(
-                codes::TRACE_UNMATCHED,
-                Place::file(file),
-                format!("{} {what}: {}{more}", names.len(), first.join(", ")),
-            ));
-        }
-    };
-    report(strangers, "names in the trace match no function, or more than one");
-    let silent: Vec<&str> =
-        inventory.functions.iter().zip(&named).filter(|(_, n)| !**n).map(|(f, _)| f.id.as_str()).collect();
-    report(silent, "functions are not in the trace and weigh nothing");
     diagnostics
 }
 

@@ -136,7 +136,9 @@ pub fn node(view: &View<'_>, base: &str, lock: &NodeLock) -> String {
 }
 
 fn head(view: &View<'_>, base: &str, on_parent: bool) -> Text {
-    let mut text = Text("# syntax=docker/dockerfile:1\n".to_string());
+    // No `# syntax=` line: BuildKit would fetch that frontend from a registry for every build, also where all bases are
+    // local, and its own knows all that stands here since Docker 20.10.
+    let mut text = Text(String::new());
     let what = match view.packages.as_slice() {
         [] => "the interpreter alone".to_string(),
         [one] => one.spec(),

@@ -64,6 +64,7 @@ fn image(view: &View<'_>, files: &BTreeMap<String, Vec<u8>>) -> ManifestImage {
         folder: view.folder(),
         reference: view.reference(),
         digest: None,
+        pushed: None,
         interpreter: super::dockerfile::interpreter(language).into(),
         lock: lock_of(&view.folder(), language, files),
         environment: preload::environment(language).iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),

@@ -5,6 +5,7 @@
 mod bake;
 mod closures;
 pub mod curve_svg;
+pub mod digests;
 mod dockerfile;
 pub mod findings;
 pub mod graph_dot;
@@ -12,6 +13,7 @@ pub mod graph_graphml;
 pub mod graph_svg;
 pub mod json;
 mod manifest;
+pub mod needs;
 mod node_lock;
 mod openlambda;
 mod preload;
@@ -26,6 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+pub use self::preload::environment as host_environment;
 use crate::lock::npm::npm_layout::Layout;
 use crate::model::curve::Curve;
 use crate::model::manifest::SwapManifest;

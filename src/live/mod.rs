@@ -3,7 +3,10 @@
 //! Invariant: whatever it starts, it ends, with everything that was started in turn; it writes only below folders that
 //! its caller names, and prints nothing.
 
+pub mod build;
+pub mod install;
 pub mod process;
+pub mod runtime;
 
 #[cfg(target_os = "linux")]
 pub mod host;

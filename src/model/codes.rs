@@ -99,6 +99,10 @@ codes! {
     TRACE_UNMATCHED = "trace-unmatched", Warning, "a trace and the fleet name different functions", "check the function ids: warmset scan prints them";
     HASHES_MISSING = "hashes-missing", Warning, "an image holds packages for which no lock gives hashes", "lock with hashes (uv pip compile --generate-hashes, npm install)";
     EXPORT_LEFT_OUT = "export-left-out", Note, "a format cannot express the plan", "plan with --share subset for systems that read that format";
+    // build
+    IMAGE_NOT_BUILT = "image-not-built", Error, "the builder could not build an image", "correct what the builder names; --logs DIR keeps all that it says";
+    IMAGE_SKIPPED = "image-skipped", Warning, "an image was not built, as the image that it stands on was not", "build again when that one builds";
+    BASE_IMAGE_MISSING = "base-image-missing", Error, "a base image is not in the builder's store and cannot be fetched", "load it into the store (docker, podman or buildah: load or pull), or name another with --base PLATFORM=REFERENCE";
     // check
     FUNCTION_ADDED = "function-added", Warning, "a function is not in the plan", "plan again";
     FUNCTION_REMOVED = "function-removed", Warning, "a planned function is gone", "plan again";
@@ -107,6 +111,12 @@ codes! {
     IMAGE_UNUSED = "image-unused", Warning, "an image serves no function any more", "plan again";
     SAVED_SHARE_FELL = "saved-share-fell", Warning, "the plan saves less than is asked for", "plan again, or lower --min-saved";
     PLAN_BROKEN = "plan-broken", Error, "the plan breaks its own rules", "plan again; do not edit plan.json by hand";
+
+    // Running
+    ISOLATION_MISSING = "isolation-missing", Warning, "this machine or user does not permit all isolation that functions should have", "run as root";
+    INTERPRETER_MISSING = "interpreter-missing", Error, "no interpreter of a platform is on this machine", "install it, or name it in WARMSET_INTERPRETERS";
+    PACKAGES_NOT_INSTALLED = "packages-not-installed", Error, "the packages of an image or a closure could not be installed", "run the tool by hand with the lock in the plan folder";
+    FUNCTION_NOT_DEPLOYED = "function-not-deployed", Warning, "a function cannot run here: its code or its packages are not complete", "lock it (`warmset lock`) and plan again";
 }
 
 #[cfg(test)]

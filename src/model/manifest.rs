@@ -85,9 +85,13 @@ pub struct ManifestImage {
     pub folder: String,
     /// Reference without a registry host: `warmset/py311-numpy-3f9a`.
     pub reference: String,
-    /// Written by the build.
+    /// Written by the build: `sha256:…`, by which the builder's store knows the image (of its configuration, or of its
+    /// manifest where docker keeps images in containerd's store).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// Written by a build that pushes: where the image is, with the digest of its manifest as the registry knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pushed: Option<String>,
     /// Command inside the image that runs the language: `python`, `node`.
     pub interpreter: String,
     /// File in `folder` that is the lock, and its SHA-256.

@@ -26,6 +26,12 @@ impl Language {
             Language::Node => Ecosystem::Npm,
         }
     }
+
+    /// Whether a live image can be forked from another and share its memory. Node's threads do not survive a fork: each
+    /// of its processes loads all of its own.
+    pub fn forks(self) -> bool {
+        self == Language::Python
+    }
 }
 
 impl fmt::Display for Language {

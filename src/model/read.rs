@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::diagnostic::{Diagnostic, Place};
 use super::inventory::{self, Function, Inventory};
+use super::manifest::{self, SwapManifest};
 use super::plan::{self, Plan};
 use super::{check_schema, codes};
 
@@ -100,6 +101,37 @@ pub fn plan(file: &str, text: &str) -> Result<Plan, Diagnostic> {
     Ok(plan)
 }
 
+/// Reads a `swap-manifest.json`. Images come after their parents, and their folders lie in the manifest's own.
+pub fn manifest(file: &str, text: &str) -> Result<SwapManifest, Diagnostic> {
+    let manifest: SwapManifest = artefact(file, text, manifest::SCHEMA)?;
+    let mut seen = BTreeSet::new();
+    let broken = |reason: String| Err(Diagnostic::new(codes::ARTEFACT_INVALID, Place::file(file), reason));
+    for image in &manifest.images {
+        if !names_an_image(&image.id) {
+            return broken(format!("`{}` cannot be the name of an image", image.id));
+        }
+        if let Some(parent) = image.parent.as_deref().filter(|parent| !seen.contains(parent)) {
+            return broken(format!("the parent {parent} of {} does not come before it", image.id));
+        }
+        if !seen.insert(image.id.as_str()) {
+            return broken(format!("two images have the id {}", image.id));
+        }
+        if image.folder.split('/').any(|part| matches!(part, "" | "." | "..")) || image.folder.contains('\\') {
+            return broken(format!("the folder of {} lies outside the plan's", image.id));
+        }
+        let plain = |c: u8| c.is_ascii_alphanumeric() || b"._-/:@".contains(&c);
+        if image.reference.starts_with(['-', '/']) || !image.reference.bytes().all(plain) {
+            return broken(format!("`{}` is no reference of an image", image.reference));
+        }
+    }
+    Ok(manifest)
+}
+
+fn names_an_image(id: &str) -> bool {
+    let sound = id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    sound && !id.is_empty() && !id.starts_with(['.', '-'])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,6 +173,31 @@ mod tests {
             ("not json".to_string(), "artefact-invalid"),
         ] {
             assert_eq!(inventory("i.json", &text).unwrap_err().code, code, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_manifest_whose_images_leave_its_folder_or_their_order_is_refused() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(root.join("plans/fleet/swap-manifest.json")).unwrap();
+        let good: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(manifest("m.json", &text).unwrap().images.len(), good["images"].as_array().unwrap().len());
+        let last = good["images"].as_array().unwrap().len() - 1;
+        let spoilt: [(usize, &str, Value); 8] = [
+            (0, "id", "../x".into()),
+            (0, "id", "-x".into()),
+            (0, "id", good["images"][1]["id"].clone()),
+            (0, "parent", good["images"][last]["id"].clone()),
+            (0, "folder", "../images/x".into()),
+            (0, "folder", "/etc".into()),
+            (0, "reference", "--privileged".into()),
+            (0, "reference", "a b".into()),
+        ];
+        for (at, field, value) in spoilt {
+            let mut broken = good.clone();
+            broken["images"][at][field] = value.clone();
+            let said = manifest("m.json", &broken.to_string()).map(|_| ()).unwrap_err();
+            assert_eq!(said.code, "artefact-invalid", "{field} {value}");
         }
     }
 }

@@ -317,7 +317,9 @@ fn of_group(group: &Group, mut sets: Vec<Set>) -> Vec<Candidate> {
             children: Vec::new(),
         });
     }
-    link(&mut found, group.items.len());
+    if group.platform.language.forks() {
+        link(&mut found, group.items.len());
+    }
     found
 }
 

@@ -99,7 +99,8 @@ pub fn old_parents(problem: &Problem, instance: &Instance) -> BTreeMap<usize, Op
     for (g, group) in problem.groups.iter().enumerate() {
         for old in &group.old {
             if let Some(&i) = index.get(&(g, &old.set)) {
-                let parent = old.parent.as_ref().map(|set| index.get(&(g, set)).copied());
+                let forks = group.platform.language.forks();
+                let parent = old.parent.as_ref().map(|set| index.get(&(g, set)).copied().filter(|_| forks));
                 // A parent that is no candidate any more cannot be kept: as if it were forked from itself.
                 parents.insert(i, parent.map(|p| p.unwrap_or(i)));
             }
@@ -170,7 +171,13 @@ fn near<'a>(
             .map(|i| (state.loss(i), i))
             .min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         match least {
-            Some((_, i)) => state.remove(i),
+            Some((_, i)) => {
+                state.remove(i);
+                // Without a parent its children hold everything themselves, and may not fit any more.
+                while let Some(i) = too_much(&state, &limits) {
+                    state.remove(i);
+                }
+            }
             None => return Settled { changes, parents, state, best: best.objective() },
         }
     }
@@ -180,21 +187,27 @@ fn near<'a>(
 fn improve<'a>(instance: &'a Instance, start: impl Iterator<Item = usize>, limits: &Limits) -> State<'a> {
     let mut search = Search::new(instance);
     start.for_each(|i| search.add(i));
-    while !limits.keeps(&search.state) {
-        let new_only = search.state.built > limits.max_new;
-        let worst = search
-            .state
-            .members()
-            .filter(|&i| !new_only || instance.candidates[i].is_new)
-            .map(|i| (search.state.is_needed(i), search.state.loss(i) / search.state.freed(i).max(1e-6), i))
-            .min_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)).then(a.2.cmp(&b.2)));
-        let Some((_, _, i)) = worst else { break };
+    while let Some(i) = too_much(&search.state, limits) {
         search.remove(i);
     }
     if search.cover(limits) {
         local_search(&mut search, limits);
     }
     search.state
+}
+
+/// The image to take out next, where a choice does not keep to the limits.
+fn too_much(state: &State, limits: &Limits) -> Option<usize> {
+    if limits.keeps(state) {
+        return None;
+    }
+    let new_only = state.built > limits.max_new;
+    state
+        .members()
+        .filter(|&i| !new_only || state.instance.candidates[i].is_new)
+        .map(|i| (state.is_needed(i), state.loss(i) / state.freed(i).max(1e-6), i))
+        .min_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)).then(a.2.cmp(&b.2)))
+        .map(|(_, _, i)| i)
 }
 
 /// Leaves old images on their old parents where memory allows, those first for which that costs least. Returns the

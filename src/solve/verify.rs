@@ -309,6 +309,9 @@ fn check_parents(plan: &Plan, held: &[Held], language: &dyn Fn(Language) -> Lang
                         let reason = "is of another platform or trust domain, or of another pool";
                         broken.push(format!("{}: its parent {parent} {reason}", image.id));
                     }
+                    if !image.platform.language.forks() {
+                        broken.push(format!("{}: cannot be forked from {parent}, nor share its memory", image.id));
+                    }
                     if !held[p].ids.is_subset(&held[i].ids) {
                         broken.push(format!("{}: does not hold all of its parent {parent}", image.id));
                     }

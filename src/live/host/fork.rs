@@ -258,15 +258,19 @@ impl ForkServer {
             // What is left in it would count for the next call. Nothing is, as the function was process 1 of its namespace.
             let _ = slot.is_clear().then(|| self.offer(slot.renewed()));
         }
-        conclude(call, start, Over {
-            reply: function.reply,
-            answered: answered.unwrap_or_else(Instant::now),
-            end,
-            logs: log.text(),
-            too_much,
-            out_of_memory,
-            peak_mb,
-        })
+        conclude(
+            call,
+            start,
+            Over {
+                reply: function.reply,
+                answered: answered.unwrap_or_else(Instant::now),
+                end,
+                logs: log.text(),
+                too_much,
+                out_of_memory,
+                peak_mb,
+            },
+        )
     }
 
     /// What it has loaded.

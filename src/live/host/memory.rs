@@ -35,7 +35,8 @@ impl Memory {
 /// proc_pid_smaps(5): `Pss:   1234 kB`, with kB of 1024 bytes.
 fn parse(text: &str) -> Memory {
     let field = |name: &str| {
-        let value = text.lines().find_map(|l| l.strip_prefix(name)?.trim().strip_suffix("kB")?.trim().parse::<f64>().ok());
+        let value =
+            text.lines().find_map(|l| l.strip_prefix(name)?.trim().strip_suffix("kB")?.trim().parse::<f64>().ok());
         value.unwrap_or(0.0) * 1024.0 / 1e6
     };
     Memory {

@@ -62,11 +62,10 @@ impl NodeProcess {
         rustix::net::sockopt::set_socket_passcred(&control, true).map_err(|e| setup(e.into()))?;
         let sandbox = Sandbox::start(&spec.warmset, spec.isolation, &sandboxed, theirs, spec.slot.as_deref());
         let sandbox = sandbox.map_err(setup)?;
-        let (report, pid) =
-            ready(&control, spec.start_limit).map_err(|e| {
-                sandbox.kill();
-                with_words(e, sandbox.said())
-            })?;
+        let (report, pid) = ready(&control, spec.start_limit).map_err(|e| {
+            sandbox.kill();
+            with_words(e, sandbox.said())
+        })?;
         rustix::net::sockopt::set_socket_passcred(&control, false).map_err(|e| setup(e.into()))?;
         Ok(Self { spec: spec.clone(), sandbox, control, files, pid, report })
     }
@@ -233,7 +232,8 @@ fn attach(pid: u32, pairs: &[(PathBuf, PathBuf)]) -> io::Result<()> {
 /// Most resident memory so far, MB, and CPU milliseconds of a process.
 fn usage(pid: u32) -> (Option<f64>, Option<f64>) {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:")?.trim().strip_suffix("kB")?.trim().parse::<f64>().ok());
+    let peak =
+        status.lines().find_map(|l| l.strip_prefix("VmHWM:")?.trim().strip_suffix("kB")?.trim().parse::<f64>().ok());
     let schedule = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap_or_default();
     let cpu = schedule.split_whitespace().next().and_then(|ns| ns.parse::<f64>().ok());
     (peak.map(|kb| kb * 1024.0 / 1e6), cpu.map(|ns| ns / 1e6))

@@ -41,7 +41,9 @@ impl Interpreter {
             return Ok(known.clone());
         }
         let arguments: &[&str] = match language {
-            Language::Python => &["-I", "-S", "-c", "import sys; print(sys.executable, sys.prefix, sys.base_prefix, sep='\\n')"],
+            Language::Python => {
+                &["-I", "-S", "-c", "import sys; print(sys.executable, sys.prefix, sys.base_prefix, sep='\\n')"]
+            }
             Language::Node => &["-p", "process.execPath"],
         };
         let output = Command::new(program).args(arguments).stdin(Stdio::null()).output()?;

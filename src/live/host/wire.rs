@@ -125,7 +125,12 @@ impl<'a> Talk<'a> {
 ///
 /// # Errors
 /// When it does not end in time, or gets longer than `most`.
-pub(super) fn converse(socket: &OwnedFd, body: &[u8], limit: Duration, most: usize) -> io::Result<(Vec<u8>, Option<u32>)> {
+pub(super) fn converse(
+    socket: &OwnedFd,
+    body: &[u8],
+    limit: Duration,
+    most: usize,
+) -> io::Result<(Vec<u8>, Option<u32>)> {
     let deadline = Instant::now() + limit;
     let mut talk = Talk::new(socket, body);
     talk.go_on();

@@ -270,7 +270,10 @@ impl Slot {
     pub fn oom_kills(&self) -> u64 {
         let count = |text: String| text.lines().find_map(|l| l.strip_prefix("oom_kill ")?.trim().parse::<u64>().ok());
         let read = |f: &PathBuf, name: &str| fs::read_to_string(f.join(name)).ok().and_then(count);
-        self.folders.iter().find_map(|f| read(f, "memory.oom_control").or_else(|| read(f, "memory.events"))).unwrap_or(0)
+        self.folders
+            .iter()
+            .find_map(|f| read(f, "memory.oom_control").or_else(|| read(f, "memory.events")))
+            .unwrap_or(0)
     }
 
     /// Ends all processes in it and waits until they have ended; `false` where some are left.
@@ -339,7 +342,8 @@ impl Slot {
                             let name = if second { "memory.max" } else { "memory.limit_in_bytes" };
                             write(name, (mb * 1_000_000).to_string())?;
                             // Otherwise what does not fit goes to the swap space; kernels without it have no such file.
-                            let swap = folder.join(if second { "memory.swap.max" } else { "memory.memsw.limit_in_bytes" });
+                            let swap =
+                                folder.join(if second { "memory.swap.max" } else { "memory.memsw.limit_in_bytes" });
                             if swap.exists() {
                                 let most = if second { 0 } else { mb * 1_000_000 };
                                 fs::write(swap, most.to_string())?;

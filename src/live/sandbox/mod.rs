@@ -12,9 +12,9 @@ mod spawn;
 mod spec;
 
 pub use cgroup::{Controller, Group, Hierarchies, Limits, Slot};
+pub(crate) use enter::unshare;
 pub use enter::{SUBCOMMAND, main};
 pub use probe::{Lack, Permitted, probe};
 pub use spawn::{IDS, Said, Sandbox};
-pub(crate) use enter::unshare;
 pub(crate) use spawn::{held, sockets};
 pub use spec::{Bind, Isolation, Powers, Root, Spec, Text};

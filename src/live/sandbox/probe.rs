@@ -117,7 +117,8 @@ pub fn probe(warmset: &Path, first_id: u32) -> io::Result<Permitted> {
                 controller.name(),
                 if reason.is_empty() { "it is not in any hierarchy of this process" } else { reason.as_str() }
             ),
-            next: "run as root, or in a delegated group of its own: systemd-run --user --scope -p Delegate=yes".to_string(),
+            next: "run as root, or in a delegated group of its own: systemd-run --user --scope -p Delegate=yes"
+                .to_string(),
         });
     }
     permitted.hierarchies = if controllers.is_empty() { Hierarchies::default() } else { hierarchies };

@@ -165,38 +165,39 @@ impl Drop for Sandbox {
 /// which it cannot start threads itself; and the command's parent-death signal is sent when this thread ends.
 fn keep(mut command: Command, isolation: Isolation, said: Said) -> io::Result<(JoinHandle<()>, Child)> {
     let (sender, receiver) = mpsc::channel();
-    let keeper = std::thread::Builder::new().name("warmset-host".to_string()).stack_size(256 * 1024).spawn(move || {
-        let started = if matches!(isolation, Isolation::Full { .. }) {
-            about(unshare(UnshareFlags::NEWPID), || "cannot make a PID namespace".to_string())
-        } else {
-            Ok(())
-        }
-        .and_then(|()| command.spawn());
-        // Its copies of the sandbox's sockets must not outlive the start.
-        drop(command);
-        match started {
-            Ok(mut child) => {
-                let words = child.stderr.take();
-                let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
-                let pidfd =
-                    pid.and_then(|p| rustix::process::pidfd_open(p, rustix::process::PidfdFlags::empty()).ok());
-                if sender.send(Ok(child)).is_err() {
-                    return;
+    let keeper =
+        std::thread::Builder::new().name("warmset-host".to_string()).stack_size(256 * 1024).spawn(move || {
+            let started = if matches!(isolation, Isolation::Full { .. }) {
+                about(unshare(UnshareFlags::NEWPID), || "cannot make a PID namespace".to_string())
+            } else {
+                Ok(())
+            }
+            .and_then(|()| command.spawn());
+            // Its copies of the sandbox's sockets must not outlive the start.
+            drop(command);
+            match started {
+                Ok(mut child) => {
+                    let words = child.stderr.take();
+                    let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+                    let pidfd =
+                        pid.and_then(|p| rustix::process::pidfd_open(p, rustix::process::PidfdFlags::empty()).ok());
+                    if sender.send(Ok(child)).is_err() {
+                        return;
+                    }
+                    if let Some(words) = words {
+                        said.listen(words);
+                    }
+                    // It may have closed its streams before its end.
+                    if let Some(pidfd) = pidfd {
+                        let mut polled = [rustix::event::PollFd::new(&pidfd, rustix::event::PollFlags::IN)];
+                        while rustix::event::poll(&mut polled, None) == Err(rustix::io::Errno::INTR) {}
+                    }
                 }
-                if let Some(words) = words {
-                    said.listen(words);
-                }
-                // It may have closed its streams before its end.
-                if let Some(pidfd) = pidfd {
-                    let mut polled = [rustix::event::PollFd::new(&pidfd, rustix::event::PollFlags::IN)];
-                    while rustix::event::poll(&mut polled, None) == Err(rustix::io::Errno::INTR) {}
+                Err(problem) => {
+                    let _ = sender.send(Err(problem));
                 }
             }
-            Err(problem) => {
-                let _ = sender.send(Err(problem));
-            }
-        }
-    })?;
+        })?;
     let child = receiver.recv().map_err(io::Error::other)??;
     Ok((keeper, child))
 }
