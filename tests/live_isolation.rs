@@ -420,7 +420,14 @@ fn every_python_of_this_machine_can_be_shut_in() {
 
 #[test]
 fn without_root_a_user_namespace_of_one_id_isolates_all_but_ids() {
-    let Some((_guard, _, bench)) = python() else { return };
+    let _guard = alone();
+    let permitted = probe(&warmset(), FIRST_ID).expect("a trial");
+    if permitted.isolation == Isolation::None {
+        println!("skipped: {:?}", permitted.lacks);
+        return;
+    }
+    let Some(bench) = Bench::new(Language::Python, Isolation::Own) else { return };
+    bench.write("one/app.py", FUNCTION);
     for standby in [0, 1] {
         let mut spec = bench.spec(&["json", "socket", "ctypes"]);
         spec.isolation = Isolation::Own;
@@ -499,6 +506,33 @@ fn a_node_process_is_shut_in_and_sees_its_function_at_the_call_only() {
     }
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(census(&bench), before);
+}
+
+#[test]
+fn without_root_a_node_process_finds_its_function_by_links() {
+    let _guard = alone();
+    let permitted = probe(&warmset(), FIRST_ID).expect("a trial");
+    if permitted.isolation == Isolation::None {
+        println!("skipped: {:?}", permitted.lacks);
+        return;
+    }
+    let Some(bench) = Bench::new(Language::Node, Isolation::Own) else { return };
+    bench.write("image/node_modules/dep/index.js", "exports.name = 'dep';");
+    bench.write("closure/node_modules/own/index.js", "exports.name = 'own';");
+    bench.write("one/index.js", NODE);
+    let mut spec = bench.spec(&["dep"]);
+    spec.packages = Some(bench.path("image"));
+    let process = NodeProcess::start(&spec).expect("a process");
+    let (code, closure, environment, limits) = (bench.path("one"), bench.path("closure"), BTreeMap::new(), limits());
+    let event = json!(null);
+    let mut call = request(&code, "index.who", &event, &environment, &limits, None);
+    call.closure = Some(&closure);
+    let answer = process.invoke(&call).expect("an answer");
+    assert!(answer.ok, "{answer:?}");
+    let who = &answer.result;
+    assert_eq!((&who["dep"], &who["own"], &who["uid"]), (&json!("dep"), &json!("own"), &json!(0)));
+    assert_eq!((&who["caps"], &who["pids"], &who["nets"]), (&json!("0000000000000000"), &json!(2), &json!([])));
+    assert_eq!((&who["code"], &who["write"]), (&json!(["index.js"]), &json!("EROFS")));
 }
 
 /// Not a test: `WARMSET_SITE=FOLDER WARMSET_MODULES=numpy,pandas cargo test --test live_isolation -- --ignored --nocapture`

@@ -133,16 +133,18 @@ pub(super) fn converse(
 ) -> io::Result<(Vec<u8>, Option<u32>)> {
     let deadline = Instant::now() + limit;
     let mut talk = Talk::new(socket, body);
-    talk.go_on();
-    while !talk.is_answered() {
-        wait(&mut [PollFd::new(socket, talk.wants())], deadline)?;
-        if Instant::now() >= deadline {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} ms", limit.as_millis())));
-        }
+    loop {
         talk.go_on();
         if talk.reply.len() > most {
             return Err(io::Error::other("the answer is too long"));
         }
+        if talk.is_answered() {
+            break;
+        }
+        if Instant::now() >= deadline {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} ms", limit.as_millis())));
+        }
+        wait(&mut [PollFd::new(socket, talk.wants())], deadline)?;
     }
     Ok((talk.reply, talk.sender))
 }
@@ -240,12 +242,13 @@ mod tests {
     fn a_conversation_ends_with_its_other_end_or_its_deadline() {
         use rustix::net::SocketType;
         let (ours, theirs) = crate::live::sandbox::sockets(SocketType::STREAM).unwrap();
-        let mut other = std::os::unix::net::UnixStream::from(theirs);
+        let silent = std::os::unix::net::UnixStream::from(theirs);
         let late = converse(&ours, b"body", Duration::from_millis(20), 100).unwrap_err();
         assert_eq!(late.kind(), io::ErrorKind::TimedOut);
+        drop(silent);
         let (ours, theirs) = crate::live::sandbox::sockets(SocketType::STREAM).unwrap();
         rustix::net::sockopt::set_socket_passcred(&ours, true).unwrap();
-        other = theirs.into();
+        let mut other = std::os::unix::net::UnixStream::from(theirs);
         let echo = std::thread::spawn(move || {
             let mut body = String::new();
             io::Read::read_to_string(&mut other, &mut body).unwrap();

@@ -151,11 +151,11 @@ impl Group {
             bases.entry(folder).or_default().push(*controller);
         }
         let second = bases.is_empty();
-        if let (true, Some((folder, controllers))) = (second, &hierarchies.v2) {
-            if !controllers.is_empty() {
-                hand_on(folder, controllers)?;
-                bases.insert(folder, controllers.clone());
-            }
+        if let (true, Some((folder, controllers))) = (second, &hierarchies.v2)
+            && !controllers.is_empty()
+        {
+            hand_on(folder, controllers)?;
+            bases.insert(folder, controllers.clone());
         }
         let mut group = Self {
             folders: Vec::new(),
