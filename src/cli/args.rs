@@ -140,6 +140,15 @@ pub enum Command {
         Ends with SIGTERM or Ctrl-C, after the calls that run.")]
     Serve(Box<ServeCommand>),
 
+    /// Run a trace without images, with one image a function, and with the plan's, and compare (Linux)
+    #[command(after_help = "Examples:\n  warmset replay plan --code fixtures/fleet --calls 5\n  \
+        warmset replay plan --code . --trace invocations.csv --duration 10m --max-calls 5000 --out replay.json\n  \
+        warmset replay plan --code . --trace AzureFunctionsInvocationTrace.txt --duration 2m --keep-alive 600s\n\n\
+        The three run one after the other on this machine, the second in a cache with the plan's budget (least recently used\n\
+        goes). Latency is from the request until the function's dependencies are loaded. Functions are run for real, with the\n\
+        event file beside their handler.")]
+    Replay(Box<ReplayCommand>),
+
     /// Call a function of a running `warmset serve`
     #[command(after_help = "Examples:\n  warmset invoke functionbench/chameleon --event event.json\n  \
         echo '{}' | warmset invoke api --event - --format json\n\n\
@@ -599,6 +608,40 @@ pub struct ServeCommand {
     /// Address for GET /metrics and /status besides the socket: 127.0.0.1:9464.
     #[arg(long, value_name = "ADDRESS")]
     pub metrics: Option<std::net::SocketAddr>,
+}
+
+/// `warmset replay`.
+#[derive(Debug, Args)]
+pub struct ReplayCommand {
+    /// The plan folder.
+    pub plan: PathBuf,
+    /// How functions are run.
+    #[command(flatten)]
+    pub run: RunOptions,
+    /// Trace: columns function,time, or those of Azure Functions 2021 or 2019.
+    #[arg(long, value_name = "FILE", conflicts_with = "calls")]
+    pub trace: Option<PathBuf>,
+    /// Without a trace: how often each function is called, in turn.
+    #[arg(long, value_name = "N", default_value = "5", value_parser = positive)]
+    pub calls: usize,
+    /// Time from the first call of the trace to the last: 10m. Its own otherwise.
+    #[arg(long, value_name = "TIME", value_parser = duration, requires = "trace")]
+    pub duration: Option<f64>,
+    /// Most calls of the trace to make, evenly chosen.
+    #[arg(long, value_name = "N", value_parser = positive, requires = "trace")]
+    pub max_calls: Option<usize>,
+    /// Leave out calls that an instance would serve which the trace's last call left idle this long.
+    #[arg(long, value_name = "TIME", value_parser = duration, requires = "trace")]
+    pub keep_alive: Option<f64>,
+    /// Replay these functions only; may be given again.
+    #[arg(long, value_name = "ID")]
+    pub only: Vec<String>,
+    /// Write the replay as JSON here too.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// What is printed.
+    #[arg(long, value_enum, default_value_t = TextFormat::Text)]
+    pub format: TextFormat,
 }
 
 /// Where `serve` listens and `invoke` calls.

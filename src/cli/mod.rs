@@ -21,6 +21,8 @@ mod options;
 mod plan;
 mod relock;
 #[cfg(target_os = "linux")]
+mod replay;
+#[cfg(target_os = "linux")]
 mod running;
 mod scan;
 #[cfg(target_os = "linux")]
@@ -114,8 +116,10 @@ fn run(command: &Command, talk: Talk) -> Result<Outcome, Failure> {
         Command::Serve(command) => serve::run(command, talk),
         #[cfg(target_os = "linux")]
         Command::Invoke(command) => serve::invoke(command, talk),
+        #[cfg(target_os = "linux")]
+        Command::Replay(command) => replay::run(command, talk),
         #[cfg(not(target_os = "linux"))]
-        Command::Serve(_) | Command::Invoke(_) => {
+        Command::Serve(_) | Command::Invoke(_) | Command::Replay(_) => {
             Err(Failure::Message("the reference runtime is made of Linux's namespaces: run it on Linux".into()))
         }
         Command::Formats(command) => formats::run(command, talk),

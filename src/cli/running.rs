@@ -23,7 +23,7 @@ const INSTALL_LIMIT: Duration = Duration::from_secs(600);
 
 /// What this machine and user permit.
 pub struct Rights {
-    isolation: Isolation,
+    pub(super) isolation: Isolation,
     hierarchies: Hierarchies,
     /// This program, for its hidden subcommand.
     warmset: PathBuf,

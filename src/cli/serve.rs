@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::emit::json;
 use crate::live::process::stop_sign;
-use crate::live::runtime::{Runtime, http};
+use crate::live::runtime::{Keep, Runtime, http};
 
 use super::Outcome;
 use super::args::{InvokeCommand, ServeCommand, TextFormat};
@@ -29,7 +29,7 @@ pub fn run(command: &ServeCommand, talk: Talk) -> Result<Outcome, Failure> {
     let outcome = Outcome::of(&files.diagnostics);
     let maker = command.run.maker(&rights, &store, scratch.path())?;
     let (images, functions) = (files.images.len(), files.functions.len());
-    let runtime = Arc::new(Runtime::start(&manifest, files, maker));
+    let runtime = Arc::new(Runtime::start(&manifest, files, maker, Keep::All));
     let serving = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         // A call holds a thread: as many at once as a machine may be asked for.

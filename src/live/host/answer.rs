@@ -31,6 +31,8 @@ pub(super) struct End {
     pub killed: Option<String>,
     pub peak_mb: Option<f64>,
     pub cpu_ms: Option<f64>,
+    /// Which slot it was in, of those that the host was given.
+    pub slot: Option<u64>,
 }
 
 /// Exit status of swap.py for a process that could not be shut in.

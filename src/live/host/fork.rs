@@ -1,9 +1,10 @@
 //! Python hosts, which fork.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,7 @@ use super::memory::{Memory, descendants};
 use super::spec::{ChildSpec, HostSpec};
 use super::wire::{self, Log, Talk};
 use super::{Answer, Call, HostError, Report, monotonic_ns};
-use crate::live::sandbox::{Said, Sandbox, held, sockets};
+use crate::live::sandbox::{Said, Sandbox, Slot, held, sockets};
 
 /// Longest report of a host, bytes.
 const MAX_REPORT: usize = 16 * 1024 * 1024;
@@ -47,6 +48,9 @@ pub struct ForkServer {
     report: Report,
     /// Hosts that were forked from it.
     children: Mutex<BTreeSet<u32>>,
+    /// Slots of what stands by, with the count of processes that were ended in them for want of memory.
+    slots: Mutex<BTreeMap<u64, (Slot, u64)>>,
+    numbers: AtomicU64,
 }
 
 #[derive(Deserialize)]
@@ -76,7 +80,7 @@ impl ForkServer {
         let work = spec.work(None).map_err(setup)?;
         let body = serde_json::to_vec(&work).map_err(|e| HostError::Setup(e.to_string()))?;
         let (report, pid) = load(&control, "load", &body, &[], spec.start_limit).map_err(|e| with_words(e, &said))?;
-        Ok(Self {
+        let host = Self {
             spec: Arc::new(spec.clone()),
             control: Mutex::new(Some(control)),
             origin: Origin::Sandbox { sandbox, _files: files },
@@ -84,7 +88,11 @@ impl ForkServer {
             pid,
             report,
             children: Mutex::new(BTreeSet::new()),
-        })
+            slots: Mutex::new(BTreeMap::new()),
+            numbers: AtomicU64::new(0),
+        };
+        host.offer_all(spec.standby)?;
+        Ok(host)
     }
 
     /// Forks a host that loads more. It shares this host's pages, sandbox and fate.
@@ -119,7 +127,7 @@ impl ForkServer {
         let process = number(pid).and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok());
         let process = process.ok_or_else(|| HostError::Gone("it ended at once".to_string()))?;
         held(&self.children).insert(pid);
-        Ok(ForkServer {
+        let host = ForkServer {
             spec: Arc::clone(&self.spec),
             control: Mutex::new(Some(control)),
             origin: Origin::Fork { process, listener: Some(listener) },
@@ -127,7 +135,32 @@ impl ForkServer {
             pid,
             report,
             children: Mutex::new(BTreeSet::new()),
-        })
+            slots: Mutex::new(BTreeMap::new()),
+            numbers: AtomicU64::new(0),
+        };
+        host.offer_all(child.standby)?;
+        Ok(host)
+    }
+
+    /// Gives the host a slot for each process that stands by.
+    fn offer_all(&self, standby: u32) -> Result<(), HostError> {
+        if let Some((group, limits)) = &self.spec.calls {
+            for _ in 0..standby {
+                self.offer(group.take(*limits).map_err(setup)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn offer(&self, slot: Slot) -> Result<(), HostError> {
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let doors = slot.doors().map_err(setup)?;
+        let kills = slot.oom_kills();
+        held(&self.slots).insert(number, (slot, kills));
+        let control = held(&self.control);
+        let Some(control) = control.as_ref() else { return Err(HostError::Gone("it was ended".to_string())) };
+        let doors: Vec<_> = doors.iter().map(AsFd::as_fd).collect();
+        wire::order(control, json!({"op": "slot", "slot": number}).to_string().as_bytes(), &doors).map_err(setup)
     }
 
     /// Runs a function in a process of its own, and waits until nothing of it is left. May be called by many threads.
@@ -142,15 +175,21 @@ impl ForkServer {
         let body = json!({"id": call.id, "handler": call.handler, "event": call.event, "environment": call.environment,
             "function": call.function, "timeout_ms": limits.time.as_millis() as u64, "sent_ns": sent});
         let body = serde_json::to_vec(&body).map_err(|e| HostError::Setup(e.to_string()))?;
-        let message = json!({"op": "run", "code": self.spec.inside(call.code).map_err(setup)?,
+        let message = json!({"op": "run", "own_slot": call.slot.is_some(), "code": self.spec.inside(call.code).map_err(setup)?,
             "closure": call.closure.map(|c| self.spec.inside(c)).transpose().map_err(setup)?, "network": call.network,
             "limits": {"time_ms": limits.time.as_millis() as u64, "output_bytes": limits.output_bytes + AROUND,
                 "tmp_mb": limits.tmp_mb, "nofile": limits.nofile}});
+        // For when nothing stands by with a slot of its own.
+        let spare = match (&self.spec.calls, call.slot) {
+            (Some((group, limits)), None) => Some(group.take(*limits).map_err(setup)?),
+            _ => None,
+        };
+        let given = call.slot.or(spare.as_ref());
         let (connection, their_connection) = sockets(SocketType::STREAM).map_err(setup)?;
         let (channel, their_channel) = sockets(SocketType::STREAM).map_err(setup)?;
         let (mut log, their_log) = Log::new(limits.log_bytes).map_err(setup)?;
-        let doors = call.slot.map(crate::live::sandbox::Slot::doors).transpose().map_err(setup)?.unwrap_or_default();
-        let kills = call.slot.map_or(0, crate::live::sandbox::Slot::oom_kills);
+        let doors = given.map(Slot::doors).transpose().map_err(setup)?.unwrap_or_default();
+        let kills = given.map_or(0, Slot::oom_kills);
         {
             let control = held(&self.control);
             let Some(control) = control.as_ref() else { return Err(HostError::Gone("it was ended".to_string())) };
@@ -169,7 +208,7 @@ impl ForkServer {
         let mut answered = None;
         let mut too_much = false;
         function.go_on();
-        while !host.ended {
+        while !host.is_answered() {
             let mut polled = Vec::with_capacity(3);
             polled.push(PollFd::new(&connection, host.wants()));
             if !function.ended {
@@ -198,7 +237,7 @@ impl ForkServer {
             }
         }
         // Whoever could write has ended, so all that was written is there.
-        while host.ended && !function.ended && function.reply.len() <= limits.output_bytes + AROUND {
+        while host.is_answered() && !function.ended && function.reply.len() <= limits.output_bytes + AROUND {
             let before = function.reply.len();
             function.go_on();
             if function.reply.len() == before {
@@ -207,6 +246,18 @@ impl ForkServer {
         }
         log.go_on();
         let end = host.reply.strip_suffix(b"\n").and_then(|line| serde_json::from_slice::<End>(line).ok());
+        let ready = end.as_ref().and_then(|end| held(&self.slots).remove(&end.slot?));
+        let (slot, kills) = match &ready {
+            Some((slot, kills)) => (Some(slot), *kills),
+            None => (given, kills),
+        };
+        let out_of_memory = slot.is_some_and(|slot| slot.oom_kills() > kills);
+        let peak_mb = slot.and_then(Slot::peak_mb);
+        // Before anything is concluded: another call may wait for what stands by in it.
+        if let Some((slot, _)) = ready {
+            // What is left in it would count for the next call. Nothing is, as the function was process 1 of its namespace.
+            let _ = slot.is_clear().then(|| self.offer(slot.renewed()));
+        }
         conclude(
             call,
             start,
@@ -216,8 +267,8 @@ impl ForkServer {
                 end,
                 logs: log.text(),
                 too_much,
-                out_of_memory: call.slot.is_some_and(|slot| slot.oom_kills() > kills),
-                peak_mb: call.slot.and_then(crate::live::sandbox::Slot::peak_mb),
+                out_of_memory,
+                peak_mb,
             },
         )
     }

@@ -34,7 +34,10 @@ fn receive(socket: impl AsFd, buffer: &mut [u8], sender: &mut Option<u32>) -> ru
     let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
     let received = rustix::net::recvmsg(socket, &mut [IoSliceMut::new(buffer)], &mut ancillary, flags)?;
     for message in ancillary.drain() {
-        if let RecvAncillaryMessage::ScmCredentials(credentials) = message {
+        // The end of a conversation comes from nobody.
+        if let RecvAncillaryMessage::ScmCredentials(credentials) = message
+            && received.bytes > 0
+        {
             *sender = u32::try_from(credentials.pid.as_raw_nonzero().get()).ok();
         }
     }
@@ -64,6 +67,11 @@ pub(super) struct Talk<'a> {
 impl<'a> Talk<'a> {
     pub fn new(socket: &'a OwnedFd, body: &'a [u8]) -> Self {
         Self { socket, body, sent: 0, reply: Vec::new(), ended: false, sender: None }
+    }
+
+    /// Whether there is a whole line, or will be none.
+    pub fn is_answered(&self) -> bool {
+        self.ended || self.reply.last() == Some(&b'\n')
     }
 
     /// What to wait for; nothing once it has ended.
@@ -113,7 +121,7 @@ impl<'a> Talk<'a> {
     }
 }
 
-/// Sends a body and takes the reply to its end.
+/// Sends a body and takes the reply to the end of its line.
 ///
 /// # Errors
 /// When it does not end in time, or gets longer than `most`.
@@ -125,16 +133,18 @@ pub(super) fn converse(
 ) -> io::Result<(Vec<u8>, Option<u32>)> {
     let deadline = Instant::now() + limit;
     let mut talk = Talk::new(socket, body);
-    talk.go_on();
-    while !talk.ended {
-        wait(&mut [PollFd::new(socket, talk.wants())], deadline)?;
-        if Instant::now() >= deadline {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} ms", limit.as_millis())));
-        }
+    loop {
         talk.go_on();
         if talk.reply.len() > most {
             return Err(io::Error::other("the answer is too long"));
         }
+        if talk.is_answered() {
+            break;
+        }
+        if Instant::now() >= deadline {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} ms", limit.as_millis())));
+        }
+        wait(&mut [PollFd::new(socket, talk.wants())], deadline)?;
     }
     Ok((talk.reply, talk.sender))
 }
@@ -232,21 +242,23 @@ mod tests {
     fn a_conversation_ends_with_its_other_end_or_its_deadline() {
         use rustix::net::SocketType;
         let (ours, theirs) = crate::live::sandbox::sockets(SocketType::STREAM).unwrap();
-        let mut other = std::os::unix::net::UnixStream::from(theirs);
+        let silent = std::os::unix::net::UnixStream::from(theirs);
         let late = converse(&ours, b"body", Duration::from_millis(20), 100).unwrap_err();
         assert_eq!(late.kind(), io::ErrorKind::TimedOut);
+        drop(silent);
         let (ours, theirs) = crate::live::sandbox::sockets(SocketType::STREAM).unwrap();
         rustix::net::sockopt::set_socket_passcred(&ours, true).unwrap();
-        other = theirs.into();
+        let mut other = std::os::unix::net::UnixStream::from(theirs);
         let echo = std::thread::spawn(move || {
             let mut body = String::new();
             io::Read::read_to_string(&mut other, &mut body).unwrap();
             other.write_all(body.to_uppercase().as_bytes()).unwrap();
+            other.write_all(b"\n").unwrap();
         });
         let body = "x".repeat(1 << 20);
         let (reply, sender) = converse(&ours, body.as_bytes(), Duration::from_secs(20), 1 << 21).unwrap();
         echo.join().unwrap();
-        assert_eq!((reply.len(), reply[0], sender), (1 << 20, b'X', Some(std::process::id())));
+        assert_eq!((reply.len(), reply[0], sender), ((1 << 20) + 1, b'X', Some(std::process::id())));
         let (ours, theirs) = crate::live::sandbox::sockets(SocketType::STREAM).unwrap();
         std::os::unix::net::UnixStream::from(theirs).write_all(b"0123456789").unwrap();
         assert!(converse(&ours, b"", Duration::from_secs(20), 5).unwrap_err().to_string().contains("too long"));

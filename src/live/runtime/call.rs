@@ -243,6 +243,7 @@ impl Inner {
     /// Takes a host for one call.
     fn take(&self, id: &str) -> Result<Host, HostError> {
         let state = self.images.get(id).ok_or_else(|| HostError::Setup("the manifest has no such image".into()))?;
+        state.used.store(self.numbers.load(Ordering::Relaxed), Ordering::Relaxed);
         let mut live = held(&state.live);
         let taken = match &mut *live {
             Live::Down(why) => Err(why.clone()),
@@ -265,6 +266,9 @@ impl Inner {
 
     /// Wakes the keeper of an image.
     fn look_after(&self, id: &str) {
+        if let Some(wanted) = &self.wanted {
+            return wanted.add(id);
+        }
         let mut id = id;
         // The keeper waits at the root of the tree.
         for _ in 0..self.images.len() {

@@ -13,6 +13,8 @@ mod keeper;
 mod maker;
 pub mod metrics;
 pub mod provision;
+#[cfg(target_os = "linux")]
+mod recent;
 
 #[cfg(target_os = "linux")]
 pub use self::linux::*;
@@ -31,6 +33,7 @@ mod linux {
     use super::keeper::{self, Live};
     use super::metrics::{ImageNow, Metrics, Snapshot};
     use super::provision::Provisioned;
+    use super::recent::{self, Wanted};
     use crate::live::sandbox::held;
     use crate::model::manifest::{ManifestFunction, ManifestImage, SwapManifest};
 
@@ -49,6 +52,8 @@ mod linux {
         pub metrics: Metrics,
         pub stop: AtomicBool,
         pub numbers: AtomicU64,
+        /// Which images are to be loaded, where not all are.
+        pub wanted: Option<Wanted>,
     }
 
     /// One image and what runs of it.
@@ -58,11 +63,25 @@ mod linux {
         /// Told when something of it has ended, was taken, or the runtime stops.
         pub changed: Condvar,
         pub restarts: AtomicU64,
+        /// When it was last asked for, in calls of the runtime.
+        pub used: AtomicU64,
+    }
+
+    /// Which images are kept.
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    pub enum Keep {
+        /// All of the manifest's.
+        All,
+        /// Those asked for last that together stay within so many MB; one is loaded after a call that missed it.
+        Recent {
+            /// Proportional set size of all of them, MB.
+            budget_mb: f64,
+        },
     }
 
     impl Runtime {
-        /// Starts all images, and returns at once: calls come cold until their image is there.
-        pub fn start(manifest: &SwapManifest, files: Provisioned, maker: Maker) -> Self {
+        /// Starts images, and returns at once: calls come cold until their image is there.
+        pub fn start(manifest: &SwapManifest, files: Provisioned, maker: Maker, keep: Keep) -> Self {
             let images = manifest.images.iter().map(|image| {
                 let missing = !files.images.contains_key(&image.id);
                 let why = if missing { "the image is not here" } else { "the image is being loaded" };
@@ -71,6 +90,7 @@ mod linux {
                     live: Mutex::new(Live::Down(why.to_string())),
                     changed: Condvar::new(),
                     restarts: AtomicU64::new(0),
+                    used: AtomicU64::new(0),
                 };
                 (image.id.clone(), state)
             });
@@ -82,8 +102,12 @@ mod linux {
                 metrics: Metrics::default(),
                 stop: AtomicBool::new(false),
                 numbers: AtomicU64::new(0),
+                wanted: matches!(keep, Keep::Recent { .. }).then(Wanted::default),
             });
-            let keepers = keeper::start(&inner, manifest);
+            let keepers = match keep {
+                Keep::All => keeper::start(&inner, manifest),
+                Keep::Recent { budget_mb } => recent::start(&inner, budget_mb).into_iter().collect(),
+            };
             Self { inner, keepers }
         }
 
@@ -145,6 +169,7 @@ mod linux {
         fn drop(&mut self) {
             self.inner.stop.store(true, Ordering::SeqCst);
             self.inner.images.values().for_each(|state| state.changed.notify_all());
+            self.inner.wanted.iter().for_each(Wanted::wake);
             for keeper in self.keepers.drain(..) {
                 let _ = keeper.join();
             }

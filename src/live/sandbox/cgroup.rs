@@ -151,11 +151,11 @@ impl Group {
             bases.entry(folder).or_default().push(*controller);
         }
         let second = bases.is_empty();
-        if let (true, Some((folder, controllers))) = (second, &hierarchies.v2) {
-            if !controllers.is_empty() {
-                hand_on(folder, controllers)?;
-                bases.insert(folder, controllers.clone());
-            }
+        if let (true, Some((folder, controllers))) = (second, &hierarchies.v2)
+            && !controllers.is_empty()
+        {
+            hand_on(folder, controllers)?;
+            bases.insert(folder, controllers.clone());
         }
         let mut group = Self {
             folders: Vec::new(),
@@ -280,6 +280,18 @@ impl Slot {
     pub fn kill_all(&self) -> bool {
         // The bound on processes was lowered meanwhile.
         self.folders.iter().all(|f| empty(f, self.group.second)) && self.bound().is_ok()
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_clear(&self) -> bool {
+        self.pids().is_empty()
+    }
+
+    /// For another use: its peak is forgotten.
+    #[must_use]
+    pub fn renewed(self) -> Self {
+        self.forget_peak();
+        self
     }
 
     /// What was in it did not end as it should: nothing of it may be left when it is used again.
