@@ -459,12 +459,10 @@ impl Fleet {
         entries.sort_by(|a, b| a.package.cmp(&b.package));
         let Shape { functions, seed, .. } = self.shape;
         Costs {
-            schema: costs::SCHEMA.into(),
-            generator: GENERATOR.into(),
             command: Some(format!("cargo run --release --example gen_plan_fleet -- OUT {functions} {seed}")),
-            host: None,
             languages: BTreeMap::from([(Language::Python, HOST), (Language::Node, HOST)]),
             entries,
+            ..Costs::empty()
         }
     }
 }

@@ -185,12 +185,10 @@ pub fn fleet_of(data: &Data, weights: &[f64], command: String) -> (Inventory, Co
         resident_mb_per_disk_mb: None,
     };
     let costs = Costs {
-        schema: costs::SCHEMA.into(),
-        generator: GENERATOR.into(),
         command: Some(command),
-        host: None,
         languages: BTreeMap::from([(Language::Python, language)]),
         entries,
+        ..Costs::empty()
     };
     (inventory, costs)
 }

@@ -8,8 +8,10 @@ use crate::resolve::Shard;
 use crate::resolve::relock::Tool;
 use crate::solve::sweep::Budgets;
 
-use super::options::{DemandOptions, FleetOptions, ProofOptions, SolveOptions};
-use super::values::{base, budget, budgets, day, duration, percent, positive, registry, secret, share, tag};
+use super::options::{DemandOptions, FleetOptions, ProofOptions, RunOptions, SolveOptions};
+use super::values::{
+    base, budget, budgets, day, duration, percent, positive, registry, repetitions, secret, share, tag,
+};
 
 const LONG_ABOUT: &str = "warmset reads a fleet of serverless function packages, finds what they load in common, and \
 chooses the shared warm images that save the most cold-start time within a memory budget. It says how far that choice \
@@ -55,6 +57,15 @@ pub enum Command {
         Indexes and credentials are those of the tool's own configuration; none is written to the results."
     )]
     Lock(LockCommand),
+    /// Measure what the packages of a fleet cost to load on this machine (costs.json)
+    #[command(after_help = "Examples:\n  warmset measure fixtures/fleet --out costs.json\n  \
+        warmset plan fixtures/fleet --costs costs.json --budget 512MiB --out plan\n  \
+        warmset measure inventory.json --code fleet --warmup --out costs.json\n\n\
+        This runs installers (uv or pip, npm) and the packages' own code, with --warmup also the functions' handlers, as you and\n\
+        with your files. Environment variables are not handed on, and handlers are refused connections; neither is a sandbox.\n\
+        What is finished is kept in the cache: a call that was stopped or killed goes on where it was.\n\n\
+        Exit status: 0 all was measured well, 1 something was not (see the diagnostics), 2 nothing could be measured.")]
+    Measure(MeasureCommand),
     /// Join inventories and records of parts of a fleet into one inventory
     #[command(after_help = "Examples:\n  warmset merge part-*.json --out inventory.json\n  \
         cat records/*.jsonl | warmset merge - --out inventory.json\n\n\
@@ -119,6 +130,30 @@ pub enum Command {
         Plans are for the functions that there are (`plan --aim known`) unless --aim says otherwise.\n\n\
         Exit status: 0 nothing to advise, 1 there is advice, 2 could not tell.")]
     Advise(Box<AdviseCommand>),
+
+    /// Run functions on the images of a swap manifest: the reference runtime (Linux)
+    #[command(after_help = "Examples:\n  warmset serve target/plan/swap-manifest.json --code fixtures/fleet\n  \
+        warmset serve plan --code . --isolation none --metrics 127.0.0.1:9464\n  \
+        warmset serve plan --code . --memory 512MiB --cpus 1 --timeout 10s --retries 1\n\n\
+        Runs installers for the locks in the plan folder, then package code in warm hosts, and functions as they are called\n\
+        (`warmset invoke`). Full isolation needs root: what is missing is said, and --allow-missing-isolation goes on without.\n\
+        Ends with SIGTERM or Ctrl-C, after the calls that run.")]
+    Serve(Box<ServeCommand>),
+
+    /// Run a trace without images, with one image a function, and with the plan's, and compare (Linux)
+    #[command(after_help = "Examples:\n  warmset replay plan --code fixtures/fleet --calls 5\n  \
+        warmset replay plan --code . --trace invocations.csv --duration 10m --max-calls 5000 --out replay.json\n  \
+        warmset replay plan --code . --trace AzureFunctionsInvocationTrace.txt --duration 2m --keep-alive 600s\n\n\
+        The three run one after the other on this machine, the second in a cache with the plan's budget (least recently used\n\
+        goes). Latency is from the request until the function's dependencies are loaded. Functions are run for real, with the\n\
+        event file beside their handler.")]
+    Replay(Box<ReplayCommand>),
+
+    /// Call a function of a running `warmset serve`
+    #[command(after_help = "Examples:\n  warmset invoke functionbench/chameleon --event event.json\n  \
+        echo '{}' | warmset invoke api --event - --format json\n\n\
+        Exit status: 0 the function returned, 1 it failed, 2 it could not be called.")]
+    Invoke(InvokeCommand),
 
     /// Say which declarations, locks, manifests and sources are read, and how much of each
     Formats(FormatsCommand),
@@ -223,6 +258,45 @@ pub struct LockCommand {
     /// Let uv build packages that publish no wheel. This runs their setup.py or build backend on this machine.
     #[arg(long)]
     pub allow_builds: bool,
+    /// How functions are read.
+    #[command(flatten)]
+    pub options: FleetOptions,
+    /// What is printed.
+    #[arg(long, value_enum, default_value_t = TextFormat::Text)]
+    pub format: TextFormat,
+}
+
+/// `warmset measure`.
+#[derive(Debug, Args)]
+pub struct MeasureCommand {
+    /// Folder that holds the fleet, an inventory.json, or a plan folder.
+    pub input: PathBuf,
+    /// Write the table here.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Keep environments and finished repetitions in this folder; by default warmset in the user's cache folder. It can be
+    /// deleted at any time.
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+    /// Times that each load is repeated, with the tracer and without; at least 5.
+    #[arg(long, value_name = "N", default_value = "7", value_parser = repetitions)]
+    pub repetitions: usize,
+    /// Measure this function only; may be given again.
+    #[arg(long, value_name = "ID")]
+    pub only: Vec<String>,
+    /// Installers that run at the same time; what is measured runs one by one.
+    #[arg(long, value_name = "N", default_value = "2", value_parser = positive)]
+    pub jobs: usize,
+    /// Seconds that one program may take: 300, 300s, 5m.
+    #[arg(long, value_name = "TIME", default_value = "300s", value_parser = duration)]
+    pub timeout: f64,
+    /// Call handlers that have an event file (event.json, events/*.json, NAME.event.json), to find what a first call takes
+    /// that could be done before. This runs the functions' code.
+    #[arg(long)]
+    pub warmup: bool,
+    /// Folder that holds the fleet, where the input is an inventory or a plan.
+    #[arg(long, value_name = "DIR")]
+    pub code: Option<PathBuf>,
     /// How functions are read.
     #[command(flatten)]
     pub options: FleetOptions,
@@ -518,6 +592,75 @@ pub enum TableFormat {
     Json,
     /// For documents.
     Markdown,
+}
+
+/// `warmset serve`.
+#[derive(Debug, Args)]
+pub struct ServeCommand {
+    /// A swap-manifest.json, or the plan folder that holds it.
+    pub manifest: PathBuf,
+    /// How functions are run.
+    #[command(flatten)]
+    pub run: RunOptions,
+    /// Unix socket to listen on.
+    #[arg(long, value_name = "PATH", default_value = SOCKET)]
+    pub socket: PathBuf,
+    /// Address for GET /metrics and /status besides the socket: 127.0.0.1:9464.
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics: Option<std::net::SocketAddr>,
+}
+
+/// `warmset replay`.
+#[derive(Debug, Args)]
+pub struct ReplayCommand {
+    /// The plan folder.
+    pub plan: PathBuf,
+    /// How functions are run.
+    #[command(flatten)]
+    pub run: RunOptions,
+    /// Trace: columns function,time, or those of Azure Functions 2021 or 2019.
+    #[arg(long, value_name = "FILE", conflicts_with = "calls")]
+    pub trace: Option<PathBuf>,
+    /// Without a trace: how often each function is called, in turn.
+    #[arg(long, value_name = "N", default_value = "5", value_parser = positive)]
+    pub calls: usize,
+    /// Time from the first call of the trace to the last: 10m. Its own otherwise.
+    #[arg(long, value_name = "TIME", value_parser = duration, requires = "trace")]
+    pub duration: Option<f64>,
+    /// Most calls of the trace to make, evenly chosen.
+    #[arg(long, value_name = "N", value_parser = positive, requires = "trace")]
+    pub max_calls: Option<usize>,
+    /// Leave out calls that an instance would serve which the trace's last call left idle this long.
+    #[arg(long, value_name = "TIME", value_parser = duration, requires = "trace")]
+    pub keep_alive: Option<f64>,
+    /// Replay these functions only; may be given again.
+    #[arg(long, value_name = "ID")]
+    pub only: Vec<String>,
+    /// Write the replay as JSON here too.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// What is printed.
+    #[arg(long, value_enum, default_value_t = TextFormat::Text)]
+    pub format: TextFormat,
+}
+
+/// Where `serve` listens and `invoke` calls.
+const SOCKET: &str = "warmset.sock";
+
+/// `warmset invoke`.
+#[derive(Debug, Args)]
+pub struct InvokeCommand {
+    /// Id of the function.
+    pub function: String,
+    /// File with its event in JSON; `-` is stdin.
+    #[arg(long, value_name = "FILE")]
+    pub event: Option<PathBuf>,
+    /// Unix socket of the runtime.
+    #[arg(long, value_name = "PATH", default_value = SOCKET)]
+    pub socket: PathBuf,
+    /// What is printed: the result alone, or all that is known of the call.
+    #[arg(long, value_enum, default_value_t = TextFormat::Text)]
+    pub format: TextFormat,
 }
 
 /// `warmset schema`.

@@ -15,11 +15,18 @@ mod formats;
 mod graph;
 mod inspect;
 mod load;
+mod measure;
 mod merge;
 mod options;
 mod plan;
 mod relock;
+#[cfg(target_os = "linux")]
+mod replay;
+#[cfg(target_os = "linux")]
+mod running;
 mod scan;
+#[cfg(target_os = "linux")]
+mod serve;
 mod summary;
 mod sweep;
 mod table;
@@ -59,6 +66,12 @@ impl Outcome {
 
 /// Runs the command line of this process. Usage errors and `--help` are clap's: exit status 2 and 0.
 pub fn main() -> ExitCode {
+    // What becomes a sandbox is no command of a user's: it is started by `live` with this one argument.
+    #[cfg(target_os = "linux")]
+    if std::env::args_os().nth(1).is_some_and(|first| first == crate::live::sandbox::SUBCOMMAND) {
+        let mode = std::env::args_os().nth(2).unwrap_or_default();
+        return crate::live::sandbox::main(&mode.to_string_lossy());
+    }
     execute(&Cli::parse())
 }
 
@@ -86,6 +99,7 @@ fn run(command: &Command, talk: Talk) -> Result<Outcome, Failure> {
     match command {
         Command::Scan(command) => scan::run(command, talk),
         Command::Lock(command) => relock::run(command, talk),
+        Command::Measure(command) => measure::run(command, talk),
         Command::Merge(command) => merge::run(command, talk),
         Command::Graph(command) => graph::run(command, talk),
         Command::Plan(command) => match &command.sweep {
@@ -98,6 +112,16 @@ fn run(command: &Command, talk: Talk) -> Result<Outcome, Failure> {
         Command::Explain(command) => explain::run(command, talk),
         Command::Check(command) => check::run(command, talk),
         Command::Advise(command) => advise::run(command, talk),
+        #[cfg(target_os = "linux")]
+        Command::Serve(command) => serve::run(command, talk),
+        #[cfg(target_os = "linux")]
+        Command::Invoke(command) => serve::invoke(command, talk),
+        #[cfg(target_os = "linux")]
+        Command::Replay(command) => replay::run(command, talk),
+        #[cfg(not(target_os = "linux"))]
+        Command::Serve(_) | Command::Invoke(_) | Command::Replay(_) => {
+            Err(Failure::Message("the reference runtime is made of Linux's namespaces: run it on Linux".into()))
+        }
         Command::Formats(command) => formats::run(command, talk),
         Command::Schema(command) => emit::schemas(command, talk),
         Command::Completions { shell } => {

@@ -6,7 +6,9 @@ use clap::{Args, ValueEnum};
 
 use crate::cost::AssumedCost;
 
-use super::values::{assumed_cost, budget, floor, milliseconds, node_version, positive, python_version, seconds};
+use super::values::{
+    assumed_cost, budget, duration, floor, milliseconds, node_version, positive, python_version, seconds,
+};
 
 /// How functions are read from a folder.
 #[derive(Debug, Clone, Args)]
@@ -144,4 +146,63 @@ pub enum ShareChoice {
     Subset,
     /// Also locked functions that do not need all of it, where no version or module is in their way.
     Superset,
+}
+
+/// How functions are run on this machine.
+#[derive(Debug, Clone, Args)]
+pub struct RunOptions {
+    /// Folder that the functions' paths are relative to: the fleet that was planned.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub code: PathBuf,
+    /// Folder for installed packages, shared by all runs; safe to delete. In the user's cache folder by default.
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+    /// How hosts and functions are shut in.
+    #[arg(long, value_enum, default_value_t = IsolationChoice::Auto)]
+    pub isolation: IsolationChoice,
+    /// Go on with less isolation than asked for: what is missing is said all the same.
+    #[arg(long)]
+    pub allow_missing_isolation: bool,
+    /// First of 65,536 user ids that nothing else on this machine uses, for full isolation.
+    #[arg(long, value_name = "ID", default_value_t = 1_000_000_000)]
+    pub first_id: u32,
+    /// Fork hosts although loading has started threads, which the fork loses.
+    #[arg(long)]
+    pub allow_threads: bool,
+    /// Give functions the machine's network; they have none otherwise.
+    #[arg(long)]
+    pub network: bool,
+    /// Processes that a Python host forks ahead of time, so that a call need not wait for it.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub standby: u32,
+    /// Processes that a Node image keeps ready; what the manifest says otherwise.
+    #[arg(long, value_name = "N")]
+    pub pool: Option<u32>,
+    /// Time that a call may take: 30s, 2m.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub timeout: f64,
+    /// Memory that a call may take; no limit otherwise.
+    #[arg(long, value_name = "SIZE", value_parser = budget)]
+    pub memory: Option<f64>,
+    /// Processes and threads of a call.
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    pub pids: u32,
+    /// Processors that a call may use: 1, 0.5; all otherwise.
+    #[arg(long, value_name = "N")]
+    pub cpus: Option<f64>,
+    /// Bytes that an answer may have in JSON.
+    #[arg(long, value_name = "N", default_value_t = 6_000_000)]
+    pub max_answer: usize,
+    /// How often a call is made again whose host ended before it answered, though it may have begun.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub retries: u32,
+}
+
+/// How processes are shut in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum IsolationChoice {
+    /// As well as this machine and user permit; less than full needs --allow-missing-isolation.
+    Auto,
+    /// Not at all: for trusted functions, and for tests.
+    None,
 }

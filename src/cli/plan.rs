@@ -187,6 +187,8 @@ impl Prepared<'_> {
         let price = |id: &_, platform: &_| self.prices.get(id, platform).map(Into::into);
         let mut plan = solve::to_plan(inventory, classes, problem, solution, options, context);
         solve::pools::annotate(&mut plan, &self.asked, self.wishes, parts, &price);
+        let language = |language| self.prices.language(language);
+        solve::warmup::annotate(&mut plan, &self.costs.warmups, &language);
         if let Some((changes, most)) = plan.changes.as_ref().and_then(|c| c.max_changes.map(|most| (c, most))) {
             let needed = changes.built.len() + changes.reparented.len();
             if needed > most {
@@ -196,7 +198,6 @@ impl Prepared<'_> {
                 )));
             }
         }
-        let language = |language| self.prices.language(language);
         let mut broken = verify::verify(&plan, inventory, &price, &language);
         if plan.aim == Aim::Expected {
             let aimed = solve::aimed(problem, options);

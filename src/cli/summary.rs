@@ -47,6 +47,16 @@ pub fn plan(inventory: &Inventory, plan: &Plan, diagnostics: &[Diagnostic], out:
         );
         line("", &said);
     }
+    if let Some(warmups) = &plan.warmups {
+        let images = plan.images.iter().filter(|image| !image.warmup.is_empty()).count();
+        let said = format!(
+            "a call before serving in {}: {:.1} MB more, {:.1} ms of first calls saved",
+            images_of(images),
+            warmups.memory_mb,
+            warmups.saved_ms
+        );
+        line("warm-up", &said);
+    }
     let saved = paint(GREEN, format!("{:.1} %", plan.saved_share * 100.0));
     let weights = if plan.weights == "uniform" { "every function weighs 1" } else { &plan.weights };
     line("saved", &format!("{saved} of all load time: {:.1} of {:.1} ms ({weights})", plan.known_ms(), plan.total_ms));

@@ -94,11 +94,20 @@ impl Talk {
 
     /// A bar on stderr when that is a terminal, nothing otherwise.
     pub fn bar(&self, what: &'static str) -> Bar {
+        self.bar_like(what, "{msg:>9} {wide_bar} {pos}/{len}")
+    }
+
+    /// The same with the time that is likely left.
+    pub fn timed_bar(&self, what: &'static str) -> Bar {
+        self.bar_like(what, "{msg:>10} {wide_bar} {pos}/{len}, {eta} left")
+    }
+
+    fn bar_like(&self, what: &'static str, template: &str) -> Bar {
         if self.quiet || !io::stderr().is_terminal() {
             return Bar(None);
         }
         let bar = ProgressBar::no_length().with_message(what);
-        if let Ok(style) = ProgressStyle::with_template("{msg:>9} {wide_bar} {pos}/{len}") {
+        if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(120));

@@ -41,6 +41,14 @@ pub(super) fn positive(text: &str) -> Result<usize, String> {
     }
 }
 
+pub(super) fn repetitions(text: &str) -> Result<usize, String> {
+    let least = super::measure::LEAST;
+    match text.parse::<usize>() {
+        Ok(v) if (least..=1_000).contains(&v) => Ok(v),
+        _ => Err(format!("`{text}` is not a number of repetitions: at least {least}")),
+    }
+}
+
 pub(super) fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(v) if v.is_finite() && v > 0.0 && v < 1e12 => Ok(v),

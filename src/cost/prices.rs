@@ -9,8 +9,7 @@ use crate::model::codes;
 use crate::model::costs::SCHEMA;
 use crate::model::inventory::Target;
 use crate::model::{
-    Cost, CostSource, Costs, Diagnostic, Ecosystem, GENERATOR, How, Inventory, Language, LanguageCosts, PackageId,
-    Place, Platform,
+    Cost, CostSource, Costs, Diagnostic, Ecosystem, How, Inventory, Language, LanguageCosts, PackageId, Place, Platform,
 };
 
 /// What one package costs on one platform.
@@ -44,14 +43,7 @@ pub struct Prices {
 
 /// The table that ships with warmset: both languages in one.
 pub fn prior() -> Costs {
-    let mut all = Costs {
-        schema: SCHEMA.into(),
-        generator: GENERATOR.into(),
-        command: None,
-        host: None,
-        languages: BTreeMap::new(),
-        entries: Vec::new(),
-    };
+    let mut all = Costs::empty();
     for text in [include_str!("prior-python.json"), include_str!("prior-node.json")] {
         let table: Costs = serde_json::from_str(text).expect("the shipped table is tested to be valid");
         all.languages.extend(table.languages);
@@ -79,6 +71,11 @@ pub fn read(file: &str, text: &str) -> Result<Costs, Diagnostic> {
             .all(|v| v.is_finite() && *v >= 0.0)
         {
             return Err(invalid(0, format!("the costs of {language} are negative or not numbers")));
+        }
+    }
+    for w in &costs.warmups {
+        if ![w.first_ms, w.later_ms, w.saved_ms, w.added_mb].iter().all(|v| v.is_finite() && *v >= 0.0) {
+            return Err(invalid(0, format!("the warm-up of {} is negative or not a number", w.function)));
         }
     }
     Ok(costs)
@@ -143,8 +140,9 @@ pub fn resolve(inventory: &Inventory, user: Option<&Costs>, assumed: Option<Assu
             format!("no cost is known for {} packages: {}{more}", unknown.len(), first.join(", ")),
         ));
     }
-    let costs =
-        Costs { schema: SCHEMA.into(), generator: GENERATOR.into(), command: None, host: None, languages, entries };
+    let functions: BTreeSet<&str> = inventory.functions.iter().map(|f| f.id.as_str()).collect();
+    let warmups = user.iter().flat_map(|user| &user.warmups).filter(|w| functions.contains(w.function.as_str()));
+    let costs = Costs { languages, entries, warmups: warmups.cloned().collect(), ..Costs::empty() };
     (costs, diagnostics)
 }
 
@@ -293,14 +291,7 @@ mod tests {
     }
 
     fn user(entries: Vec<Cost>) -> Costs {
-        Costs {
-            schema: SCHEMA.into(),
-            generator: String::new(),
-            command: None,
-            host: None,
-            languages: BTreeMap::new(),
-            entries,
-        }
+        Costs { entries, ..Costs::empty() }
     }
 
     fn fleet(ids: &[&str]) -> Inventory {

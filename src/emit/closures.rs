@@ -102,8 +102,13 @@ pub fn closures(inventory: &Inventory) -> Closures {
     out
 }
 
+/// Whether a package can stand in a lock that its ecosystem's registry serves.
+pub fn is_installable(id: &PackageId, known: Option<&Package>) -> bool {
+    is_package(id) && known.is_none_or(Package::is_from_registry)
+}
+
 /// npm places what a function names itself at the top; pip has one place for all.
-fn direct(function: &Function) -> BTreeMap<String, PackageId> {
+pub fn direct(function: &Function) -> BTreeMap<String, PackageId> {
     let node = function.platform.as_ref().is_some_and(|p| p.language == Language::Node);
     let named = function.declared.iter().filter_map(|r| r.package.as_ref());
     let held = named.filter(|id| node && function.closure.contains(id));

@@ -10,10 +10,14 @@ use crate::model::manifest::{
     SwapManifest, SwapMethod,
 };
 use crate::model::plan::{Assignment, PoolPlan, Share};
-use crate::model::{Function, GENERATOR, Inventory, Language, PackageId, Plan, Platform};
+use crate::model::units::round;
+use crate::model::wishes::REST;
+use crate::model::{Function, GENERATOR, Image, Inventory, Language, PackageId, Plan, Platform};
 
 /// Oldest CRIU that restores on current kernels.
 const CRIU: &str = "4.2";
+/// Decimals kept of MB, as in plans.
+const DIGITS: u32 = 6;
 
 /// Makes the manifest. `files` holds the locks of images and closures.
 pub fn manifest(
@@ -29,24 +33,44 @@ pub fn manifest(
         generator: GENERATOR.into(),
         name: name.into(),
         budget_mb: plan.budget_mb,
-        memory_mb: plan.memory_mb,
-        pools: plan.pools.iter().map(pool).collect(),
-        images: views.iter().map(|view| image(view, files)).collect(),
+        memory_mb: round(plan.memory_mb + plan.warmups.map_or(0.0, |w| w.memory_mb), DIGITS),
+        pools: plan.pools.iter().map(|p| pool(p, &plan.images)).collect(),
+        images: views.iter().map(|view| image(view, warm_mb(view.image, plan), files)).collect(),
         closures: closures.all().map(|c| closure(c, files)).collect(),
         functions: functions(plan, inventory, views, closures),
     }
 }
 
-fn pool(pool: &PoolPlan) -> ManifestPool {
+/// MB that an image's own calls before serving add to it.
+fn own_warm_mb(image: &Image) -> f64 {
+    image.warmup.iter().filter_map(|call| call.added_mb).sum()
+}
+
+/// The same with what it shares with those that it is forked from.
+fn warm_mb(image: &Image, plan: &Plan) -> f64 {
+    let mut sum = own_warm_mb(image);
+    let mut next = image.parent.as_deref();
+    // Parents come first, so that one look from behind finds them all, and a circle has an end.
+    for other in plan.images.iter().rev().filter(|_| plan.warmups.is_some()) {
+        if Some(other.id.as_str()) == next {
+            sum += own_warm_mb(other);
+            next = other.parent.as_deref();
+        }
+    }
+    sum
+}
+
+fn pool(pool: &PoolPlan, images: &[Image]) -> ManifestPool {
+    let mine = |image: &&Image| image.pool.as_deref().unwrap_or(REST) == pool.of.name;
     ManifestPool {
         name: pool.of.name.clone(),
         hosts: pool.of.hosts,
         budget_mb: pool.budget_mb,
-        memory_mb: pool.memory_mb,
+        memory_mb: round(pool.memory_mb + images.iter().filter(mine).map(own_warm_mb).sum::<f64>(), DIGITS),
     }
 }
 
-fn image(view: &View<'_>, files: &BTreeMap<String, Vec<u8>>) -> ManifestImage {
+fn image(view: &View<'_>, warm_mb: f64, files: &BTreeMap<String, Vec<u8>>) -> ManifestImage {
     let image = view.image;
     let language = view.language();
     let socket = preload::SOCKET.to_string();
@@ -70,11 +94,11 @@ fn image(view: &View<'_>, files: &BTreeMap<String, Vec<u8>>) -> ManifestImage {
         environment: preload::environment(language).iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
         packages: view.packages.iter().map(PackageId::spec).collect(),
         preload: image.preload.clone(),
-        warmup: Vec::new(),
+        warmup: image.warmup.clone(),
         costs: ManifestCosts {
             load_ms: image.load_ms,
-            resident_mb: image.resident_mb,
-            added_mb: image.added_mb,
+            resident_mb: round(image.resident_mb + warm_mb, DIGITS),
+            added_mb: round(image.added_mb + own_warm_mb(image), DIGITS),
             swap_ms: image.swap_ms,
         },
         swap: vec![preferred, SwapMethod::Criu { minimum_version: CRIU.into() }],

@@ -3,7 +3,7 @@
 //! Invariant: pure. Nothing is read or written; equal plans give equal bytes; one source file an output format.
 
 mod bake;
-mod closures;
+pub mod closures;
 pub mod curve_svg;
 pub mod digests;
 mod dockerfile;
@@ -28,6 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+pub use self::preload::environment as host_environment;
 use crate::lock::npm::npm_layout::Layout;
 use crate::model::curve::Curve;
 use crate::model::manifest::SwapManifest;

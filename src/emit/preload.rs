@@ -26,7 +26,7 @@ pub fn preload<'a>(view: &View<'a>) -> Preload<'a> {
         image: &view.image.id,
         language: view.image.platform.language,
         modules: &view.image.preload,
-        warmup: &[],
+        warmup: &view.image.warmup,
     }
 }
 

@@ -186,7 +186,16 @@ fn check(image: &Image) -> Result<Vec<PackageId>, String> {
     if let Some(module) = image.preload.iter().find(|m| !is_module(m)) {
         return Err(format!("image {} preloads {module:?}, which is no module", image.id));
     }
+    if let Some(call) = image.warmup.iter().find(|w| !is_module(&w.module) || !is_attribute(&w.call)) {
+        return Err(format!("image {} warms up by {:?} of {:?}, which is no call", image.id, call.call, call.module));
+    }
     Ok(packages)
+}
+
+/// A dotted path of names, as an attribute or export is written.
+fn is_attribute(call: &str) -> bool {
+    let name = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '$');
+    call.split('.').all(name)
 }
 
 /// Lower-case words joined by single hyphens: what an OCI repository component, a folder and a bake target all take.

@@ -5,5 +5,13 @@
 
 pub mod build;
 pub mod install;
+pub mod measure;
 pub mod process;
+#[cfg(target_os = "linux")]
+pub mod replay;
 pub mod runtime;
+
+#[cfg(target_os = "linux")]
+pub mod host;
+#[cfg(target_os = "linux")]
+pub mod sandbox;

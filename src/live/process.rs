@@ -70,6 +70,16 @@ pub fn run(
     Ok(Ran { ended, said: last(words)? })
 }
 
+/// The same for a program with an environment of its own. What it leaves running ends with it.
+///
+/// # Errors
+/// When it cannot be started or waited for.
+pub fn run_command(command: &mut Command, scratch: &Path, limit: Duration, stop: &AtomicBool) -> io::Result<Ran> {
+    let words = open(scratch, "said")?;
+    let ended = watch_command(command, [&words, &words], true, limit, stop)?;
+    Ok(Ran { ended, said: last(words)? })
+}
+
 /// Runs a program for what it writes to its standard output, which comes apart from what else it says.
 ///
 /// # Errors
@@ -103,13 +113,24 @@ fn watch(
     stop: &AtomicBool,
 ) -> io::Result<Ended> {
     let mut command = Command::new(program);
-    command.args(args).current_dir(folder).env("NO_COLOR", "1").stdin(Stdio::null());
-    command.stdout(streams[0].try_clone()?).stderr(streams[1].try_clone()?);
+    command.args(args).current_dir(folder).env("NO_COLOR", "1");
+    watch_command(&mut command, streams, false, limit, stop)
+}
+
+/// `alone`: what it started may not outlive it, though it ended by itself.
+fn watch_command(
+    command: &mut Command,
+    streams: [&File; 2],
+    alone: bool,
+    limit: Duration,
+    stop: &AtomicBool,
+) -> io::Result<Ended> {
+    command.stdin(Stdio::null()).stdout(streams[0].try_clone()?).stderr(streams[1].try_clone()?);
     #[cfg(unix)]
-    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    std::os::unix::process::CommandExt::process_group(command, 0);
     let mut child = command.spawn()?;
     let ended = wait(&mut child, streams, limit, stop);
-    if !matches!(ended, Ok(Ended::Done(_))) {
+    if alone || !matches!(ended, Ok(Ended::Done(_))) {
         end(&mut child);
     }
     ended

@@ -99,6 +99,10 @@ codes! {
     TRACE_UNMATCHED = "trace-unmatched", Warning, "a trace and the fleet name different functions", "check the function ids: warmset scan prints them";
     HASHES_MISSING = "hashes-missing", Warning, "an image holds packages for which no lock gives hashes", "lock with hashes (uv pip compile --generate-hashes, npm install)";
     EXPORT_LEFT_OUT = "export-left-out", Note, "a format cannot express the plan", "plan with --share subset for systems that read that format";
+    // measure
+    NOT_MEASURED = "not-measured", Warning, "a function could not be installed or loaded, so that nothing was measured of it", "correct what the installer or the interpreter says, and measure again: what is measured is kept";
+    SPREAD_WIDE = "spread-wide", Warning, "load times of packages that matter differ too much between repetitions to plan by", "measure again with more --repetitions while the machine has nothing else to do";
+    WARMUP_NOT_MEASURED = "warmup-not-measured", Note, "a handler could not be called with its event", "give it an event file that it answers without a network, or plan without its warm-up";
     // build
     IMAGE_NOT_BUILT = "image-not-built", Error, "the builder could not build an image", "correct what the builder names; --logs DIR keeps all that it says";
     IMAGE_SKIPPED = "image-skipped", Warning, "an image was not built, as the image that it stands on was not", "build again when that one builds";
@@ -113,6 +117,7 @@ codes! {
     PLAN_BROKEN = "plan-broken", Error, "the plan breaks its own rules", "plan again; do not edit plan.json by hand";
 
     // Running
+    ISOLATION_MISSING = "isolation-missing", Warning, "this machine or user does not permit all isolation that functions should have", "run as root";
     INTERPRETER_MISSING = "interpreter-missing", Error, "no interpreter of a platform is on this machine", "install it, or name it in WARMSET_INTERPRETERS";
     PACKAGES_NOT_INSTALLED = "packages-not-installed", Error, "the packages of an image or a closure could not be installed", "run the tool by hand with the lock in the plan folder";
     FUNCTION_NOT_DEPLOYED = "function-not-deployed", Warning, "a function cannot run here: its code or its packages are not complete", "lock it (`warmset lock`) and plan again";

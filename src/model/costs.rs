@@ -30,6 +30,100 @@ pub struct Costs {
     pub languages: BTreeMap<Language, LanguageCosts>,
     /// Sorted by package and platform.
     pub entries: Vec<Cost>,
+    /// First calls of handlers, where they were measured; sorted by function.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warmups: Vec<MeasuredWarmup>,
+    /// How well the table predicts what it was made of, where it was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prediction: Option<Prediction>,
+}
+
+impl Costs {
+    /// A table without an entry.
+    pub fn empty() -> Self {
+        Self {
+            schema: SCHEMA.into(),
+            generator: super::GENERATOR.into(),
+            command: None,
+            host: None,
+            languages: BTreeMap::new(),
+            entries: Vec::new(),
+            warmups: Vec::new(),
+            prediction: None,
+        }
+    }
+}
+
+/// A handler whose first call in a process takes longer than the next ones. Times are CPU milliseconds, medians.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MeasuredWarmup {
+    /// Id of the function.
+    pub function: String,
+    /// Where it was measured.
+    pub platform: Platform,
+    /// Module (Python) or file without its ending (Node) that holds the handler, in the function's folder.
+    pub module: String,
+    /// Attribute or export that is the handler.
+    pub call: String,
+    /// The event that it was called with, from the function's event file.
+    pub event: serde_json::Value,
+    /// Loading the handler's module and its first call, in a process that has loaded the packages that the function imports.
+    pub first_ms: f64,
+    /// Calls after it.
+    pub later_ms: f64,
+    /// What the first call is spared by an earlier one in the process that it was forked from: `first_ms` less the same when
+    /// the handler's module was forgotten and is loaded again; 0 where that is not so in three of four repetitions.
+    pub saved_ms: f64,
+    /// Resident MB that the call leaves in the process.
+    pub added_mb: f64,
+    /// Modules of packages that the first call loads and the imports do not: preloaded, they are paid before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub modules: Vec<String>,
+    /// `name==version` or `name@version` of everything that imports and calls load; sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packages: Vec<String>,
+}
+
+/// What the table says of whole closures, against what their loading took without a tracer. The figures come from one half
+/// of the repetitions and the truth from the other.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Prediction {
+    /// Of CPU time.
+    pub load: Errors,
+    /// Of resident memory.
+    pub resident: Errors,
+    /// By id.
+    pub functions: Vec<Predicted>,
+}
+
+/// Relative errors, without their signs.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Errors {
+    /// Half of the functions are predicted better than this.
+    pub median: f64,
+    /// Their mean.
+    pub mean: f64,
+    /// The largest.
+    pub worst: f64,
+}
+
+/// One function's closure, predicted and measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Predicted {
+    /// Id of the function.
+    pub function: String,
+    /// CPU milliseconds that it took.
+    pub load_ms: f64,
+    /// CPU milliseconds that the table says.
+    pub predicted_load_ms: f64,
+    /// `predicted / measured − 1`.
+    pub load_error: f64,
+    /// Resident MB that it took.
+    pub resident_mb: f64,
+    /// Resident MB that the table says.
+    pub predicted_resident_mb: f64,
+    /// `predicted / measured − 1`.
+    pub resident_error: f64,
 }
 
 /// Costs that belong to a language's warm host, not to a package.

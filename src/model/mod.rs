@@ -23,7 +23,7 @@ pub mod wishes;
 
 pub use advice::Advice;
 pub use codes::Code;
-pub use costs::{Cost, CostSource, Costs, How, LanguageCosts};
+pub use costs::{Cost, CostSource, Costs, How, LanguageCosts, MeasuredWarmup};
 pub use diagnostic::{Diagnostic, Place};
 pub use inventory::{Function, Import, ImportKind, Inventory, Package, State};
 pub use lines::Lines;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::costs::CostSource;
 use super::diagnostic::Diagnostic;
 use super::inventory::{Function, State};
+use super::manifest::Warmup;
 use super::name::PackageId;
 use super::platform::Platform;
 use super::wishes::{PoolOf, REST, Wish, Wished};
@@ -89,9 +90,22 @@ pub struct Plan {
     /// What became of the images of the plan that this one was made from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<Changes>,
+    /// What the calls in `images[].warmup` take and save, besides all other figures. Absent when there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warmups: Option<Warmups>,
     /// What the planner had to leave out or assume.
     #[serde(default)]
     pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Calls that images make before they serve.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Warmups {
+    /// MB that they add to the images: with `memory_mb` of the plan at most the budget.
+    pub memory_mb: f64,
+    /// Milliseconds that they save in the planning period: what first calls are spared, less what the added memory takes of
+    /// swaps.
+    pub saved_ms: f64,
 }
 
 /// How a plan differs from the one before it.
@@ -383,6 +397,9 @@ pub struct Image {
     pub serves: usize,
     /// Milliseconds that it saves them in the planning period.
     pub saved_ms: f64,
+    /// Calls to make after loading and before serving. Their memory and what they save is in no other figure.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warmup: Vec<Warmup>,
 }
 
 impl Image {

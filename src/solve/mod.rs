@@ -33,6 +33,7 @@ pub mod tree;
 mod trim;
 pub mod usable;
 pub mod verify;
+pub mod warmup;
 pub mod wishes;
 
 use std::borrow::Cow;

@@ -163,6 +163,7 @@ pub fn to_plan(
         demands: Vec::new(),
         open: open(inventory),
         changes,
+        warmups: None,
         diagnostics,
     }
 }
@@ -291,6 +292,7 @@ fn images(
                 swap_ms: round(group.swap_ms(&chosen.set), DIGITS),
                 serves: users.len(),
                 saved_ms: 0.0,
+                warmup: Vec::new(),
             }
         })
         .collect();

@@ -3,6 +3,7 @@
 //! Everything is worked out again from names: who may use what, who is forked from whom, what it takes and what it saves.
 
 mod demands;
+mod warmups;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -48,6 +49,7 @@ pub fn verify(
     check_groups(plan, &mut broken);
     check_open(plan, inventory, &mut broken);
     demands::check(plan, inventory, price, &held, &mut broken);
+    warmups::check(plan, language, &mut broken);
     broken
 }
 

@@ -69,12 +69,17 @@ async function preload(file) {
       say({ level: "warning", module: name, error: describe(problem) });
     }
   }
-  for (const { module, call } of spec.warmup ?? []) {
+  for (const { module, call, function: of } of spec.warmup ?? []) {
+    if (of !== undefined) {
+      // Modules cannot be forgotten here as they can in Python: a handler's own state would stay.
+      say({ level: "info", module, call, left_out: "a handler is not called ahead of time" });
+      continue;
+    }
     try {
       const target = call.split(".").reduce((value, part) => value[part], await load(module));
       await target();
     } catch (problem) {
-      fail(1, { module, call, error: describe(problem) });
+      say({ level: "warning", module, call, error: describe(problem) }); // it costs time later, and nothing else
     }
   }
   const spent = process.cpuUsage(started);
@@ -104,7 +109,7 @@ function callHandler(handler, event, context) {
   });
 }
 
-async function run(request) {
+async function run(request, atReady = () => ({})) {
   const id = request?.id ?? null;
   try {
     if (typeof request !== "object" || request === null || Array.isArray(request)) {
@@ -132,9 +137,11 @@ async function run(request) {
     const handler = name.split(".").reduce((value, part) => value?.[part], module[name] ? module : (module.default ?? module));
     if (typeof handler !== "function") throw new TypeError(`${file} has no function ${name}`);
     const ready = performance.now();
+    const more = atReady();
     const result = (await callHandler(handler, request.event, context)) ?? null;
     const round = (ms) => Math.round(ms * 1000) / 1000;
-    return JSON.stringify({ id, ok: true, result, load_ms: round(ready - started), run_ms: round(performance.now() - ready) });
+    const times = { load_ms: round(ready - started), run_ms: round(performance.now() - ready) };
+    return JSON.stringify({ id, ok: true, result, ...times, ...more });
   } catch (problem) {
     return failure(id, problem);
   }
@@ -214,6 +221,37 @@ function serve(socketPath, report) {
   });
 }
 
+// A runtime that has started this process itself gives it a descriptor instead of a socket's name: on it the host says
+// that it is ready, and takes and answers its one request. The descriptor's other end closing ends the process.
+function attend(descriptor, report) {
+  const connection = new net.Socket({ fd: descriptor, readable: true, writable: true, allowHalfOpen: true });
+  const chunks = [];
+  let taken = false;
+  const answer = (reply) => connection.end(reply + "\n", () => process.exit(0));
+  connection.on("error", () => process.exit(0));
+  connection.on("end", () => {
+    if (!taken) process.exit(0);
+  });
+  connection.on("data", (chunk) => {
+    chunks.push(chunk);
+    if (taken || chunk.indexOf(10) < 0) return;
+    taken = true;
+    const once = (problem) => answer(failure(null, problem));
+    process.once("uncaughtException", once);
+    process.once("unhandledRejection", once);
+    let request;
+    try {
+      request = JSON.parse(Buffer.concat(chunks).toString("utf8"));
+    } catch (problem) {
+      return answer(failure(null, problem));
+    }
+    const sent = BigInt(request.sent_ns ?? process.hrtime.bigint());
+    const sinceSent = () => ({ ready_ms: Number((process.hrtime.bigint() - sent) / 1000n) / 1000 });
+    run(request, sinceSent).then(answer);
+  });
+  connection.write(JSON.stringify({ ready: { ...report, pid: process.pid } }) + "\n");
+}
+
 const usage = "usage: node host.mjs PRELOAD [--check | --once REQUEST]";
 const [file, ...mode] = process.argv.slice(2);
 if (file === undefined || file.startsWith("-")) fail(2, { error: usage });
@@ -233,6 +271,10 @@ if (mode.length === 1 && mode[0] === "--check") {
   process.exit(JSON.parse(reply).ok ? 0 : 1);
 } else if (mode.length > 0) {
   fail(2, { error: usage });
+} else if (process.env.WARMSET_CONTROL !== undefined) {
+  const descriptor = Number(process.env.WARMSET_CONTROL);
+  delete process.env.WARMSET_CONTROL;
+  attend(descriptor, report);
 } else {
   serve(process.env.WARMSET_SOCKET ?? DEFAULT_SOCKET, report);
 }

@@ -11,7 +11,8 @@ A connection that closes before it has sent a line is a probe and gets no answer
 to standard error, one JSON object a line. Exit status: 0 done, 1 a module or the request failed, 2 called wrongly,
 3 loading started threads, which a fork would lose (WARMSET_ALLOW_THREADS=1 goes on regardless).
 
-Standard library only. Isolation (namespaces, limits, another user) is for whoever starts the host.
+Standard library only. Isolation (namespaces, limits, another user) is for whoever starts the host: warmset's own runtime
+brings a second file for it, which uses this one as a module.
 """
 
 import gc
@@ -46,12 +47,17 @@ def call_by_name(module, dotted):
 
 
 def preload(file):
-    """Imports the modules and makes the warm-up calls that the file lists; says what failed and ends if it must not."""
+    """Loads what the file lists, as `load` does."""
     with open(file, encoding="utf-8") as stream:
         spec = json.load(stream)
     if spec.get("schema") != "warmset.preload/1" or spec.get("language") != "python":
         say(level="error", error="%s is not a Python preload list of schema warmset.preload/1" % file)
         sys.exit(2)
+    return load(spec)
+
+
+def load(spec):
+    """Imports `modules` and makes the calls of `warmup`; says what failed and ends if it must not."""
     unset = [name for name in ONE_THREAD if name not in os.environ]
     os.environ.update(dict.fromkeys(unset, "1"))
     gc.disable()
@@ -68,10 +74,12 @@ def preload(file):
                 sys.exit(1)
     for entry in spec.get("warmup", []):
         try:
-            call_by_name(entry["module"], entry["call"])()
-        except Exception as problem:
-            say(level="error", module=entry["module"], call=entry["call"], error=describe(problem))
-            sys.exit(1)
+            if entry.get("function") is not None:
+                warm_by_handler(entry)
+            else:
+                call_by_name(entry["module"], entry["call"])()
+        except Exception as problem:  # it costs time later, and nothing else
+            say(level="warning", module=entry["module"], call=entry["call"], error=describe(problem))
     for name in unset:
         del os.environ[name]
     # Frozen objects are never visited again, so a child's collections do not copy the pages that it shares.
@@ -79,6 +87,50 @@ def preload(file):
     gc.freeze()
     spent = (time.process_time() - started) * 1000.0
     return {"loaded": loaded, "ms": round(spent, 3), "rss_mb": resident_mb(), "threads": thread_count()}
+
+
+def warm_by_handler(entry):
+    """Calls a function's handler with its event, and forgets the function: only what its packages keep stays.
+
+    `path` is its code folder, which whoever starts the host adds; a host without the code leaves the call out."""
+    folder = os.path.abspath(entry["path"]) if entry.get("path") else None
+    if folder is None or not os.path.isdir(folder):
+        say(level="info", module=entry["module"], call=entry["call"], left_out="the function's code is not here")
+        return
+    here, path, environment, known = os.getcwd(), list(sys.path), dict(os.environ), dict(sys.modules)
+    try:
+        os.environ.update({str(k): str(v) for k, v in (entry.get("environment") or {}).items()})
+        os.chdir(folder)
+        sys.path.insert(0, folder)
+        importlib.invalidate_caches()
+        module = entry["module"].replace("/", ".")
+        forget_namesake(module.split(".")[0], folder)
+        handler = call_by_name(module, entry["call"])
+        handler(entry.get("event"), Context({"id": "warm-up", "function": entry["function"], "timeout_ms": 60000}))
+    except SystemExit as problem:
+        raise RuntimeError("the handler ended the process: %s" % describe(problem))
+    finally:
+        os.chdir(here)
+        sys.path[:] = path
+        for name in [n for n in os.environ if n not in environment]:
+            del os.environ[name]
+        os.environ.update(environment)
+        for name, loaded in list(sys.modules.items()):
+            if within(loaded, folder):
+                del sys.modules[name]
+        for name, loaded in known.items():
+            sys.modules.setdefault(name, loaded)
+        for finder in [f for f in sys.path_importer_cache if f == folder or f.startswith(folder + os.sep)]:
+            del sys.path_importer_cache[finder]
+
+
+def within(module, folder):
+    """Whether a module was loaded from a folder."""
+    try:
+        places = [getattr(module, "__file__", None), *(getattr(module, "__path__", None) or [])]
+    except Exception:  # what stands in sys.modules need not be a module
+        return False
+    return any(isinstance(p, str) and os.path.abspath(p).startswith(folder + os.sep) for p in places)
 
 
 def resident_mb():
@@ -113,8 +165,9 @@ class Context:
         return 0 if self._deadline is None else max(0, int((self._deadline - time.monotonic()) * 1000))
 
 
-def run(request):
-    """Answers one request in this process, which must end afterwards: it is no longer clean."""
+def run(request, ready=None):
+    """Answers one request in this process, which must end afterwards: it is no longer clean. `ready` is called when the
+    handler's module has been loaded, and what it returns becomes part of the answer."""
     answer = {"id": request.get("id") if isinstance(request, dict) else None}
     try:
         if not isinstance(request, dict):
@@ -129,19 +182,23 @@ def run(request):
         folder = os.path.abspath(request["path"])
         os.chdir(folder)
         sys.path.insert(0, folder)
-        importlib.invalidate_caches()
+        # Not invalidate_caches: that would have every folder of the image listed again.
+        sys.path_importer_cache.pop(folder, None)
         reseed()
         forget_namesake(module.split(".")[0], folder)
         started = time.perf_counter()
         handler = getattr(importlib.import_module(module), attribute)
-        ready = time.perf_counter()
+        loaded = time.perf_counter()
+        if ready is not None:
+            answer.update(ready())
         result = handler(request.get("event"), Context(request))
         done = time.perf_counter()
         answer.update(ok=True, result=result)
-        answer.update(load_ms=round((ready - started) * 1e3, 3), run_ms=round((done - ready) * 1e3, 3))
+        answer.update(load_ms=round((loaded - started) * 1e3, 3), run_ms=round((done - loaded) * 1e3, 3))
         return json.dumps(answer)
     except BaseException as problem:  # SystemExit and KeyboardInterrupt of a function are its failure, not the host's
-        answer = {"id": answer["id"], "ok": False, "error": describe(problem), "traceback": traceback.format_exc()}
+        answer.pop("result", None)
+        answer.update(ok=False, error=describe(problem), traceback=traceback.format_exc())
         return json.dumps(answer)
 
 

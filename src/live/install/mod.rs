@@ -155,6 +155,23 @@ pub struct Store {
     scratch: AtomicUsize,
 }
 
+/// A folder that goes when this is dropped.
+#[derive(Debug)]
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
 impl Store {
     /// Opens a store, and removes what killed installers left. `limit` is the time that one call of a tool may take.
     ///
@@ -175,6 +192,22 @@ impl Store {
         Ok(Self { root, limit, scratch: AtomicUsize::new(0) })
     }
 
+    /// Folder that all environments lie in.
+    pub fn environments(&self) -> PathBuf {
+        self.root.join("environments")
+    }
+
+    /// A folder for other work, which goes when it is dropped; what a killed process leaves goes with the next.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn scratch(&self) -> Result<Scratch, InstallError> {
+        let number = self.scratch.fetch_add(1, Ordering::Relaxed);
+        let path = self.root.join("scratch").join(format!("{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&path).map_err(at(&path))?;
+        Ok(Scratch(path))
+    }
+
     /// The interpreter of a platform; Node's may be fetched from npm into the store.
     ///
     /// # Errors
@@ -193,21 +226,18 @@ impl Store {
         interpreter: &Interpreter,
         stop: &AtomicBool,
     ) -> Result<Environment, InstallError> {
-        let place = self.root.join("environments").join(locked.key());
+        let place = self.environments().join(locked.key());
         if place.is_dir() {
             return Ok(Environment { folder: place, was_there: true });
         }
-        let number = self.scratch.fetch_add(1, Ordering::Relaxed);
-        let scratch = self.root.join("scratch").join(format!("{}-{number}", std::process::id()));
-        let made = self.make(locked, interpreter, &scratch, stop).and_then(|folder| {
-            match std::fs::rename(&folder, &place) {
-                // Another installer was first: both have made the same.
-                Err(_) if place.is_dir() => Ok(()),
-                moved => moved.map_err(at(&place)),
-            }
-        });
-        let _ = std::fs::remove_dir_all(&scratch);
-        made.map(|()| Environment { folder: place, was_there: false })
+        let scratch = self.scratch()?;
+        let folder = self.make(locked, interpreter, scratch.path(), stop)?;
+        match std::fs::rename(&folder, &place) {
+            // Another installer was first: both have made the same.
+            Err(_) if place.is_dir() => {}
+            moved => moved.map_err(at(&place))?,
+        }
+        Ok(Environment { folder: place, was_there: false })
     }
 
     fn make(

@@ -1,3 +1,178 @@
-//! The reference runtime: acts on a swap manifest and the folders that it names.
+//! The reference runtime: acts on a swap manifest and the folders that it names. Linux only.
+//!
+//! Each image without a parent has a keeper, a thread that starts its hosts, forks its children from them and replaces
+//! what ends. A call goes to its function's image, else to a fallback, else it starts cold; it never waits for a host.
 
+#[cfg(target_os = "linux")]
+mod call;
+#[cfg(target_os = "linux")]
+pub mod http;
+#[cfg(target_os = "linux")]
+mod keeper;
+#[cfg(target_os = "linux")]
+mod maker;
+pub mod metrics;
 pub mod provision;
+#[cfg(target_os = "linux")]
+mod recent;
+
+#[cfg(target_os = "linux")]
+pub use self::linux::*;
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::collections::BTreeMap;
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+    use std::sync::{Arc, Condvar, Mutex};
+    use std::thread::JoinHandle;
+    use std::time::Duration;
+
+    pub use super::call::{Invocation, Started};
+    pub use super::maker::{Maker, Options};
+
+    use super::keeper::{self, Live};
+    use super::metrics::{ImageNow, Metrics, Snapshot};
+    use super::provision::Provisioned;
+    use super::recent::{self, Wanted};
+    use crate::live::sandbox::held;
+    use crate::model::manifest::{ManifestFunction, ManifestImage, SwapManifest};
+
+    /// A running runtime. Dropping it ends all that it has started.
+    pub struct Runtime {
+        pub(super) inner: Arc<Inner>,
+        keepers: Vec<JoinHandle<()>>,
+    }
+
+    /// What keepers and calls share.
+    pub(super) struct Inner {
+        pub images: BTreeMap<String, ImageState>,
+        pub functions: BTreeMap<String, ManifestFunction>,
+        pub files: Provisioned,
+        pub maker: Maker,
+        pub metrics: Metrics,
+        pub stop: AtomicBool,
+        pub numbers: AtomicU64,
+        /// Which images are to be loaded, where not all are.
+        pub wanted: Option<Wanted>,
+    }
+
+    /// One image and what runs of it.
+    pub(super) struct ImageState {
+        pub image: ManifestImage,
+        pub live: Mutex<Live>,
+        /// Told when something of it has ended, was taken, or the runtime stops.
+        pub changed: Condvar,
+        pub restarts: AtomicU64,
+        /// When it was last asked for, in calls of the runtime.
+        pub used: AtomicU64,
+    }
+
+    /// Which images are kept.
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    pub enum Keep {
+        /// All of the manifest's.
+        All,
+        /// Those asked for last that together stay within so many MB; one is loaded after a call that missed it.
+        Recent {
+            /// Proportional set size of all of them, MB.
+            budget_mb: f64,
+        },
+    }
+
+    impl Runtime {
+        /// Starts images, and returns at once: calls come cold until their image is there.
+        pub fn start(manifest: &SwapManifest, files: Provisioned, maker: Maker, keep: Keep) -> Self {
+            let images = manifest.images.iter().map(|image| {
+                let missing = !files.images.contains_key(&image.id);
+                let why = if missing { "the image is not here" } else { "the image is being loaded" };
+                let state = ImageState {
+                    image: image.clone(),
+                    live: Mutex::new(Live::Down(why.to_string())),
+                    changed: Condvar::new(),
+                    restarts: AtomicU64::new(0),
+                    used: AtomicU64::new(0),
+                };
+                (image.id.clone(), state)
+            });
+            let inner = Arc::new(Inner {
+                images: images.collect(),
+                functions: manifest.functions.iter().map(|f| (f.id.clone(), f.clone())).collect(),
+                files,
+                maker,
+                metrics: Metrics::default(),
+                stop: AtomicBool::new(false),
+                numbers: AtomicU64::new(0),
+                wanted: matches!(keep, Keep::Recent { .. }).then(Wanted::default),
+            });
+            let keepers = match keep {
+                Keep::All => keeper::start(&inner, manifest),
+                Keep::Recent { budget_mb } => recent::start(&inner, budget_mb).into_iter().collect(),
+            };
+            Self { inner, keepers }
+        }
+
+        /// Waits until every image that is here runs or has failed once; `false` where that takes too long.
+        pub fn settle(&self, limit: Duration) -> bool {
+            let end = std::time::Instant::now() + limit;
+            let is_open = |state: &ImageState| {
+                self.inner.files.images.contains_key(&state.image.id)
+                    && state.restarts.load(Ordering::Relaxed) == 0
+                    && !held(&state.live).is_up()
+            };
+            while self.inner.images.values().any(is_open) {
+                if std::time::Instant::now() > end {
+                    return false;
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            true
+        }
+
+        /// Runs a function.
+        pub fn invoke(&self, function: &str, event: &serde_json::Value) -> Invocation {
+            self.inner.invoke(function, event)
+        }
+
+        /// Ids of all functions.
+        pub fn functions(&self) -> impl Iterator<Item = &str> {
+            self.inner.functions.keys().map(String::as_str)
+        }
+
+        /// Why a function or an image is not here, and other things to tell.
+        pub fn files(&self) -> &Provisioned {
+            &self.inner.files
+        }
+
+        /// Counts, latencies and memory. Memory is read now: some milliseconds a process.
+        pub fn snapshot(&self) -> Snapshot {
+            let images = self.inner.images.iter().map(|(id, state)| {
+                let live = held(&state.live);
+                let memory = live.memory();
+                let now = ImageNow {
+                    up: live.is_up(),
+                    why: live.why(),
+                    ready: live.ready(),
+                    restarts: state.restarts.load(Ordering::Relaxed),
+                    processes: memory.processes,
+                    pss_mb: memory.pss_mb,
+                    rss_mb: memory.rss_mb,
+                    pids: live.pids(),
+                };
+                (id.clone(), now)
+            });
+            let images = images.collect();
+            self.inner.metrics.snapshot(images)
+        }
+    }
+
+    impl Drop for Runtime {
+        fn drop(&mut self) {
+            self.inner.stop.store(true, Ordering::SeqCst);
+            self.inner.images.values().for_each(|state| state.changed.notify_all());
+            self.inner.wanted.iter().for_each(Wanted::wake);
+            for keeper in self.keepers.drain(..) {
+                let _ = keeper.join();
+            }
+        }
+    }
+}

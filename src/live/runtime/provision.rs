@@ -1,10 +1,9 @@
 //! From a manifest to folders that can be run: image and closure environments, and functions as they would be deployed.
 //!
-//! What is where below the state folder:
+//! Packages are installed in the store ([`crate::live::install`]); below the state folder is
 //! ```text
-//! store/environments/…      packages of images and closures (live::install)
 //! functions/<name>/code     a function's own code
-//! functions/<name>/<image>  Node: code and the node_modules that belong to it on that image (`cold`: all of its closure)
+//! functions/<name>/<image>  Node: the node_modules that it needs besides that image's
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +17,7 @@ use sha2::{Digest, Sha256};
 use crate::live::install::code::{self, copy_tree, is_left_behind};
 use crate::live::install::interpreter::Interpreter;
 use crate::live::install::{InstallError, Locked, Store, join};
-use crate::model::manifest::{Fallback, ManifestFunction, ManifestImage, SwapManifest};
+use crate::model::manifest::{Fallback, FileDigest, ManifestFunction, ManifestImage, SwapManifest};
 use crate::model::{Diagnostic, Language, Place, Platform, codes};
 
 /// What is needed to provision a manifest.
@@ -50,12 +49,12 @@ pub struct ImageFiles {
 pub struct FunctionFiles {
     /// Runs it.
     pub interpreter: Interpreter,
-    /// Its code; for Node that of a cold start.
+    /// Its code.
     pub code: PathBuf,
-    /// Python: its closure's packages, where it has any.
+    /// All its packages, where it has any: as [`ImageFiles::environment`].
     pub closure: Option<PathBuf>,
-    /// Node: the folder that holds `code` and `node_modules`, by image; `None` is the cold start.
-    pub views: BTreeMap<Option<String>, PathBuf>,
+    /// Node: the folder with the `node_modules` that it needs besides an image's, by image.
+    pub besides: BTreeMap<String, PathBuf>,
 }
 
 /// Everything that could be made.
@@ -197,7 +196,7 @@ fn locks<'a>(manifest: &'a SwapManifest, plan: &Path, diagnostics: &mut Vec<Diag
             chain.push(parent);
         }
         let parts: io::Result<Vec<Locked>> =
-            chain.iter().rev().map(|i| Locked::read(&image.platform, &inside(plan, &i.folder)?)).collect();
+            chain.iter().rev().map(|i| unchanged(plan, &i.platform, &i.folder, &i.lock)).collect();
         match parts.map(Locked::together) {
             Ok(Some(locked)) => {
                 out.insert(&image.folder, locked);
@@ -207,7 +206,7 @@ fn locks<'a>(manifest: &'a SwapManifest, plan: &Path, diagnostics: &mut Vec<Diag
         }
     }
     for closure in &manifest.closures {
-        match inside(plan, &closure.folder).and_then(|folder| Locked::read(&closure.platform, &folder)) {
+        match unchanged(plan, &closure.platform, &closure.folder, &closure.lock) {
             Ok(locked) => {
                 out.insert(&closure.folder, locked);
             }
@@ -215,6 +214,18 @@ fn locks<'a>(manifest: &'a SwapManifest, plan: &Path, diagnostics: &mut Vec<Diag
         }
     }
     out
+}
+
+/// The lock in a folder, where it is the one that the manifest was made with.
+fn unchanged(plan: &Path, platform: &Platform, folder: &str, lock: &FileDigest) -> io::Result<Locked> {
+    let locked = Locked::read(platform, &inside(plan, folder)?)?;
+    let bytes = locked.files.get(&lock.file).map_or(&[][..], Vec::as_slice);
+    let digest: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    if digest != lock.sha256 {
+        let reason = format!("{folder}/{} is not the lock that the manifest names: it is stale", lock.file);
+        return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+    }
+    Ok(locked)
 }
 
 /// A folder named by a manifest, which must not lead out of the folder that it is relative to.
@@ -303,32 +314,20 @@ impl Places<'_> {
             interpreter: interpreter.clone(),
             code: folder.join("code"),
             closure: self.closure.clone(),
-            views: BTreeMap::new(),
+            besides: BTreeMap::new(),
         };
-        if language != Some(Language::Node) {
-            copy_tree(&from, &files.code, &is_left_behind, &mut code::FUNCTION.clone())?;
+        copy_tree(&from, &files.code, &is_left_behind, &mut code::FUNCTION.clone())?;
+        let Some(closure) = self.closure.as_ref().filter(|_| language == Some(Language::Node)) else {
             return Ok(files);
-        }
-        for image in self.usable().into_iter().map(Some).chain([None]) {
-            let view = folder.join(image.unwrap_or("cold"));
-            copy_tree(&from, &view.join("code"), &is_left_behind, &mut code::FUNCTION.clone())?;
-            let modules = view.join("node_modules");
-            let held = image.and_then(|id| self.environments.get(self.images.get(id)?.folder.as_str()));
-            match (&self.closure, held) {
-                (Some(closure), Some(held)) => {
-                    let (closure, held) = (closure.join("node_modules"), held.join("node_modules"));
-                    join::join(&closure, &held, self.sources.modules_at.unwrap_or(&held), &modules)?;
-                }
-                // In a sandbox a cold start has the closure where an image would have its packages.
-                (Some(closure), None) if self.sources.modules_at.is_none() => {
-                    join::link(&closure.join("node_modules"), &modules)?;
-                }
-                (_, None) | (None, _) => std::fs::create_dir_all(&modules)?,
-            }
-            if image.is_none() {
-                files.code = view.join("code");
-            }
-            files.views.insert(image.map(str::to_string), view);
+        };
+        for image in self.usable() {
+            let Some(held) = self.images.get(image).and_then(|i| self.environments.get(i.folder.as_str())) else {
+                continue;
+            };
+            let (besides, held) = (folder.join(image), held.join("node_modules"));
+            let at = self.sources.modules_at.unwrap_or(&held);
+            join::join(&closure.join("node_modules"), &held, at, &besides.join("node_modules"))?;
+            files.besides.insert(image.to_string(), besides);
         }
         Ok(files)
     }

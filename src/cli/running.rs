@@ -1,0 +1,130 @@
+//! What `serve` and `replay` have in common: rights, provisioning, and what is said of both.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use crate::live::host::CallLimits;
+use crate::live::install::{InstallError, Scratch, Store};
+use crate::live::runtime::provision::{self, Provisioned, Sources};
+use crate::live::runtime::{Maker, Options};
+use crate::live::sandbox::{Group, Hierarchies, Isolation, Lack, Limits, probe};
+use crate::model::manifest::SwapManifest;
+use crate::model::{Diagnostic, Place, codes, read};
+
+use super::load::{self, Failure};
+use super::options::{IsolationChoice, RunOptions};
+use super::talk::Talk;
+
+/// Where a Node function sees its image's packages in a sandbox.
+const MODULES_AT: &str = "/opt/warm/node_modules";
+/// Time that one call of an installer may take.
+const INSTALL_LIMIT: Duration = Duration::from_secs(600);
+
+/// What this machine and user permit.
+pub struct Rights {
+    pub(super) isolation: Isolation,
+    hierarchies: Hierarchies,
+    /// This program, for its hidden subcommand.
+    warmset: PathBuf,
+}
+
+/// Finds out what is permitted, says what is missing, and stops where that was not allowed.
+pub fn rights(options: &RunOptions, talk: Talk) -> Result<Rights, Failure> {
+    let warmset = std::env::current_exe()?;
+    if options.isolation == IsolationChoice::None {
+        return Ok(Rights { isolation: Isolation::None, hierarchies: Hierarchies::default(), warmset });
+    }
+    let permitted = probe(&warmset, options.first_id)?;
+    let lacks: Vec<Diagnostic> = permitted.lacks.iter().map(lacking).collect();
+    if !lacks.is_empty() && !options.allow_missing_isolation {
+        talk.diagnostics(&lacks);
+        return Err(Failure::Message(
+            "this machine or user does not permit full isolation: give --allow-missing-isolation to go on without, or \
+             --isolation none"
+                .into(),
+        ));
+    }
+    talk.diagnostics(&lacks);
+    Ok(Rights { isolation: permitted.isolation, hierarchies: permitted.hierarchies, warmset })
+}
+
+fn lacking(lack: &Lack) -> Diagnostic {
+    let reason = format!("without {}: {}", lack.what, lack.why);
+    Diagnostic::new(codes::ISOLATION_MISSING, Place::default(), reason).next(lack.next.clone())
+}
+
+impl RunOptions {
+    /// How functions are run, as far as rights permit.
+    pub fn maker(&self, rights: &Rights, store: &Store, scratch: &Path) -> Result<Maker, Failure> {
+        let limits = CallLimits {
+            time: Duration::from_secs_f64(self.timeout),
+            output_bytes: self.max_answer,
+            ..CallLimits::default()
+        };
+        let bounds =
+            Limits { pids: Some(self.pids), cpus: self.cpus, memory_mb: self.memory.map(|mb| mb.ceil() as u64) };
+        Ok(Maker {
+            options: Options {
+                warmset: rights.warmset.clone(),
+                isolation: rights.isolation,
+                network: self.network,
+                allow_threads: self.allow_threads,
+                standby: self.standby,
+                pool: self.pool,
+                limits,
+                bounds,
+                retries: self.retries,
+                start_limit: Duration::from_secs(120),
+            },
+            group: Group::new(&rights.hierarchies)?,
+            shared: vec![scratch.join("functions"), store.environments()],
+        })
+    }
+}
+
+/// The manifest in a file or plan folder, and that folder.
+pub fn manifest(path: &Path) -> Result<(SwapManifest, PathBuf), Failure> {
+    let file = if path.is_dir() { path.join("swap-manifest.json") } else { path.to_path_buf() };
+    let manifest = read::manifest(&file.display().to_string(), &load::text(&file)?)?;
+    let folder = file.parent().map(Path::to_path_buf).unwrap_or_default();
+    Ok((manifest, if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder }))
+}
+
+/// The store in the folder that was given, or in the user's cache folder.
+pub fn store(options: &RunOptions) -> Result<Store, Failure> {
+    let cache = || {
+        let own = std::env::var_os("XDG_CACHE_HOME").filter(|v| !v.is_empty()).map(PathBuf::from);
+        own.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"))).map(|c| c.join("warmset"))
+    };
+    let Some(folder) = options.cache.clone().or_else(cache) else {
+        return Err(Failure::Message("there is no home folder to keep packages in: give --cache DIR".into()));
+    };
+    Store::open(&folder, INSTALL_LIMIT).map_err(install_failure)
+}
+
+/// Why nothing could be installed.
+pub fn install_failure(error: InstallError) -> Failure {
+    Failure::Message(format!("{error}: {}", error.next()))
+}
+
+/// Installs and copies all that a manifest names, with progress.
+pub fn provision(
+    manifest: &SwapManifest,
+    plan: &Path,
+    options: &RunOptions,
+    rights: &Rights,
+    (store, scratch): (&Store, &Scratch),
+    stop: &AtomicBool,
+    talk: Talk,
+) -> Result<Provisioned, Failure> {
+    let inside = Path::new(MODULES_AT);
+    let modules_at = rights.isolation.is_isolated().then_some(inside);
+    let sources = Sources { plan, code: &options.code, state: scratch.path(), modules_at };
+    let bar = talk.bar("installing");
+    provision::provision(manifest, sources, store, stop, &|step| {
+        bar.set(step.done, step.of);
+        bar.message(step.what);
+    })
+    .map_err(install_failure)
+}

@@ -1,0 +1,200 @@
+//! What a replay says: arrangements side by side, and what the plan promised against what was seen.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Arrangement, Seen};
+use crate::cost::stats::{median, quantile};
+use crate::live::runtime::{Invocation, Started};
+use crate::model::units::round;
+
+/// Value of the `schema` field.
+pub const SCHEMA: &str = "warmset.replay/1";
+
+/// One arrangement.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// `none`, `one-each`, `plan`.
+    pub arrangement: String,
+    /// Calls made.
+    pub calls: usize,
+    /// Calls whose handler returned.
+    pub ok: usize,
+    /// Calls by outcome.
+    pub outcomes: BTreeMap<String, usize>,
+    /// Milliseconds from the request until dependencies were loaded: median.
+    pub ready_ms_median: f64,
+    /// 95th percentile.
+    pub ready_ms_p95: f64,
+    /// 99th percentile.
+    pub ready_ms_p99: f64,
+    /// Share of calls that started cold, as planned or as a fallback.
+    pub cold_share: f64,
+    /// Proportional set size of all images together, MB: mean over time.
+    pub memory_mb_mean: f64,
+    /// Most at once.
+    pub memory_mb_max: f64,
+    /// CPU seconds of all that was started, loading of images included.
+    pub cpu_s: f64,
+    /// Seconds from the start of the images to the end of the last call.
+    pub wall_s: f64,
+    /// Milliseconds by which calls began after their time, 95th percentile: how far the machine was behind.
+    pub late_ms_p95: f64,
+}
+
+/// One function: promised and seen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FunctionCompared {
+    /// Its id.
+    pub function: String,
+    /// Its image in the plan.
+    pub image: String,
+    /// Calls in the plan's arrangement that were put onto that image.
+    pub calls: usize,
+    /// Milliseconds that the plan promised to save a start.
+    pub promised_ms: f64,
+    /// Milliseconds that were saved: what its imports took in a cold start, less all of a swap until they were ready.
+    pub saved_ms: f64,
+    /// Until dependencies were ready, cold: interpreter and sandbox included. Median.
+    pub cold_ready_ms: f64,
+    /// The same on its image.
+    pub swap_ready_ms: f64,
+}
+
+/// Promise against reality.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Promise {
+    /// By function.
+    pub functions: Vec<FunctionCompared>,
+    /// Milliseconds promised for one start of each of them.
+    pub promised_ms: f64,
+    /// Milliseconds saved.
+    pub saved_ms: f64,
+    /// `saved / promised - 1`.
+    pub error: f64,
+    /// MB that the plan's images may take.
+    pub budget_mb: f64,
+    /// MB that the plan expected.
+    pub expected_mb: f64,
+    /// Most that they took.
+    pub memory_mb: f64,
+}
+
+/// Two arrangements against each other.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Compared {
+    /// Geometric mean over functions of cold over swapped, until dependencies are ready.
+    pub times_faster: f64,
+    /// The same for the function for which it is least.
+    pub least: f64,
+}
+
+/// A whole replay.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Replay {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// Where the calls come from.
+    pub trace: String,
+    /// How functions were shut in.
+    pub isolation: String,
+    /// Side by side, in the order in which they ran.
+    pub arrangements: Vec<Summary>,
+    /// The plan's promise, where the plan and cold starts were both run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promise: Option<Promise>,
+    /// Cold against swapped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speed: Option<Compared>,
+    /// Functions left out, and why.
+    pub left_out: BTreeMap<String, String>,
+}
+
+impl Summary {
+    /// Sums up one arrangement.
+    pub fn of(arrangement: Arrangement, seen: &Seen) -> Self {
+        let mut outcomes: BTreeMap<String, usize> = BTreeMap::new();
+        seen.calls.iter().for_each(|call| *outcomes.entry(call.outcome.clone()).or_default() += 1);
+        let ready: Vec<f64> = seen.calls.iter().filter_map(|call| call.ready_ms).collect();
+        let cold = seen.calls.iter().filter(|call| call.image.is_none()).count();
+        let ms = |share: f64| round(quantile(&ready, share), 3);
+        Self {
+            arrangement: arrangement.name().to_string(),
+            calls: seen.calls.len(),
+            ok: seen.calls.iter().filter(|call| call.ok).count(),
+            outcomes,
+            ready_ms_median: ms(0.5),
+            ready_ms_p95: ms(0.95),
+            ready_ms_p99: ms(0.99),
+            cold_share: round(cold as f64 / seen.calls.len().max(1) as f64, 6),
+            memory_mb_mean: round(seen.memory_mb.iter().sum::<f64>() / seen.memory_mb.len().max(1) as f64, 3),
+            memory_mb_max: round(seen.memory_mb.iter().copied().fold(0.0, f64::max), 3),
+            cpu_s: round(seen.cpu_s, 3),
+            wall_s: round(seen.wall_s, 3),
+            late_ms_p95: round(quantile(&seen.late_ms, 0.95), 3),
+        }
+    }
+}
+
+/// Medians of a function's calls of one kind.
+fn medians<'a>(
+    calls: impl Iterator<Item = &'a Invocation>,
+    value: fn(&Invocation) -> Option<f64>,
+) -> BTreeMap<&'a str, (usize, f64)> {
+    let mut by_function: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for call in calls {
+        if let Some(value) = value(call) {
+            by_function.entry(&call.function).or_default().push(value);
+        }
+    }
+    by_function.into_iter().map(|(function, values)| (function, (values.len(), median(&values)))).collect()
+}
+
+/// Holds the plan's promise (function, image, milliseconds) against what was seen cold and on the plan's images.
+pub fn compare(
+    promised: &[(String, String, f64)],
+    cold: &Seen,
+    plan: &Seen,
+    (budget_mb, expected_mb): (f64, f64),
+) -> (Promise, Option<Compared>) {
+    let imports = medians(cold.calls.iter(), |call| call.import_ms);
+    let cold_ready = medians(cold.calls.iter(), |call| call.ready_ms);
+    let swapped = || plan.calls.iter().filter(|call| call.start == Started::Swap);
+    let swap_ready = medians(swapped(), |call| call.ready_ms);
+    let mut functions = Vec::new();
+    for (function, image, promised_ms) in promised {
+        let id = function.as_str();
+        let (Some(&(_, import_ms)), Some(&(_, cold_ready_ms)), Some(&(calls, swap_ready_ms))) =
+            (imports.get(id), cold_ready.get(id), swap_ready.get(id))
+        else {
+            continue;
+        };
+        functions.push(FunctionCompared {
+            function: function.clone(),
+            image: image.clone(),
+            calls,
+            promised_ms: round(*promised_ms, 3),
+            saved_ms: round(import_ms - swap_ready_ms, 3),
+            cold_ready_ms: round(cold_ready_ms, 3),
+            swap_ready_ms: round(swap_ready_ms, 3),
+        });
+    }
+    let sum = |value: fn(&FunctionCompared) -> f64| functions.iter().map(value).sum::<f64>();
+    let (promised_ms, saved_ms) = (sum(|f| f.promised_ms), sum(|f| f.saved_ms));
+    let ratios: Vec<f64> = functions.iter().map(|f| f.cold_ready_ms / f.swap_ready_ms.max(1e-3)).collect();
+    let speed = (!ratios.is_empty()).then(|| Compared {
+        times_faster: round((ratios.iter().map(|r| r.ln()).sum::<f64>() / ratios.len() as f64).exp(), 2),
+        least: round(ratios.iter().copied().fold(f64::INFINITY, f64::min), 2),
+    });
+    let promise = Promise {
+        promised_ms: round(promised_ms, 3),
+        saved_ms: round(saved_ms, 3),
+        error: if promised_ms > 0.0 { round(saved_ms / promised_ms - 1.0, 4) } else { 0.0 },
+        budget_mb,
+        expected_mb,
+        memory_mb: round(plan.memory_mb.iter().copied().fold(0.0, f64::max), 3),
+        functions,
+    };
+    (promise, speed)
+}

@@ -1,0 +1,204 @@
+//! Keeps images running: starts hosts, forks children from their parents, fills pools, replaces what has ended.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::linux::{ImageState, Inner};
+use crate::live::host::{ForkServer, HostError, Memory, NodeProcess};
+use crate::live::sandbox::held;
+use crate::model::Language;
+use crate::model::manifest::SwapManifest;
+
+/// How often hosts are looked at when nobody has said that one has ended.
+const LOOK: Duration = Duration::from_millis(100);
+/// Longest pause before an image that fails again and again is started anew.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// What runs of an image.
+pub enum Live {
+    /// Nothing, and why.
+    Down(String),
+    /// A Python host.
+    Fork(Arc<ForkServer>),
+    /// Node processes that wait.
+    Pool(VecDeque<NodeProcess>),
+}
+
+impl Live {
+    /// Whether a call can go to it now, as far as is known.
+    pub fn is_up(&self) -> bool {
+        match self {
+            Live::Down(_) => false,
+            Live::Fork(host) => host.alive(),
+            Live::Pool(ready) => !ready.is_empty(),
+        }
+    }
+
+    /// Why it is down.
+    pub fn why(&self) -> Option<String> {
+        match self {
+            Live::Down(why) => Some(why.clone()),
+            Live::Fork(host) if !host.alive() => Some("the host has ended".into()),
+            Live::Pool(ready) if ready.is_empty() => Some("no process is ready".into()),
+            _ => None,
+        }
+    }
+
+    /// Processes that wait for a call; a fork server makes them as they are needed.
+    pub fn ready(&self) -> usize {
+        match self {
+            Live::Pool(ready) => ready.len(),
+            Live::Fork(_) | Live::Down(_) => 0,
+        }
+    }
+
+    /// Its processes' numbers on this machine; those of its child images are theirs.
+    pub fn pids(&self) -> Vec<u32> {
+        match self {
+            Live::Down(_) => Vec::new(),
+            Live::Fork(host) => host.pids(),
+            Live::Pool(ready) => ready.iter().flat_map(NodeProcess::pids).collect(),
+        }
+    }
+
+    /// Memory of those.
+    pub fn memory(&self) -> Memory {
+        Memory::of(&self.pids())
+    }
+}
+
+/// When an image that could not be started is tried again.
+#[derive(Default)]
+struct Pauses(BTreeMap<String, (u32, Instant)>);
+
+impl Pauses {
+    fn is_over(&self, id: &str) -> bool {
+        self.0.get(id).is_none_or(|(_, until)| Instant::now() >= *until)
+    }
+
+    fn failed(&mut self, id: &str) {
+        let (times, until) = self.0.entry(id.to_string()).or_insert((0, Instant::now()));
+        *until = Instant::now() + LONGEST_PAUSE.min(Duration::from_millis(200) * 2u32.pow((*times).min(10)));
+        *times += 1;
+    }
+
+    fn worked(&mut self, id: &str) {
+        self.0.remove(id);
+    }
+}
+
+/// Starts a keeper for each image without a parent, which keeps its descendants too.
+pub fn start(inner: &Arc<Inner>, manifest: &SwapManifest) -> Vec<JoinHandle<()>> {
+    let mut trees: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut root_of: BTreeMap<&str, &str> = BTreeMap::new();
+    // Parents stand before their children. One that is not there makes its children stand alone.
+    for image in manifest.images.iter().filter(|i| inner.files.images.contains_key(&i.id)) {
+        let forks = image.platform.language.forks();
+        let parent = image.parent.as_deref().filter(|_| forks).and_then(|id| root_of.get(id).copied());
+        let root = parent.unwrap_or(&image.id);
+        root_of.insert(&image.id, root);
+        trees.entry(root).or_default().push(image.id.clone());
+    }
+    trees
+        .into_values()
+        .filter_map(|tree| {
+            let inner = Arc::clone(inner);
+            // Where no thread can be had the images stay down, and calls start cold.
+            std::thread::Builder::new().name("keeper".into()).spawn(move || keep(&inner, &tree)).ok()
+        })
+        .collect()
+}
+
+fn keep(inner: &Inner, tree: &[String]) {
+    let mut pauses = Pauses::default();
+    while !inner.stop.load(Ordering::SeqCst) {
+        for id in tree {
+            if inner.stop.load(Ordering::SeqCst) {
+                break;
+            }
+            let Some(state) = inner.images.get(id) else { continue };
+            if pauses.is_over(id) {
+                match tend(inner, tree, state) {
+                    Ok(()) => pauses.worked(id),
+                    Err(problem) => {
+                        pauses.failed(id);
+                        state.restarts.fetch_add(1, Ordering::Relaxed);
+                        *held(&state.live) = Live::Down(problem.to_string());
+                    }
+                }
+            }
+        }
+        let Some(root) = inner.images.get(&tree[0]) else { return };
+        let live = held(&root.live);
+        if !inner.stop.load(Ordering::SeqCst) {
+            let _ = root.changed.wait_timeout(live, LOOK);
+        }
+    }
+    // Children first: what their parent's end would do to them is done in order.
+    for state in tree.iter().rev().filter_map(|id| inner.images.get(id)) {
+        *held(&state.live) = Live::Down("the runtime stops".into());
+    }
+}
+
+/// Brings an image to what it should be, where it is not.
+fn tend(inner: &Inner, tree: &[String], state: &ImageState) -> Result<(), HostError> {
+    let image = &state.image;
+    let Some(files) = inner.files.images.get(&image.id) else { return Ok(()) };
+    if image.platform.language == Language::Node {
+        return fill(inner, state);
+    }
+    let ended = match &*held(&state.live) {
+        Live::Fork(host) if host.alive() => return Ok(()),
+        Live::Fork(_) => true,
+        Live::Down(_) | Live::Pool(_) => false,
+    };
+    if ended {
+        state.restarts.fetch_add(1, Ordering::Relaxed);
+        *held(&state.live) = Live::Down("the host has ended and is being replaced".into());
+    }
+    let parent = image.parent.as_ref().filter(|id| tree.contains(id)).and_then(|id| inner.images.get(id));
+    let host = match parent {
+        None => ForkServer::start(&inner.maker.host(image, &inner.files, files)?)?,
+        Some(parent) => {
+            let host = match &*held(&parent.live) {
+                Live::Fork(host) => Arc::clone(host),
+                Live::Down(_) | Live::Pool(_) => {
+                    return Err(HostError::Setup(format!("its parent {} does not run", parent.image.id)));
+                }
+            };
+            host.child(&inner.maker.child(image, &inner.files, files))?
+        }
+    };
+    *held(&state.live) = Live::Fork(Arc::new(host));
+    Ok(())
+}
+
+/// Starts processes until as many wait as should.
+fn fill(inner: &Inner, state: &ImageState) -> Result<(), HostError> {
+    let image = &state.image;
+    let Some(files) = inner.files.images.get(&image.id) else { return Ok(()) };
+    let wanted = inner.maker.pool(image);
+    {
+        let mut live = held(&state.live);
+        if let Live::Pool(ready) = &mut *live {
+            let before = ready.len();
+            ready.retain(NodeProcess::alive);
+            state.restarts.fetch_add((before - ready.len()) as u64, Ordering::Relaxed);
+        }
+    }
+    while !inner.stop.load(Ordering::SeqCst) {
+        if matches!(&*held(&state.live), Live::Pool(ready) if ready.len() >= wanted) {
+            return Ok(());
+        }
+        let process = NodeProcess::start(&inner.maker.host(image, &inner.files, files)?)?;
+        let mut live = held(&state.live);
+        match &mut *live {
+            Live::Pool(ready) => ready.push_back(process),
+            Live::Down(_) | Live::Fork(_) => *live = Live::Pool(VecDeque::from([process])),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,236 @@
+//! `warmset __sandbox MODE`: the process that becomes a sandbox, as `runc init` does. It is started by [`super::spawn`]
+//! alone and is no part of the command line.
+//!
+//! Standard input is the *life* socket: the [`Spec`] comes in on it, one line of JSON, and words go out, a line each:
+//! `map` (somebody outside must write the id maps now, and answer with a line), `up` (the program runs), `error REASON`.
+//! Its other end closing ends the sandbox. Standard output is the control socket, handed on to the program as the
+//! descriptor `$WARMSET_CONTROL`; standard error is the program's standard output and error.
+//!
+//! Modes, and what was found to work on Linux 6.18, in this order:
+//! - `full` (real root; the process is the first of a new PID namespace, which the parent's thread has made): mount, UTS,
+//!   IPC and network namespaces and the root are made by real root, so that binds reach through folders of mode 0700.
+//!   Only then comes the user namespace, whose maps the parent writes: a range needs a right outside. The program keeps
+//!   all capabilities *inside*, with which it can clone children into new namespaces: their mount namespaces belong to
+//!   the user namespace, whereas its own stays real root's and cannot be changed by it. /proc must be mounted and not
+//!   covered in part, or the kernel refuses a new one to the children.
+//! - `own` (any user): a user namespace of one id comes first, with all others at once, and this process goes on as a
+//!   child, `inner`, the first of the PID namespace.
+//! - `none`: no namespaces; the program replaces this process.
+//!
+//! In the first two this process stays: as process 1 it reaps, and ends everything when its life socket closes. So the
+//! program never is process 1 itself, and its forks into PID namespaces of their own, which are, have another number.
+
+use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::process::{Gid, Pid, Resource, Rlimit, Signal, Uid, WaitOptions};
+use rustix::thread::UnshareFlags;
+
+use super::root::about;
+use super::spec::{Powers, Spec};
+
+/// Name of the subcommand.
+pub const SUBCOMMAND: &str = "__sandbox";
+/// Id inside of a program without powers.
+const FUNCTION_ID: u32 = 1000;
+/// Longest specification, bytes.
+const MAX_SPEC: usize = 16 * 1024 * 1024;
+
+/// Becomes a sandbox. `mode` is the subcommand's argument.
+pub fn main(mode: &str) -> ExitCode {
+    let life = io::stdin();
+    if mode == "probe" {
+        return super::probe::inside();
+    }
+    match run(mode, &life) {
+        Ok(code) => code,
+        Err(problem) => {
+            let _ = say(&life, &format!("error {}", problem.to_string().replace('\n', " ")));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(mode: &str, life: &io::Stdin) -> io::Result<ExitCode> {
+    // With the parent's thread, not its process: the thread that starts sandboxes stays as long as they do.
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    close_others();
+    if mode == "own" {
+        own_namespaces()?;
+        let mut inner = Command::new("/proc/self/exe").args([SUBCOMMAND, "inner"]).spawn()?;
+        return Ok(if inner.wait()?.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+    let spec: Spec = serde_json::from_slice(&read_line(life)?).map_err(io::Error::other)?;
+    let _ = rustix::process::setsid();
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let _ = rustix::process::setrlimit(Resource::Core, none);
+    if let Some(files) = spec.nofile {
+        let hard = rustix::process::getrlimit(Resource::Nofile).maximum;
+        let files = Some(hard.map_or(files, |hard| hard.min(files)));
+        let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: files, maximum: files });
+    }
+    if mode != "none" {
+        if mode == "full" {
+            let mut flags = UnshareFlags::NEWNS | UnshareFlags::NEWUTS | UnshareFlags::NEWIPC;
+            flags.set(UnshareFlags::NEWNET, !spec.network);
+            about(unshare(flags), || "cannot make namespaces".to_string())?;
+        }
+        super::root::enter(&spec)?;
+        about(rustix::system::sethostname(b"warmset"), || "cannot set the host name".to_string())?;
+        if mode == "full" {
+            about(unshare(UnshareFlags::NEWUSER), || "cannot make a user namespace".to_string())?;
+            say(life, "map")?;
+            let answer = read_line(life)?;
+            if answer != b"ok" {
+                return Err(io::Error::other("the id maps were not written"));
+            }
+            rustix::thread::set_thread_groups(&[])?;
+            rustix::thread::set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT)?;
+            rustix::thread::set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT)?;
+        }
+        // Changing ids has cleared it.
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+        rustix::thread::set_no_new_privs(true)?;
+    }
+    let mut program = program(&spec, mode)?;
+    if mode == "none" {
+        say(life, "up")?;
+        return Err(about::<(), _>(Err(program.exec()), || format!("cannot run {}", spec.program.display()))
+            .err()
+            .unwrap_or_else(|| io::Error::other("nothing was run")));
+    }
+    let started = about(program.spawn(), || format!("cannot run {}", spec.program.display()))?;
+    drop(program);
+    // The control socket and the log are the program's: as long as this process held them they would not close with it.
+    hand_over()?;
+    say(life, "up")?;
+    watch(life, Pid::from_child(&started))
+}
+
+/// Moves into namespaces that need no right, with this user as the only id.
+fn own_namespaces() -> io::Result<()> {
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let flags = UnshareFlags::NEWUSER | UnshareFlags::NEWNS | UnshareFlags::NEWUTS | UnshareFlags::NEWIPC;
+    about(unshare(flags | UnshareFlags::NEWPID | UnshareFlags::NEWNET), || "cannot make namespaces".to_string())?;
+    std::fs::write("/proc/self/setgroups", "deny")?;
+    std::fs::write("/proc/self/uid_map", format!("0 {uid} 1"))?;
+    std::fs::write("/proc/self/gid_map", format!("0 {gid} 1"))
+}
+
+/// The program with its descriptors: null, the log twice, and the control socket by number.
+fn program(spec: &Spec, mode: &str) -> io::Result<Command> {
+    let log = rustix::io::fcntl_dupfd_cloexec(io::stderr(), 10)?;
+    // Inherited: that is how the program gets it.
+    let control = rustix::io::fcntl_dupfd_cloexec(io::stdout(), 3)?;
+    rustix::io::fcntl_setfd(&control, rustix::io::FdFlags::empty())?;
+    let mut program = Command::new(&spec.program);
+    program.args(&spec.arguments).env_clear().envs(&spec.environment);
+    program.env("WARMSET_CONTROL", control.as_raw_fd().to_string());
+    program.stdin(Stdio::null()).stdout(Stdio::from(log.try_clone()?)).stderr(Stdio::from(log));
+    // It is closed with this process, or when `hand_over` has been called.
+    std::mem::forget(control);
+    if mode == "none" {
+        program.current_dir(&spec.folder);
+    }
+    if spec.powers == Powers::None && mode != "none" {
+        if mode == "full" {
+            program.uid(FUNCTION_ID).gid(FUNCTION_ID);
+        } else {
+            let none = rustix::thread::CapabilitySet::empty();
+            let sets = rustix::thread::CapabilitySets { effective: none, permitted: none, inheritable: none };
+            rustix::thread::set_capabilities(None, sets)?;
+        }
+    }
+    Ok(program)
+}
+
+/// Process 1 of the sandbox: waits for the program and for what is left to it, and for the end of its life socket.
+fn watch(life: &io::Stdin, program: Pid) -> io::Result<ExitCode> {
+    let pidfd = rustix::process::pidfd_open(program, rustix::process::PidfdFlags::empty())?;
+    loop {
+        let mut polled = [PollFd::new(life, PollFlags::IN), PollFd::new(&pidfd, PollFlags::IN)];
+        let pause = rustix::event::Timespec { tv_sec: 1, tv_nsec: 0 };
+        match rustix::event::poll(&mut polled, Some(&pause)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+        if !polled[0].revents().is_empty() {
+            // Nothing more is ever sent: it has been closed. With this process all others of the namespace end.
+            return Ok(ExitCode::FAILURE);
+        }
+        while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
+            if pid == program {
+                return Ok(if status.exit_status() == Some(0) { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+            }
+        }
+    }
+}
+
+/// A line without its end; of a socket, so byte by byte only until it has come.
+fn read_line(life: impl AsFd) -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    let mut part = vec![0; 64 * 1024];
+    loop {
+        let n = rustix::io::read(&life, &mut part)?;
+        if n == 0 {
+            return Err(io::Error::other("the runtime has gone"));
+        }
+        line.extend_from_slice(&part[..n]);
+        if line.last() == Some(&b'\n') {
+            line.pop();
+            return Ok(line);
+        }
+        if line.len() > MAX_SPEC {
+            return Err(io::Error::other("the specification is too long"));
+        }
+    }
+}
+
+fn say(life: impl AsFd, word: &str) -> io::Result<()> {
+    let line = format!("{word}\n");
+    rustix::net::send(life, line.as_bytes(), rustix::net::SendFlags::NOSIGNAL)?;
+    io::stdout().flush()
+}
+
+/// Moves this one-threaded process into new namespaces.
+pub(crate) fn unshare(flags: UnshareFlags) -> rustix::io::Result<()> {
+    // SAFETY: the table of descriptors is never among the flags, which is all that is unsafe about the call.
+    #[expect(unsafe_code, reason = "rustix has no safe name for it")]
+    unsafe {
+        rustix::thread::unshare_unsafe(flags)
+    }
+}
+
+/// Descriptors that the runtime itself got from whoever started it, and that would be open in the sandbox.
+fn close_others() {
+    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return };
+    let open: Vec<i32> = entries.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).collect();
+    // That of the listing is closed by now.
+    let is_open = |d: &i32| std::fs::symlink_metadata(format!("/proc/self/fd/{d}")).is_ok();
+    for descriptor in open.into_iter().filter(|d| *d > 2).filter(is_open) {
+        // SAFETY: nothing in this process owns a descriptor above 2, neither at the start of `main` nor when it has
+        // started the program and has only its own streams to look after.
+        #[expect(unsafe_code, reason = "they have no owner that could be dropped")]
+        unsafe {
+            rustix::io::close(descriptor);
+        }
+    }
+}
+
+/// Lets go of all that is the program's: from here on this process holds its life socket only.
+fn hand_over() -> io::Result<()> {
+    let null: OwnedFd = std::fs::File::options().read(true).write(true).open("/dev/null")?.into();
+    rustix::stdio::dup2_stdout(&null)?;
+    rustix::stdio::dup2_stderr(&null)?;
+    drop(null);
+    close_others();
+    Ok(())
+}
+
+/// How long a sandbox may take to be set up.
+pub(super) const SET_UP: Duration = Duration::from_secs(20);
