@@ -117,8 +117,10 @@ impl Lab {
         let (all, held, seen) =
             (closure.join("node_modules"), image.join("opt/warm/node_modules"), "/opt/warm/node_modules");
         warmset::live::install::join::join(&all, &held, Path::new(seen), &folder.join("node_modules")).expect("joined");
-        let sdk = fs::read_link(folder.join("node_modules/@aws-sdk/client-s3")).expect("a package of the image's");
-        assert!(sdk.starts_with(seen), "{sdk:?}");
+        // What the image holds is found there: by a link, or by the search upwards.
+        let own = folder.join("node_modules/@aws-sdk/client-s3");
+        assert!(own.symlink_metadata().is_err() || own.is_symlink(), "a package of the image's is copied");
+        assert!(image.join("opt/warm/node_modules/@aws-sdk/client-s3").is_dir());
         folder
     }
 
