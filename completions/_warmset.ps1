@@ -30,6 +30,7 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('scan', 'scan', [CompletionResultType]::ParameterValue, 'Find the functions of a fleet and what each loads (inventory.json)')
             [CompletionResult]::new('lock', 'lock', [CompletionResultType]::ParameterValue, 'Resolve functions without a complete lock with uv or npm, in a scratch folder; their own folders stay as they are')
+            [CompletionResult]::new('measure', 'measure', [CompletionResultType]::ParameterValue, 'Measure what the packages of a fleet cost to load on this machine (costs.json)')
             [CompletionResult]::new('merge', 'merge', [CompletionResultType]::ParameterValue, 'Join inventories and records of parts of a fleet into one inventory')
             [CompletionResult]::new('graph', 'graph', [CompletionResultType]::ParameterValue, 'Show which packages occur together, and what sharing them would save')
             [CompletionResult]::new('plan', 'plan', [CompletionResultType]::ParameterValue, 'Choose the images to keep warm within a memory budget, and write the plan folder')
@@ -39,6 +40,9 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
             [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Say why a package is in a function''s closure, or why a function got its image')
             [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Check in CI that a plan still fits the fleet')
             [CompletionResult]::new('advise', 'advise', [CompletionResultType]::ParameterValue, 'Say which functions could share more if they moved to versions that others have, inside their own ranges')
+            [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Run functions on the images of a swap manifest: the reference runtime (Linux)')
+            [CompletionResult]::new('replay', 'replay', [CompletionResultType]::ParameterValue, 'Run a trace without images, with one image a function, and with the plan''s, and compare (Linux)')
+            [CompletionResult]::new('invoke', 'invoke', [CompletionResultType]::ParameterValue, 'Call a function of a running `warmset serve`')
             [CompletionResult]::new('formats', 'formats', [CompletionResultType]::ParameterValue, 'Say which declarations, locks, manifests and sources are read, and how much of each')
             [CompletionResult]::new('schema', 'schema', [CompletionResultType]::ParameterValue, 'Write the JSON Schemas of all artefacts')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script of a shell')
@@ -84,6 +88,29 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'What is printed')
             [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads to use; the output does not depend on it. 0 takes one for each core')
             [CompletionResult]::new('--allow-builds', '--allow-builds', [CompletionResultType]::ParameterName, 'Let uv build packages that publish no wheel. This runs their setup.py or build backend on this machine')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'warmset;measure' {
+            [CompletionResult]::new('--out', '--out', [CompletionResultType]::ParameterName, 'Write the table here')
+            [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Keep environments and finished repetitions in this folder; by default warmset in the user''s cache folder. It can be deleted at any time')
+            [CompletionResult]::new('--repetitions', '--repetitions', [CompletionResultType]::ParameterName, 'Times that each load is repeated, with the tracer and without; at least 5')
+            [CompletionResult]::new('--only', '--only', [CompletionResultType]::ParameterName, 'Measure this function only; may be given again')
+            [CompletionResult]::new('--jobs', '--jobs', [CompletionResultType]::ParameterName, 'Installers that run at the same time; what is measured runs one by one')
+            [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'Seconds that one program may take: 300, 300s, 5m')
+            [CompletionResult]::new('--code', '--code', [CompletionResultType]::ParameterName, 'Folder that holds the fleet, where the input is an inventory or a plan')
+            [CompletionResult]::new('--python', '--python', [CompletionResultType]::ParameterName, 'Python version of functions that do not say theirs')
+            [CompletionResult]::new('--node', '--node', [CompletionResultType]::ParameterName, 'Node.js major version of functions that do not say theirs')
+            [CompletionResult]::new('--arch', '--arch', [CompletionResultType]::ParameterName, 'Architecture of functions that do not say theirs')
+            [CompletionResult]::new('--libc', '--libc', [CompletionResultType]::ParameterName, 'C library that the functions run on')
+            [CompletionResult]::new('--pins', '--pins', [CompletionResultType]::ParameterName, 'Versions for functions without a lock: a lock or requirements file, or lines of name==version and name@version')
+            [CompletionResult]::new('--locks', '--locks', [CompletionResultType]::ParameterName, 'What `warmset lock` resolved, for functions without a complete lock')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'What is printed')
+            [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads to use; the output does not depend on it. 0 takes one for each core')
+            [CompletionResult]::new('--warmup', '--warmup', [CompletionResultType]::ParameterName, 'Call handlers that have an event file (event.json, events/*.json, NAME.event.json), to find what a first call takes that could be done before. This runs the functions'' code')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
@@ -274,6 +301,73 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
+        'warmset;serve' {
+            [CompletionResult]::new('--code', '--code', [CompletionResultType]::ParameterName, 'Folder that the functions'' paths are relative to: the fleet that was planned')
+            [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Folder for installed packages, shared by all runs; safe to delete. In the user''s cache folder by default')
+            [CompletionResult]::new('--isolation', '--isolation', [CompletionResultType]::ParameterName, 'How hosts and functions are shut in')
+            [CompletionResult]::new('--first-id', '--first-id', [CompletionResultType]::ParameterName, 'First of 65,536 user ids that nothing else on this machine uses, for full isolation')
+            [CompletionResult]::new('--standby', '--standby', [CompletionResultType]::ParameterName, 'Processes that a Python host forks ahead of time, so that a call need not wait for it')
+            [CompletionResult]::new('--pool', '--pool', [CompletionResultType]::ParameterName, 'Processes that a Node image keeps ready; what the manifest says otherwise')
+            [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'Time that a call may take: 30s, 2m')
+            [CompletionResult]::new('--memory', '--memory', [CompletionResultType]::ParameterName, 'Memory that a call may take; no limit otherwise')
+            [CompletionResult]::new('--pids', '--pids', [CompletionResultType]::ParameterName, 'Processes and threads of a call')
+            [CompletionResult]::new('--cpus', '--cpus', [CompletionResultType]::ParameterName, 'Processors that a call may use: 1, 0.5; all otherwise')
+            [CompletionResult]::new('--max-answer', '--max-answer', [CompletionResultType]::ParameterName, 'Bytes that an answer may have in JSON')
+            [CompletionResult]::new('--retries', '--retries', [CompletionResultType]::ParameterName, 'How often a call is made again whose host ended before it answered, though it may have begun')
+            [CompletionResult]::new('--socket', '--socket', [CompletionResultType]::ParameterName, 'Unix socket to listen on')
+            [CompletionResult]::new('--metrics', '--metrics', [CompletionResultType]::ParameterName, 'Address for GET /metrics and /status besides the socket: 127.0.0.1:9464')
+            [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads to use; the output does not depend on it. 0 takes one for each core')
+            [CompletionResult]::new('--allow-missing-isolation', '--allow-missing-isolation', [CompletionResultType]::ParameterName, 'Go on with less isolation than asked for: what is missing is said all the same')
+            [CompletionResult]::new('--allow-threads', '--allow-threads', [CompletionResultType]::ParameterName, 'Fork hosts although loading has started threads, which the fork loses')
+            [CompletionResult]::new('--network', '--network', [CompletionResultType]::ParameterName, 'Give functions the machine''s network; they have none otherwise')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'warmset;replay' {
+            [CompletionResult]::new('--code', '--code', [CompletionResultType]::ParameterName, 'Folder that the functions'' paths are relative to: the fleet that was planned')
+            [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Folder for installed packages, shared by all runs; safe to delete. In the user''s cache folder by default')
+            [CompletionResult]::new('--isolation', '--isolation', [CompletionResultType]::ParameterName, 'How hosts and functions are shut in')
+            [CompletionResult]::new('--first-id', '--first-id', [CompletionResultType]::ParameterName, 'First of 65,536 user ids that nothing else on this machine uses, for full isolation')
+            [CompletionResult]::new('--standby', '--standby', [CompletionResultType]::ParameterName, 'Processes that a Python host forks ahead of time, so that a call need not wait for it')
+            [CompletionResult]::new('--pool', '--pool', [CompletionResultType]::ParameterName, 'Processes that a Node image keeps ready; what the manifest says otherwise')
+            [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'Time that a call may take: 30s, 2m')
+            [CompletionResult]::new('--memory', '--memory', [CompletionResultType]::ParameterName, 'Memory that a call may take; no limit otherwise')
+            [CompletionResult]::new('--pids', '--pids', [CompletionResultType]::ParameterName, 'Processes and threads of a call')
+            [CompletionResult]::new('--cpus', '--cpus', [CompletionResultType]::ParameterName, 'Processors that a call may use: 1, 0.5; all otherwise')
+            [CompletionResult]::new('--max-answer', '--max-answer', [CompletionResultType]::ParameterName, 'Bytes that an answer may have in JSON')
+            [CompletionResult]::new('--retries', '--retries', [CompletionResultType]::ParameterName, 'How often a call is made again whose host ended before it answered, though it may have begun')
+            [CompletionResult]::new('--trace', '--trace', [CompletionResultType]::ParameterName, 'Trace: columns function,time, or those of Azure Functions 2021 or 2019')
+            [CompletionResult]::new('--calls', '--calls', [CompletionResultType]::ParameterName, 'Without a trace: how often each function is called, in turn')
+            [CompletionResult]::new('--duration', '--duration', [CompletionResultType]::ParameterName, 'Time from the first call of the trace to the last: 10m. Its own otherwise')
+            [CompletionResult]::new('--max-calls', '--max-calls', [CompletionResultType]::ParameterName, 'Most calls of the trace to make, evenly chosen')
+            [CompletionResult]::new('--keep-alive', '--keep-alive', [CompletionResultType]::ParameterName, 'Leave out calls that an instance would serve which the trace''s last call left idle this long')
+            [CompletionResult]::new('--only', '--only', [CompletionResultType]::ParameterName, 'Replay these functions only; may be given again')
+            [CompletionResult]::new('--out', '--out', [CompletionResultType]::ParameterName, 'Write the replay as JSON here too')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'What is printed')
+            [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads to use; the output does not depend on it. 0 takes one for each core')
+            [CompletionResult]::new('--allow-missing-isolation', '--allow-missing-isolation', [CompletionResultType]::ParameterName, 'Go on with less isolation than asked for: what is missing is said all the same')
+            [CompletionResult]::new('--allow-threads', '--allow-threads', [CompletionResultType]::ParameterName, 'Fork hosts although loading has started threads, which the fork loses')
+            [CompletionResult]::new('--network', '--network', [CompletionResultType]::ParameterName, 'Give functions the machine''s network; they have none otherwise')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'warmset;invoke' {
+            [CompletionResult]::new('--event', '--event', [CompletionResultType]::ParameterName, 'File with its event in JSON; `-` is stdin')
+            [CompletionResult]::new('--socket', '--socket', [CompletionResultType]::ParameterName, 'Unix socket of the runtime')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'What is printed: the result alone, or all that is known of the call')
+            [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads to use; the output does not depend on it. 0 takes one for each core')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
         'warmset;formats' {
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'What is printed')
             [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads to use; the output does not depend on it. 0 takes one for each core')
@@ -303,6 +397,7 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
         'warmset;help' {
             [CompletionResult]::new('scan', 'scan', [CompletionResultType]::ParameterValue, 'Find the functions of a fleet and what each loads (inventory.json)')
             [CompletionResult]::new('lock', 'lock', [CompletionResultType]::ParameterValue, 'Resolve functions without a complete lock with uv or npm, in a scratch folder; their own folders stay as they are')
+            [CompletionResult]::new('measure', 'measure', [CompletionResultType]::ParameterValue, 'Measure what the packages of a fleet cost to load on this machine (costs.json)')
             [CompletionResult]::new('merge', 'merge', [CompletionResultType]::ParameterValue, 'Join inventories and records of parts of a fleet into one inventory')
             [CompletionResult]::new('graph', 'graph', [CompletionResultType]::ParameterValue, 'Show which packages occur together, and what sharing them would save')
             [CompletionResult]::new('plan', 'plan', [CompletionResultType]::ParameterValue, 'Choose the images to keep warm within a memory budget, and write the plan folder')
@@ -312,6 +407,9 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
             [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Say why a package is in a function''s closure, or why a function got its image')
             [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Check in CI that a plan still fits the fleet')
             [CompletionResult]::new('advise', 'advise', [CompletionResultType]::ParameterValue, 'Say which functions could share more if they moved to versions that others have, inside their own ranges')
+            [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Run functions on the images of a swap manifest: the reference runtime (Linux)')
+            [CompletionResult]::new('replay', 'replay', [CompletionResultType]::ParameterValue, 'Run a trace without images, with one image a function, and with the plan''s, and compare (Linux)')
+            [CompletionResult]::new('invoke', 'invoke', [CompletionResultType]::ParameterValue, 'Call a function of a running `warmset serve`')
             [CompletionResult]::new('formats', 'formats', [CompletionResultType]::ParameterValue, 'Say which declarations, locks, manifests and sources are read, and how much of each')
             [CompletionResult]::new('schema', 'schema', [CompletionResultType]::ParameterValue, 'Write the JSON Schemas of all artefacts')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script of a shell')
@@ -322,6 +420,9 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
             break
         }
         'warmset;help;lock' {
+            break
+        }
+        'warmset;help;measure' {
             break
         }
         'warmset;help;merge' {
@@ -349,6 +450,15 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
             break
         }
         'warmset;help;advise' {
+            break
+        }
+        'warmset;help;serve' {
+            break
+        }
+        'warmset;help;replay' {
+            break
+        }
+        'warmset;help;invoke' {
             break
         }
         'warmset;help;formats' {

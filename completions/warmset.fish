@@ -30,6 +30,7 @@ complete -c warmset -n "__fish_warmset_needs_command" -s h -l help -d 'Print hel
 complete -c warmset -n "__fish_warmset_needs_command" -s V -l version -d 'Print version'
 complete -c warmset -n "__fish_warmset_needs_command" -f -a "scan" -d 'Find the functions of a fleet and what each loads (inventory.json)'
 complete -c warmset -n "__fish_warmset_needs_command" -f -a "lock" -d 'Resolve functions without a complete lock with uv or npm, in a scratch folder; their own folders stay as they are'
+complete -c warmset -n "__fish_warmset_needs_command" -f -a "measure" -d 'Measure what the packages of a fleet cost to load on this machine (costs.json)'
 complete -c warmset -n "__fish_warmset_needs_command" -f -a "merge" -d 'Join inventories and records of parts of a fleet into one inventory'
 complete -c warmset -n "__fish_warmset_needs_command" -f -a "graph" -d 'Show which packages occur together, and what sharing them would save'
 complete -c warmset -n "__fish_warmset_needs_command" -f -a "plan" -d 'Choose the images to keep warm within a memory budget, and write the plan folder'
@@ -39,6 +40,9 @@ complete -c warmset -n "__fish_warmset_needs_command" -f -a "inspect" -d 'Show w
 complete -c warmset -n "__fish_warmset_needs_command" -f -a "explain" -d 'Say why a package is in a function\'s closure, or why a function got its image'
 complete -c warmset -n "__fish_warmset_needs_command" -f -a "check" -d 'Check in CI that a plan still fits the fleet'
 complete -c warmset -n "__fish_warmset_needs_command" -f -a "advise" -d 'Say which functions could share more if they moved to versions that others have, inside their own ranges'
+complete -c warmset -n "__fish_warmset_needs_command" -f -a "serve" -d 'Run functions on the images of a swap manifest: the reference runtime (Linux)'
+complete -c warmset -n "__fish_warmset_needs_command" -f -a "replay" -d 'Run a trace without images, with one image a function, and with the plan\'s, and compare (Linux)'
+complete -c warmset -n "__fish_warmset_needs_command" -f -a "invoke" -d 'Call a function of a running `warmset serve`'
 complete -c warmset -n "__fish_warmset_needs_command" -f -a "formats" -d 'Say which declarations, locks, manifests and sources are read, and how much of each'
 complete -c warmset -n "__fish_warmset_needs_command" -f -a "schema" -d 'Write the JSON Schemas of all artefacts'
 complete -c warmset -n "__fish_warmset_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
@@ -88,6 +92,27 @@ complete -c warmset -n "__fish_warmset_using_subcommand lock" -l threads -d 'Thr
 complete -c warmset -n "__fish_warmset_using_subcommand lock" -l allow-builds -d 'Let uv build packages that publish no wheel. This runs their setup.py or build backend on this machine'
 complete -c warmset -n "__fish_warmset_using_subcommand lock" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c warmset -n "__fish_warmset_using_subcommand lock" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c warmset -n "__fish_warmset_using_subcommand measure" -l out -d 'Write the table here' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand measure" -l cache -d 'Keep environments and finished repetitions in this folder; by default warmset in the user\'s cache folder. It can be deleted at any time' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand measure" -l repetitions -d 'Times that each load is repeated, with the tracer and without; at least 5' -r
+complete -c warmset -n "__fish_warmset_using_subcommand measure" -l only -d 'Measure this function only; may be given again' -r
+complete -c warmset -n "__fish_warmset_using_subcommand measure" -l jobs -d 'Installers that run at the same time; what is measured runs one by one' -r
+complete -c warmset -n "__fish_warmset_using_subcommand measure" -l timeout -d 'Seconds that one program may take: 300, 300s, 5m' -r
+complete -c warmset -n "__fish_warmset_using_subcommand measure" -l code -d 'Folder that holds the fleet, where the input is an inventory or a plan' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand measure" -l python -d 'Python version of functions that do not say theirs' -r
+complete -c warmset -n "__fish_warmset_using_subcommand measure" -l node -d 'Node.js major version of functions that do not say theirs' -r
+complete -c warmset -n "__fish_warmset_using_subcommand measure" -l arch -d 'Architecture of functions that do not say theirs' -r -f -a "x86_64\t''
+aarch64\t''"
+complete -c warmset -n "__fish_warmset_using_subcommand measure" -l libc -d 'C library that the functions run on' -r -f -a "glibc\t''
+musl\t''"
+complete -c warmset -n "__fish_warmset_using_subcommand measure" -l pins -d 'Versions for functions without a lock: a lock or requirements file, or lines of name==version and name@version' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand measure" -l locks -d 'What `warmset lock` resolved, for functions without a complete lock' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand measure" -l format -d 'What is printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c warmset -n "__fish_warmset_using_subcommand measure" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r
+complete -c warmset -n "__fish_warmset_using_subcommand measure" -l warmup -d 'Call handlers that have an event file (event.json, events/*.json, NAME.event.json), to find what a first call takes that could be done before. This runs the functions\' code'
+complete -c warmset -n "__fish_warmset_using_subcommand measure" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c warmset -n "__fish_warmset_using_subcommand measure" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c warmset -n "__fish_warmset_using_subcommand merge" -l out -d 'Write inventory.json here instead of printing it' -r -F
 complete -c warmset -n "__fish_warmset_using_subcommand merge" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r
 complete -c warmset -n "__fish_warmset_using_subcommand merge" -l partial -d 'More is to come: keep in the inventory which parts it covers, so that it can be merged again'
@@ -259,6 +284,62 @@ complete -c warmset -n "__fish_warmset_using_subcommand advise" -l threads -d 'T
 complete -c warmset -n "__fish_warmset_using_subcommand advise" -l exit-zero -d 'Exit with status 0 also where there is advice'
 complete -c warmset -n "__fish_warmset_using_subcommand advise" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c warmset -n "__fish_warmset_using_subcommand advise" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c warmset -n "__fish_warmset_using_subcommand serve" -l code -d 'Folder that the functions\' paths are relative to: the fleet that was planned' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand serve" -l cache -d 'Folder for installed packages, shared by all runs; safe to delete. In the user\'s cache folder by default' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand serve" -l isolation -d 'How hosts and functions are shut in' -r -f -a "auto\t'As well as this machine and user permit; less than full needs --allow-missing-isolation'
+none\t'Not at all: for trusted functions, and for tests'"
+complete -c warmset -n "__fish_warmset_using_subcommand serve" -l first-id -d 'First of 65,536 user ids that nothing else on this machine uses, for full isolation' -r
+complete -c warmset -n "__fish_warmset_using_subcommand serve" -l standby -d 'Processes that a Python host forks ahead of time, so that a call need not wait for it' -r
+complete -c warmset -n "__fish_warmset_using_subcommand serve" -l pool -d 'Processes that a Node image keeps ready; what the manifest says otherwise' -r
+complete -c warmset -n "__fish_warmset_using_subcommand serve" -l timeout -d 'Time that a call may take: 30s, 2m' -r
+complete -c warmset -n "__fish_warmset_using_subcommand serve" -l memory -d 'Memory that a call may take; no limit otherwise' -r
+complete -c warmset -n "__fish_warmset_using_subcommand serve" -l pids -d 'Processes and threads of a call' -r
+complete -c warmset -n "__fish_warmset_using_subcommand serve" -l cpus -d 'Processors that a call may use: 1, 0.5; all otherwise' -r
+complete -c warmset -n "__fish_warmset_using_subcommand serve" -l max-answer -d 'Bytes that an answer may have in JSON' -r
+complete -c warmset -n "__fish_warmset_using_subcommand serve" -l retries -d 'How often a call is made again whose host ended before it answered, though it may have begun' -r
+complete -c warmset -n "__fish_warmset_using_subcommand serve" -l socket -d 'Unix socket to listen on' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand serve" -l metrics -d 'Address for GET /metrics and /status besides the socket: 127.0.0.1:9464' -r
+complete -c warmset -n "__fish_warmset_using_subcommand serve" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r
+complete -c warmset -n "__fish_warmset_using_subcommand serve" -l allow-missing-isolation -d 'Go on with less isolation than asked for: what is missing is said all the same'
+complete -c warmset -n "__fish_warmset_using_subcommand serve" -l allow-threads -d 'Fork hosts although loading has started threads, which the fork loses'
+complete -c warmset -n "__fish_warmset_using_subcommand serve" -l network -d 'Give functions the machine\'s network; they have none otherwise'
+complete -c warmset -n "__fish_warmset_using_subcommand serve" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c warmset -n "__fish_warmset_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c warmset -n "__fish_warmset_using_subcommand replay" -l code -d 'Folder that the functions\' paths are relative to: the fleet that was planned' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand replay" -l cache -d 'Folder for installed packages, shared by all runs; safe to delete. In the user\'s cache folder by default' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand replay" -l isolation -d 'How hosts and functions are shut in' -r -f -a "auto\t'As well as this machine and user permit; less than full needs --allow-missing-isolation'
+none\t'Not at all: for trusted functions, and for tests'"
+complete -c warmset -n "__fish_warmset_using_subcommand replay" -l first-id -d 'First of 65,536 user ids that nothing else on this machine uses, for full isolation' -r
+complete -c warmset -n "__fish_warmset_using_subcommand replay" -l standby -d 'Processes that a Python host forks ahead of time, so that a call need not wait for it' -r
+complete -c warmset -n "__fish_warmset_using_subcommand replay" -l pool -d 'Processes that a Node image keeps ready; what the manifest says otherwise' -r
+complete -c warmset -n "__fish_warmset_using_subcommand replay" -l timeout -d 'Time that a call may take: 30s, 2m' -r
+complete -c warmset -n "__fish_warmset_using_subcommand replay" -l memory -d 'Memory that a call may take; no limit otherwise' -r
+complete -c warmset -n "__fish_warmset_using_subcommand replay" -l pids -d 'Processes and threads of a call' -r
+complete -c warmset -n "__fish_warmset_using_subcommand replay" -l cpus -d 'Processors that a call may use: 1, 0.5; all otherwise' -r
+complete -c warmset -n "__fish_warmset_using_subcommand replay" -l max-answer -d 'Bytes that an answer may have in JSON' -r
+complete -c warmset -n "__fish_warmset_using_subcommand replay" -l retries -d 'How often a call is made again whose host ended before it answered, though it may have begun' -r
+complete -c warmset -n "__fish_warmset_using_subcommand replay" -l trace -d 'Trace: columns function,time, or those of Azure Functions 2021 or 2019' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand replay" -l calls -d 'Without a trace: how often each function is called, in turn' -r
+complete -c warmset -n "__fish_warmset_using_subcommand replay" -l duration -d 'Time from the first call of the trace to the last: 10m. Its own otherwise' -r
+complete -c warmset -n "__fish_warmset_using_subcommand replay" -l max-calls -d 'Most calls of the trace to make, evenly chosen' -r
+complete -c warmset -n "__fish_warmset_using_subcommand replay" -l keep-alive -d 'Leave out calls that an instance would serve which the trace\'s last call left idle this long' -r
+complete -c warmset -n "__fish_warmset_using_subcommand replay" -l only -d 'Replay these functions only; may be given again' -r
+complete -c warmset -n "__fish_warmset_using_subcommand replay" -l out -d 'Write the replay as JSON here too' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand replay" -l format -d 'What is printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c warmset -n "__fish_warmset_using_subcommand replay" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r
+complete -c warmset -n "__fish_warmset_using_subcommand replay" -l allow-missing-isolation -d 'Go on with less isolation than asked for: what is missing is said all the same'
+complete -c warmset -n "__fish_warmset_using_subcommand replay" -l allow-threads -d 'Fork hosts although loading has started threads, which the fork loses'
+complete -c warmset -n "__fish_warmset_using_subcommand replay" -l network -d 'Give functions the machine\'s network; they have none otherwise'
+complete -c warmset -n "__fish_warmset_using_subcommand replay" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c warmset -n "__fish_warmset_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c warmset -n "__fish_warmset_using_subcommand invoke" -l event -d 'File with its event in JSON; `-` is stdin' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand invoke" -l socket -d 'Unix socket of the runtime' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand invoke" -l format -d 'What is printed: the result alone, or all that is known of the call' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c warmset -n "__fish_warmset_using_subcommand invoke" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r
+complete -c warmset -n "__fish_warmset_using_subcommand invoke" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c warmset -n "__fish_warmset_using_subcommand invoke" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c warmset -n "__fish_warmset_using_subcommand formats" -l format -d 'What is printed' -r -f -a "text\t'For people'
 json\t'For programs'
 markdown\t'For documents'"
@@ -272,18 +353,22 @@ complete -c warmset -n "__fish_warmset_using_subcommand schema" -s h -l help -d 
 complete -c warmset -n "__fish_warmset_using_subcommand completions" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r
 complete -c warmset -n "__fish_warmset_using_subcommand completions" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c warmset -n "__fish_warmset_using_subcommand completions" -s h -l help -d 'Print help'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit build inspect explain check advise formats schema completions help" -f -a "scan" -d 'Find the functions of a fleet and what each loads (inventory.json)'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit build inspect explain check advise formats schema completions help" -f -a "lock" -d 'Resolve functions without a complete lock with uv or npm, in a scratch folder; their own folders stay as they are'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit build inspect explain check advise formats schema completions help" -f -a "merge" -d 'Join inventories and records of parts of a fleet into one inventory'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit build inspect explain check advise formats schema completions help" -f -a "graph" -d 'Show which packages occur together, and what sharing them would save'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit build inspect explain check advise formats schema completions help" -f -a "plan" -d 'Choose the images to keep warm within a memory budget, and write the plan folder'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit build inspect explain check advise formats schema completions help" -f -a "emit" -d 'Write the plan folder again from a plan and its inventory'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit build inspect explain check advise formats schema completions help" -f -a "build" -d 'Build the images of a plan folder with docker, podman or buildah, and write their digests into its swap manifest'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit build inspect explain check advise formats schema completions help" -f -a "inspect" -d 'Show what warmset reads in single files: locks, manifests, sources'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit build inspect explain check advise formats schema completions help" -f -a "explain" -d 'Say why a package is in a function\'s closure, or why a function got its image'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit build inspect explain check advise formats schema completions help" -f -a "check" -d 'Check in CI that a plan still fits the fleet'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit build inspect explain check advise formats schema completions help" -f -a "advise" -d 'Say which functions could share more if they moved to versions that others have, inside their own ranges'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit build inspect explain check advise formats schema completions help" -f -a "formats" -d 'Say which declarations, locks, manifests and sources are read, and how much of each'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit build inspect explain check advise formats schema completions help" -f -a "schema" -d 'Write the JSON Schemas of all artefacts'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit build inspect explain check advise formats schema completions help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock merge graph plan emit build inspect explain check advise formats schema completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock measure merge graph plan emit build inspect explain check advise serve replay invoke formats schema completions help" -f -a "scan" -d 'Find the functions of a fleet and what each loads (inventory.json)'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock measure merge graph plan emit build inspect explain check advise serve replay invoke formats schema completions help" -f -a "lock" -d 'Resolve functions without a complete lock with uv or npm, in a scratch folder; their own folders stay as they are'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock measure merge graph plan emit build inspect explain check advise serve replay invoke formats schema completions help" -f -a "measure" -d 'Measure what the packages of a fleet cost to load on this machine (costs.json)'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock measure merge graph plan emit build inspect explain check advise serve replay invoke formats schema completions help" -f -a "merge" -d 'Join inventories and records of parts of a fleet into one inventory'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock measure merge graph plan emit build inspect explain check advise serve replay invoke formats schema completions help" -f -a "graph" -d 'Show which packages occur together, and what sharing them would save'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock measure merge graph plan emit build inspect explain check advise serve replay invoke formats schema completions help" -f -a "plan" -d 'Choose the images to keep warm within a memory budget, and write the plan folder'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock measure merge graph plan emit build inspect explain check advise serve replay invoke formats schema completions help" -f -a "emit" -d 'Write the plan folder again from a plan and its inventory'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock measure merge graph plan emit build inspect explain check advise serve replay invoke formats schema completions help" -f -a "build" -d 'Build the images of a plan folder with docker, podman or buildah, and write their digests into its swap manifest'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock measure merge graph plan emit build inspect explain check advise serve replay invoke formats schema completions help" -f -a "inspect" -d 'Show what warmset reads in single files: locks, manifests, sources'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock measure merge graph plan emit build inspect explain check advise serve replay invoke formats schema completions help" -f -a "explain" -d 'Say why a package is in a function\'s closure, or why a function got its image'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock measure merge graph plan emit build inspect explain check advise serve replay invoke formats schema completions help" -f -a "check" -d 'Check in CI that a plan still fits the fleet'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock measure merge graph plan emit build inspect explain check advise serve replay invoke formats schema completions help" -f -a "advise" -d 'Say which functions could share more if they moved to versions that others have, inside their own ranges'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock measure merge graph plan emit build inspect explain check advise serve replay invoke formats schema completions help" -f -a "serve" -d 'Run functions on the images of a swap manifest: the reference runtime (Linux)'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock measure merge graph plan emit build inspect explain check advise serve replay invoke formats schema completions help" -f -a "replay" -d 'Run a trace without images, with one image a function, and with the plan\'s, and compare (Linux)'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock measure merge graph plan emit build inspect explain check advise serve replay invoke formats schema completions help" -f -a "invoke" -d 'Call a function of a running `warmset serve`'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock measure merge graph plan emit build inspect explain check advise serve replay invoke formats schema completions help" -f -a "formats" -d 'Say which declarations, locks, manifests and sources are read, and how much of each'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock measure merge graph plan emit build inspect explain check advise serve replay invoke formats schema completions help" -f -a "schema" -d 'Write the JSON Schemas of all artefacts'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock measure merge graph plan emit build inspect explain check advise serve replay invoke formats schema completions help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c warmset -n "__fish_warmset_using_subcommand help; and not __fish_seen_subcommand_from scan lock measure merge graph plan emit build inspect explain check advise serve replay invoke formats schema completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
