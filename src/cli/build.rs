@@ -13,7 +13,7 @@ use crate::emit::needs::{Needs, needs};
 use crate::live::build::{self, Builder, Event, Kind, NoBuilder, Order, Pull, State, Target};
 use crate::live::process;
 use crate::model::manifest::{ManifestImage, SwapManifest};
-use crate::model::{Diagnostic, Place, Platform, codes, read};
+use crate::model::{Diagnostic, Language, Place, Platform, codes, read};
 use crate::resolve::relock::last_words;
 
 use super::Outcome;
@@ -209,12 +209,20 @@ fn target(
     if let Some(parent) = parent.and_then(|at| before.get(at)) {
         arguments.insert("PARENT_IMAGE".into(), parent.reference.clone());
     }
+    let base = base.cloned().unwrap_or(default);
+    // Python's images on a base have its compiled standard library in common.
+    let shares = |other: &Target| other.parent.is_none() && other.after.is_none() && other.base == base;
+    let after = match image.platform.language {
+        Language::Python if parent.is_none() => before.iter().position(shares),
+        _ => None,
+    };
     let mut target = Target {
         id: image.id.clone(),
         parent,
+        after,
         folder: folder.join(&image.folder),
         reference: reference(&image.reference, command.registry.as_deref(), command.tag.as_deref()),
-        base: base.cloned().unwrap_or(default),
+        base,
         platform: foreign(&image.platform),
         arguments,
         secrets: secrets.clone(),

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use crate::cost::schedule::{self, Call, Fit, Schedule};
 use crate::emit::json;
 use crate::live::process::stop_sign;
-use crate::live::replay::{self, Arrangement, Promise, Replay, SCHEMA, Seen, Summary};
+use crate::live::replay::{self, Arrangement, Calls, Promise, Replay, SCHEMA, Seen, Summary};
 use crate::live::sandbox::Isolation;
 use crate::model::Diagnostic;
 
@@ -52,7 +52,8 @@ pub fn run(command: &ReplayCommand, talk: Talk) -> Result<Outcome, Failure> {
         let bar = talk.bar("replaying");
         bar.message(arrangement.name());
         let maker = command.run.maker(&rights, &store, scratch.path())?;
-        let made = (&schedule, functions.as_slice(), &events);
+        let at_once = if command.trace.is_some() { replay::AT_ONCE } else { 1 };
+        let made = Calls { schedule: &schedule, functions: &functions, events: &events, at_once };
         let told = |done: usize| bar.set(done, schedule.calls.len());
         seen.insert(arrangement, replay::run(&manifest, &files, maker, arrangement, made, &stop, &told));
     }
@@ -101,12 +102,10 @@ fn schedule(command: &ReplayCommand, functions: &[&str]) -> Result<(Schedule, Ve
         let fit = Fit { span_s: command.duration, most: command.max_calls, keep_alive_s: command.keep_alive };
         return Ok(schedule::read(&trace.display().to_string(), &load::bytes(trace)?, functions, fit)?);
     }
-    // One after the other, each when the last has long ended on any machine that is fast enough to measure on.
-    let all = command.calls * functions.len();
-    let pause = 0.25;
-    let calls = (0..all).map(|k| Call { at_s: k as f64 * pause, function: k % functions.len() }).collect();
-    let describes = format!("each function {} times in turn, {pause} s apart", command.calls);
-    Ok((Schedule { calls, span_s: all.saturating_sub(1) as f64 * pause, describes }, Vec::new()))
+    let calls =
+        (0..command.calls * functions.len()).map(|k| Call { at_s: 0.0, function: k % functions.len() }).collect();
+    let describes = format!("each function {} times, one call after the other", command.calls);
+    Ok((Schedule { calls, span_s: 0.0, describes }, Vec::new()))
 }
 
 fn text(report: &Replay) -> String {
@@ -126,6 +125,16 @@ fn text(report: &Replay) -> String {
         ]);
     }
     let mut out = format!("{}\nisolation {}\n\n{}", report.trace, report.isolation, table.render());
+    for of in &report.arrangements {
+        for (function, why) in &of.failures {
+            out.push_str(&format!(
+                "  {} failed ({}): {}\n",
+                function,
+                of.arrangement,
+                why.lines().next().unwrap_or("")
+            ));
+        }
+    }
     if let Some(promise) = &report.promise {
         out.push_str(&promise_text(promise));
     }

@@ -25,8 +25,8 @@ pub fn stamped(text: &str, stamps: &BTreeMap<String, Stamp>) -> Result<String, S
         let Some(fields) = image.as_object_mut() else { continue };
         let Some(stamp) = fields.get("id").and_then(Value::as_str).and_then(|id| stamps.get(id)) else { continue };
         let same = fields.get("digest").and_then(Value::as_str) == Some(&stamp.digest);
-        let before = fields.remove("pushed").filter(|_| same);
-        fields.remove("digest");
+        let before = fields.shift_remove("pushed").filter(|_| same);
+        fields.shift_remove("digest");
         let pushed = stamp.pushed.clone().map(Value::String).or(before);
         let mut new = Map::new();
         for (key, value) in std::mem::take(fields) {
@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn only_the_digests_change() {
-        let text = "{\n  \"schema\": \"warmset.swap-manifest/1\",\n  \"later\": 1.50,\n  \"images\": [\n    {\n      \"id\": \"a\",\n      \"reference\": \"warmset/a:1\",\n      \"x\": 0.1\n    },\n    {\n      \"id\": \"b\",\n      \"reference\": \"warmset/b:1\"\n    }\n  ]\n}\n";
+        let text = "{\n  \"schema\": \"warmset.swap-manifest/1\",\n  \"later\": 1.50,\n  \"images\": [\n    {\n      \"id\": \"a\",\n      \"reference\": \"warmset/a:1\",\n      \"x\": 0.1,\n      \"y\": 1,\n      \"z\": []\n    },\n    {\n      \"id\": \"b\",\n      \"reference\": \"warmset/b:1\"\n    }\n  ]\n}\n";
         let first = stamped(text, &[("a".to_string(), stamp("sha256:1", Some("r/a@sha256:9")))].into()).unwrap();
         let value: Value = serde_json::from_str(&first).unwrap();
         assert_eq!(value["images"][0]["digest"], "sha256:1");

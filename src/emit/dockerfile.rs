@@ -16,6 +16,16 @@ use crate::model::Language;
 /// User and group of the warm host: the number that distroless images use for their unprivileged user.
 pub const USER: &str = "65532:65532";
 
+/// Official images leave the standard library's bytecode out, and the warm host may not write it: without this, each
+/// start and each function compiles what it loads of it anew (2.5 to 4 times the CPU time of common imports).
+const STANDARD_LIBRARY: [&str; 5] = [
+    "# Bytecode of the standard library, about 12 MB. Official images lack it, and the host may not write it: it would be",
+    "# compiled again at every start and in every function.",
+    "RUN python -m compileall -q -j 0 --invalidation-mode unchecked-hash -x '/(site|dist)-packages/' \\",
+    "        \"$(python -c 'import sysconfig; print(sysconfig.get_path(\"stdlib\"))')\" \\",
+    "    || echo 'parts of the standard library stay uncompiled' >&2",
+];
+
 /// Lines of a Dockerfile with one blank line between its parts.
 struct Text(String);
 
@@ -167,6 +177,10 @@ fn stage(text: &mut Text, view: &View<'_>, on_parent: bool, copy: Option<&str>) 
         ("BASE_IMAGE", "the base and the packages")
     };
     let mut lines = vec![format!("# warm is the image: {what}"), format!("FROM ${{{base}}} AS warm")];
+    if !on_parent && language == Language::Python {
+        // Right after FROM and the same everywhere, so that all images on a base have the layer in common.
+        lines.extend(STANDARD_LIBRARY.map(String::from));
+    }
     if !on_parent {
         let pairs: Vec<String> =
             preload::environment(language).iter().map(|(name, value)| format!("{name}={value}")).collect();

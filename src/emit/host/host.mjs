@@ -19,7 +19,7 @@ import { createRequire } from "node:module";
 import net from "node:net";
 import path from "node:path";
 import process from "node:process";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
 const DEFAULT_SOCKET = "/run/warmset/host.sock";
 const MAX_REQUEST = 64 * 1024 * 1024;
@@ -38,11 +38,23 @@ function fail(status, fields) {
 // CommonJS first, as most packages are loaded by `require`; a module that is only ESM is imported.
 async function load(name) {
   try {
-    return require(name);
+    const loaded = require(name);
+    if (isDual(name)) await import(name);
+    return loaded;
   } catch (problem) {
     const esmOnly = ["ERR_REQUIRE_ESM", "ERR_REQUIRE_ASYNC_MODULE", "ERR_PACKAGE_PATH_NOT_EXPORTED"];
     if (!esmOnly.includes(problem?.code)) throw problem;
     return await import(name);
+  }
+}
+
+// Some packages are published twice, and functions of the image may load either.
+function isDual(name) {
+  try {
+    const url = import.meta.resolve(name);
+    return url.startsWith("file:") && fileURLToPath(url) !== require.resolve(name);
+  } catch {
+    return false;
   }
 }
 

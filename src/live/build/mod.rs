@@ -48,6 +48,9 @@ pub struct Target {
     pub id: String,
     /// Position of its parent among the targets.
     pub parent: Option<usize>,
+    /// Position of a target whose end it waits for, where it has no parent: the first on the same base makes layers that
+    /// the others then have in common, while two at a time would each make their own.
+    pub after: Option<usize>,
     /// Folder with its Dockerfile.
     pub folder: PathBuf,
     /// What it is tagged with.
@@ -121,7 +124,8 @@ pub enum Event<'a> {
 /// Builds all targets; one state each, in their order. `told` hears of each, from several threads.
 pub fn build(order: &Order, builder: &Builder, stop: &AtomicBool, told: &(dyn Fn(Event<'_>) + Sync)) -> Vec<State> {
     let parents: Vec<Option<usize>> = order.targets.iter().map(|target| target.parent).collect();
-    schedule::run(&parents, order.jobs, stop, told, &|at, parent| {
+    let after: Vec<Option<usize>> = order.targets.iter().map(|target| target.after).collect();
+    schedule::run(&parents, &after, order.jobs, stop, told, &|at, parent| {
         let Some(target) = order.targets.get(at) else { return State::Stopped };
         one(order, builder, target, parent, stop)
             .unwrap_or_else(|reason| State::Failed(Failed { reason, said: String::new(), no_base: None }))

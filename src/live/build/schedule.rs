@@ -14,15 +14,18 @@ struct Board {
 }
 
 /// Does each piece of work once its parent's is done, at most `jobs` at a time and the first in order first. `parents`
-/// holds positions that lie before the child's own.
+/// holds positions that lie before the child's own, and so does `after`: what a piece without a parent waits for, however
+/// that ends.
 pub(super) fn run(
     parents: &[Option<usize>],
+    after: &[Option<usize>],
     jobs: usize,
     stop: &AtomicBool,
     told: &(dyn Fn(Event<'_>) + Sync),
     work: &(dyn Fn(usize, Option<&Built>) -> State + Sync),
 ) -> Vec<State> {
-    let ready = (0..parents.len()).filter(|&at| parents[at].is_none()).collect();
+    let waits = |at: usize| after.get(at).copied().flatten().filter(|_| parents[at].is_none());
+    let ready = (0..parents.len()).filter(|&at| parents[at].is_none() && waits(at).is_none()).collect();
     let board = Mutex::new(Board { ready, states: vec![None; parents.len()], left: parents.len() });
     let changed = Condvar::new();
     let take = || -> Option<(usize, Option<Built>)> {
@@ -50,7 +53,11 @@ pub(super) fn run(
                 work(at, parent.as_ref())
             };
             told(Event::Ended(at, &state));
-            let skipped = note(&mut lock(&board), parents, at, state);
+            let skipped = {
+                let mut board = lock(&board);
+                board.ready.extend((at + 1..parents.len()).filter(|&other| waits(other) == Some(at)));
+                note(&mut board, parents, at, state)
+            };
             changed.notify_all();
             for (at, state) in skipped {
                 told(Event::Ended(at, &state));
@@ -118,7 +125,7 @@ mod tests {
         for jobs in [1, 2, 8] {
             let done: Vec<AtomicBool> = TREE.iter().map(|_| AtomicBool::new(false)).collect();
             let no = AtomicBool::new(false);
-            let states = run(&TREE, jobs, &no, &|_| (), &|at, parent| {
+            let states = run(&TREE, &[], jobs, &no, &|_| (), &|at, parent| {
                 assert_eq!(parent.is_some(), TREE[at].is_some());
                 assert!(TREE[at].is_none_or(|p| done[p].load(Ordering::SeqCst)));
                 std::thread::sleep(Duration::from_millis(2));
@@ -134,12 +141,34 @@ mod tests {
         let (running, no) = (AtomicUsize::new(0), AtomicBool::new(false));
         // Two roots wait for each other: were they built one after the other, this would not end.
         let start = Instant::now();
-        run(&[None, None], 2, &no, &|_| (), &|_, _| {
+        run(&[None, None], &[], 2, &no, &|_| (), &|_, _| {
             running.fetch_add(1, Ordering::SeqCst);
             while running.load(Ordering::SeqCst) < 2 {
                 assert!(start.elapsed() < Duration::from_secs(60), "one at a time");
                 std::thread::sleep(Duration::from_millis(1));
             }
+            built()
+        });
+    }
+
+    #[test]
+    fn what_waits_for_another_begins_when_that_has_ended_well_or_not() {
+        let (no, begun) = (AtomicBool::new(false), Mutex::new(Vec::new()));
+        let after = [None, None, Some(0), None, None, None];
+        let states = run(&TREE, &after, 1, &no, &|_| (), &|at, _| {
+            begun.lock().unwrap().push(at);
+            if at == 0 { failed() } else { built() }
+        });
+        assert_eq!(*begun.lock().unwrap(), [0, 2, 5]);
+        assert_eq!(states[2], built());
+        // Two at a time have time to begin together if nothing holds them.
+        let ended = AtomicBool::new(false);
+        run(&[None, None], &[None, Some(0)], 2, &no, &|_| (), &|at, _| {
+            if at == 0 {
+                std::thread::sleep(Duration::from_millis(30));
+                ended.store(true, Ordering::SeqCst);
+            }
+            assert!(at == 0 || ended.load(Ordering::SeqCst));
             built()
         });
     }
@@ -152,9 +181,9 @@ mod tests {
                 ended.lock().unwrap().push(at);
             }
         };
-        let states = run(&TREE, 2, &no, &told, &|at, _| if at == 1 { failed() } else { built() });
+        let states = run(&TREE, &[], 2, &no, &told, &|at, _| if at == 1 { failed() } else { built() });
         assert_eq!(states, [built(), failed(), built(), State::Skipped(1), built(), built()]);
-        let states = run(&TREE, 1, &no, &told, &|at, _| if at == 0 { failed() } else { built() });
+        let states = run(&TREE, &[], 1, &no, &told, &|at, _| if at == 0 { failed() } else { built() });
         assert_eq!(states, [failed(), State::Skipped(0), built(), State::Skipped(1), State::Skipped(0), built()]);
         let mut ended = ended.into_inner().unwrap();
         ended.sort_unstable();
@@ -164,7 +193,7 @@ mod tests {
     #[test]
     fn a_stop_keeps_what_is_built_and_begins_nothing_more() {
         let stop = AtomicBool::new(false);
-        let states = run(&TREE, 1, &stop, &|_| (), &|at, _| {
+        let states = run(&TREE, &[], 1, &stop, &|_| (), &|at, _| {
             if at == 1 {
                 stop.store(true, Ordering::SeqCst);
                 return State::Stopped;
@@ -173,6 +202,6 @@ mod tests {
         });
         assert_eq!(states[0], built());
         assert_eq!(states[1..], vec![State::Stopped; 5]);
-        assert!(run(&[], 3, &stop, &|_| (), &|_, _| built()).is_empty());
+        assert!(run(&[], &[], 3, &stop, &|_| (), &|_, _| built()).is_empty());
     }
 }

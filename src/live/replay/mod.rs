@@ -19,8 +19,8 @@ use crate::live::runtime::{Invocation, Keep, Maker, Runtime};
 use crate::live::sandbox::held;
 use crate::model::manifest::{Fallback, ManifestImage, SwapManifest};
 
-/// Calls that run at the same time; more wait, and the report says how late they were.
-const AT_ONCE: usize = 64;
+/// Calls of a trace that run at the same time; more wait, and the report says how late they were.
+pub const AT_ONCE: usize = 64;
 /// How often memory is looked at.
 const SAMPLE: Duration = Duration::from_millis(500);
 /// How long images may take to come up before the first call.
@@ -105,13 +105,26 @@ pub fn arrange(manifest: &SwapManifest, files: &Provisioned, arrangement: Arrang
     (manifest, files)
 }
 
-/// Runs a schedule on one arrangement. `events` holds each function's event; `told` hears how many calls have ended.
+/// Which calls are made.
+#[derive(Debug, Clone, Copy)]
+pub struct Calls<'a> {
+    /// When, and which function by its place in `functions`.
+    pub schedule: &'a Schedule,
+    /// Ids.
+    pub functions: &'a [&'a str],
+    /// The event of each that has one.
+    pub events: &'a BTreeMap<String, Value>,
+    /// How many run at the same time: with one, each call begins when the last has ended.
+    pub at_once: usize,
+}
+
+/// Runs calls on one arrangement; `told` hears how many have ended.
 pub fn run(
     manifest: &SwapManifest,
     files: &Provisioned,
     maker: Maker,
     arrangement: Arrangement,
-    (schedule, functions, events): (&Schedule, &[&str], &BTreeMap<String, Value>),
+    calls: Calls<'_>,
     stop: &AtomicBool,
     told: &(dyn Fn(usize) + Sync),
 ) -> Seen {
@@ -125,7 +138,7 @@ pub fn run(
     if keep == Keep::All {
         runtime.settle(SETTLE);
     }
-    let mut seen = drive(&runtime, schedule, functions, events, stop, told);
+    let mut seen = drive(&runtime, calls, stop, told);
     seen.wall_s = begun.elapsed().as_secs_f64();
     drop(runtime);
     // All that was started has ended and been waited for.
@@ -136,9 +149,7 @@ pub fn run(
 /// Calls in time, memory beside.
 fn drive(
     runtime: &Runtime,
-    schedule: &Schedule,
-    functions: &[&str],
-    events: &BTreeMap<String, Value>,
+    Calls { schedule, functions, events, at_once }: Calls<'_>,
     stop: &AtomicBool,
     told: &(dyn Fn(usize) + Sync),
 ) -> Seen {
@@ -168,7 +179,7 @@ fn drive(
             seen.late_ms.push(late.max(0.0) * 1e3);
             told(seen.calls.len());
         };
-        let workers: Vec<_> = (0..AT_ONCE.min(schedule.calls.len())).map(|_| scope.spawn(work)).collect();
+        let workers: Vec<_> = (0..at_once.min(schedule.calls.len())).map(|_| scope.spawn(work)).collect();
         scope.spawn(|| {
             while !over.load(Ordering::SeqCst) {
                 let memory: f64 = runtime.snapshot().images.values().map(|image| image.pss_mb).sum();

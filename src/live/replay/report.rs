@@ -23,6 +23,8 @@ pub struct Summary {
     pub ok: usize,
     /// Calls by outcome.
     pub outcomes: BTreeMap<String, usize>,
+    /// What the last failed call of a function said, by function.
+    pub failures: BTreeMap<String, String>,
     /// Milliseconds from the request until dependencies were loaded: median.
     pub ready_ms_median: f64,
     /// 95th percentile.
@@ -124,6 +126,12 @@ impl Summary {
             calls: seen.calls.len(),
             ok: seen.calls.iter().filter(|call| call.ok).count(),
             outcomes,
+            failures: seen
+                .calls
+                .iter()
+                .filter(|call| !call.ok)
+                .map(|call| (call.function.clone(), call.error.clone().unwrap_or_else(|| call.outcome.clone())))
+                .collect(),
             ready_ms_median: ms(0.5),
             ready_ms_p95: ms(0.95),
             ready_ms_p99: ms(0.99),

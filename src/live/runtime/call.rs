@@ -215,7 +215,6 @@ impl Inner {
                 (host?, None)
             }
         };
-        let slot = if node { None } else { self.maker.slot()? };
         told.attempts += 1;
         let call = Call {
             id: &told.id.clone(),
@@ -226,7 +225,7 @@ impl Inner {
             code: &files.code,
             closure: closure.map(std::path::PathBuf::as_path),
             limits: &self.maker.options.limits,
-            slot: slot.as_ref(),
+            slot: None,
             network: self.maker.options.network,
             since: Some(begun),
         };

@@ -48,8 +48,8 @@ pub struct Maker {
 }
 
 impl Maker {
-    /// A slot for one call, where there are control groups.
-    pub(super) fn slot(&self) -> Result<Option<Slot>, HostError> {
+    /// A slot for a process that runs one call, where there are control groups.
+    fn slot(&self) -> Result<Option<Slot>, HostError> {
         let bounds = self.options.bounds;
         let slot = self.group.as_ref().map(|group| group.take(bounds)).transpose();
         slot.map_err(|e| HostError::Setup(format!("no control group for the call: {e}")))
@@ -66,6 +66,7 @@ impl Maker {
             nofile: Some(options.limits.nofile),
             start_limit: options.start_limit,
             root: Root::System,
+            calls: self.group.as_ref().map(|group| (Arc::clone(group), options.bounds)),
             ..HostSpec::bare(options.warmset.clone(), options.isolation, Interpreter::of(interpreter))
         }
     }

@@ -160,7 +160,12 @@ fn watch(life: &io::Stdin, program: Pid) -> io::Result<ExitCode> {
             Err(e) => return Err(e.into()),
         }
         if !polled[0].revents().is_empty() {
-            // Nothing more is ever sent: it has been closed. With this process all others of the namespace end.
+            // Nothing more is ever sent: it has been closed. With this process all others of the namespace would end by
+            // themselves, but the CPU time of what nobody waits for is told to nobody.
+            let _ = rustix::process::kill_process(program, Signal::KILL);
+            while rustix::process::wait(WaitOptions::empty())
+                .is_ok_and(|ended| ended.is_some_and(|(pid, _)| pid != program))
+            {}
             return Ok(ExitCode::FAILURE);
         }
         while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {

@@ -23,6 +23,8 @@ use super::spec::{Isolation, Spec};
 pub const IDS: u32 = 65_536;
 /// Lines of a host's own words that are kept: the last ones.
 const KEPT_LINES: usize = 200;
+/// How long a sandbox may take to end what it runs before it is ended from outside.
+const ORDERLY: Duration = Duration::from_secs(2);
 /// Bytes of such a line that are kept.
 const KEPT_BYTES: usize = 2_000;
 
@@ -67,9 +69,11 @@ pub struct Sandbox {
     child: Mutex<Child>,
     pid: u32,
     said: Said,
-    /// Its closing would end the sandbox, whatever became of this process.
-    _life: UnixStream,
+    /// Its closing ends the sandbox, whatever became of this process.
+    life: UnixStream,
     keeper: Option<JoinHandle<()>>,
+    /// Whether its first process looks at `life`; without isolation that is the program itself.
+    watched: bool,
 }
 
 impl Sandbox {
@@ -115,7 +119,7 @@ impl Sandbox {
             let words = if words.is_empty() { String::new() } else { format!(" ({words})") };
             return Err(io::Error::new(problem.kind(), format!("{problem}{words}")));
         }
-        Ok(Self { child: Mutex::new(child), pid, said, _life: life, keeper: Some(keeper) })
+        Ok(Self { child: Mutex::new(child), pid, said, life, keeper: Some(keeper), watched: isolation.is_isolated() })
     }
 
     /// Number of its first process on this machine.
@@ -135,6 +139,10 @@ impl Sandbox {
 
     /// Ends it with all its processes, and waits for that.
     pub fn kill(&self) {
+        if self.watched {
+            let _ = self.life.shutdown(std::net::Shutdown::Both);
+            self.wait(ORDERLY);
+        }
         let mut child = held(&self.child);
         let _ = child.kill();
         let _ = child.wait();
