@@ -545,6 +545,7 @@ fn the_help_is_as_it_was_reviewed() {
     let commands = [
         "",
         "scan",
+        "measure",
         "merge",
         "graph",
         "plan",

@@ -141,7 +141,7 @@ fn each_package_is_charged_with_its_own_modules_and_the_plan_takes_the_table() {
     let Some(bench) = Bench::new() else { return };
     // a burns and takes 20 MB and needs b, which has next to nothing; nobody imports c.
     let a = bench.wheel("zz_a", &format!("import zz_b\nkept = bytearray(20_000_000)\n{BURN}"));
-    let b = bench.wheel("zz_b", "x = 1\n");
+    let b = bench.wheel("zz_b", "kept = bytearray(1_000_000)\n");
     let c = bench.wheel("zz_c", BURN);
     bench.function("one", &format!("{a}{b}{c}"), &format!("import zz_a{HANDLER}"));
     bench.function("two", &b, &format!("def f():\n    import zz_b{HANDLER}"));
@@ -196,7 +196,8 @@ fn what_cannot_be_installed_or_loaded_is_said_and_the_others_go_on() {
     assert_eq!(report["functions"], 2, "an optional import may fail");
     assert_eq!(entry(&bench.costs(), "pypi:zz-a==1.0")["how"], "imports");
 
-    let (status, _, stderr) = bench.measure(&["--only", "gone", "--out", "other.json"]);
+    let (status, _, stderr) =
+        bench.run(&["measure", "fleet", "--python", &bench.python, "--only", "gone", "--out", "other.json"]);
     assert_eq!(status, 2);
     assert!(stderr.contains("nothing could be measured") && !bench.path("other.json").exists(), "{stderr}");
     let (status, _, stderr) = bench.measure(&["--only", "nobody"]);
@@ -235,6 +236,18 @@ fn whoever_is_killed_goes_on_after_the_last_finished_repetition() {
     assert!(!bench.path("home/warmset/measure/scratch/run-left").exists());
     assert_eq!(std::fs::read_dir(bench.path("home/warmset/measure/scratch")).unwrap().count(), 0);
 
+    // Stopped politely it ends what it runs, and says that it goes on from there.
+    let mut child = bench.command(&bench.measure_args(&["--cache", "cold"])).spawn().unwrap();
+    while !bench.path("cold/measure/samples").is_dir() && child.try_wait().unwrap().is_none() {
+        assert!(start.elapsed() < Duration::from_secs(600), "nothing was measured");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(2) && stderr.contains("goes on from there"), "{stderr}");
+    assert_eq!(std::fs::read_dir(bench.path("cold/measure/scratch")).unwrap().count(), 0);
+
     let first = bench.costs();
     let (_, report, _) = bench.measure(&[]);
     assert_eq!(report["repetitions_run"], 0);
@@ -253,6 +266,8 @@ fn a_first_call_that_pays_is_made_before_an_image_serves() {
     let lock = format!("{render}{data}{late}");
     bench.function("page", &lock, "import zz_render\nimport socket\ndef lambda_handler(event, context):\n    assert event.pop('rows') == 2\n    open('left-behind', 'w').close()\n    return zz_render.render()\n");
     bench.write("fleet/page/event.json", r#"{"rows": 2}"#);
+    let look = "import sys\nimport zz_render\ndef lambda_handler(event, context):\n    return [zz_render.table is not None, 'lambda_function' in sys.modules]\n";
+    bench.write("look/look.py", look);
     bench.function("caller", &lock, "import zz_render\nimport socket\ndef lambda_handler(event, context):\n    socket.create_connection(('127.0.0.1', 9))\n");
     bench.write("fleet/caller/events/a.json", "{}");
     let (status, report, stderr) = bench.measure(&["--warmup"]);
@@ -270,6 +285,10 @@ fn a_first_call_that_pays_is_made_before_an_image_serves() {
     let ms = |key: &str| warmup[key].as_f64().unwrap();
     assert!(ms("first_ms") > 20.0 * ms("later_ms") && ms("saved_ms") > 0.5 * ms("first_ms"), "{warmup}");
 
+    // What swaps cost on this machine is of no account here.
+    let mut costs = bench.costs();
+    costs["languages"] = json!({});
+    bench.write("costs.json", &costs.to_string());
     let options = ["--python", &bench.python, "--costs", "costs.json", "--budget", "64MB"];
     let (_, plan, stderr) =
         bench.run(&[&["plan", "fleet", "--out", "plan", "--format", "json"], &options[..]].concat());
@@ -289,6 +308,27 @@ fn a_first_call_that_pays_is_made_before_an_image_serves() {
             - image["warmup"][0][more].as_f64().unwrap()
     };
     assert!(sum("added_mb", "added_mb").abs() < 1e-6 && sum("resident_mb", "added_mb").abs() < 1e-6);
+
+    // A host that is given the code makes the call; what serves afterwards has its table and not its code.
+    let views = std::fs::read_dir(bench.path("home/warmset/measure/views")).unwrap().map(|e| e.unwrap().path());
+    let view = views.into_iter().find(|path| path.join("zz_render").is_dir()).unwrap();
+    let once = |warm: bool| -> Value {
+        let mut list = preload.clone();
+        match warm {
+            true => list["warmup"][0]["path"] = json!(bench.path("fleet/page")),
+            false => list["warmup"] = json!([]),
+        }
+        bench.write("preload.json", &list.to_string());
+        let request = json!({"id": "1", "path": bench.path("look"), "handler": "look.lambda_handler", "event": {}});
+        bench.write("request.json", &request.to_string());
+        let host = bench.path("plan").join("images").join(image["id"].as_str().unwrap()).join("host.py");
+        let mut python = Command::new("python3");
+        python.arg(host).args(["preload.json", "--once", "request.json"]).current_dir(bench.dir.path());
+        let output = python.env("PYTHONPATH", &view).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        serde_json::from_slice::<Value>(&output.stdout).unwrap_or_else(|_| panic!("{said}"))["result"].clone()
+    };
+    assert_eq!((once(true), once(false)), (json!([true, false]), json!([false, false])));
 
     // Where the memory is not there, the image serves without it.
     let budget = format!("{}MB", plan["memory_mb"].as_f64().unwrap() + 0.000_01);

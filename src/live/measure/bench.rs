@@ -20,6 +20,9 @@ const WAITING: u32 = 5;
 /// Subjects that the cost of swapping is fitted to, from the smallest to the largest.
 const FITTED: usize = 12;
 
+/// Resident MB and number of subjects.
+type Sizes = Vec<(f64, usize)>;
+
 /// A run that gave no figures.
 pub enum Missed {
     /// It failed by itself: why.
@@ -262,7 +265,7 @@ impl<'a> Bench<'a> {
     /// Which hosts are measured: for each language the platform that most subjects have, and subjects evenly from the one
     /// that takes least memory to the one that takes most.
     fn choose_swaps(&mut self) {
-        let mut by_language: BTreeMap<Language, BTreeMap<&Platform, Vec<(f64, usize)>>> = BTreeMap::new();
+        let mut by_language: BTreeMap<Language, BTreeMap<&Platform, Sizes>> = BTreeMap::new();
         for (at, subject) in self.ready.subjects.iter().enumerate().filter(|(at, _)| !self.failed.contains(at)) {
             let Some(whole) = results::whole(self, at, 0) else { continue };
             let platforms = by_language.entry(subject.platform.language).or_default();

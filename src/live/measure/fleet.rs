@@ -109,8 +109,7 @@ fn classes(
     refused: &mut Vec<Refused>,
     ready: &mut Ready,
 ) -> Vec<Class> {
-    let mut by_need: BTreeMap<(Platform, BTreeSet<PackageId>, BTreeMap<String, PackageId>), Vec<usize>> =
-        BTreeMap::new();
+    let mut by_need: BTreeMap<Need, Vec<usize>> = BTreeMap::new();
     for (at, function) in inventory.functions.iter().enumerate() {
         if !options.only.is_empty() && !options.only.contains(&function.id) {
             continue;
@@ -125,7 +124,8 @@ fn classes(
             Some(platform) if !installed.is_empty() => {
                 let mut direct = closures::direct(function);
                 direct.retain(|_, id| installed.contains(id));
-                by_need.entry((platform.clone(), installed, direct)).or_default().push(at);
+                let need = Need { platform: platform.clone(), packages: installed, direct };
+                by_need.entry(need).or_default().push(at);
             }
             // Nothing to install and nothing that could be: that is no failure.
             Some(_) if function.unresolved.is_empty() => ready.nothing += 1,
@@ -140,8 +140,7 @@ fn classes(
         }
     }
     let views = options.cache.join("views");
-    let class = |((platform, installed, direct), functions)| {
-        let need = Need { platform, packages: installed, direct };
+    let class = |(need, functions): (Need, Vec<usize>)| {
         let place = views.join(view_key(&need, packages));
         Class { need, functions, place }
     };
@@ -244,11 +243,15 @@ fn link(environment: &Path, class: &Class, cache: &Path) -> Result<(), InstallEr
     }
 }
 
+/// Functions that load the same, and where the first of them says so.
+type Alike = (Vec<usize>, Vec<Load>);
+
 /// The subjects of a class whose view is the last one.
 fn subjects(inventory: &Inventory, class: &Class, options: &Options<'_>, ready: &mut Ready) {
     let platform = &class.need.platform;
     let installed: BTreeSet<&str> = class.need.packages.iter().map(|id| id.name.as_str()).collect();
-    let mut by_steps: BTreeMap<Vec<Step>, (Vec<usize>, Vec<Load>)> = BTreeMap::new();
+    // What one function may do without, another may need.
+    let mut by_steps: BTreeMap<Vec<(Step, bool)>, Alike> = BTreeMap::new();
     let mut modules: HashMap<PathBuf, bool> = HashMap::new();
     for &at in &class.functions {
         let function = &inventory.functions[at];
@@ -259,7 +262,7 @@ fn subjects(inventory: &Inventory, class: &Class, options: &Options<'_>, ready: 
             import: platform.language == Language::Node && is_module(&load.file, options.root, &mut modules),
             base: None,
         };
-        let steps: Vec<Step> = loads.iter().map(step).collect();
+        let steps: Vec<(Step, bool)> = loads.iter().map(step).zip(loads.iter().map(|load| load.required)).collect();
         if steps.is_empty() {
             ready.nothing += 1;
             continue;
@@ -271,6 +274,7 @@ fn subjects(inventory: &Inventory, class: &Class, options: &Options<'_>, ready: 
     for (steps, (functions, loads)) in by_steps {
         let mut hasher = Sha256::new();
         hasher.update(format!("{name}\n{}\n{}\n", interpreter.version, probe::version(platform.language)));
+        let steps: Vec<Step> = steps.into_iter().map(|(step, _)| step).collect();
         for step in &steps {
             hasher.update(format!("{} {} {}\n", step.module, step.names.join(","), step.import));
         }

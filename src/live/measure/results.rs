@@ -19,6 +19,8 @@ const WIDE: f64 = 0.25;
 const MATTERS: f64 = 0.02;
 /// MB on disk below which a package says nothing of what a MB costs to load.
 const RATIO_FROM_MB: f64 = 0.5;
+/// Difference in resident memory over which the cost of a swap is fitted.
+const LEVER_MB: f64 = 10.0;
 /// Packages that such a ratio needs.
 const RATIO_OF: usize = 10;
 
@@ -194,7 +196,12 @@ fn languages(bench: &Bench<'_>, entries: &[Cost]) -> BTreeMap<Language, Language
             (grown / 1e6, stats::median(&numbers(answer, "cpu")) / 1e6)
         };
         let points: Vec<(f64, f64)> = answers.iter().map(point).collect();
-        let Some((base, slope)) = stats::line(&points).filter(|_| idle > 0.0) else { continue };
+        let shipped = prior.get(language);
+        // A line needs a lever: over a few MB it tells noise. Then the shipped one stands.
+        let (least, most) = points.iter().fold((f64::MAX, 0.0_f64), |(a, b), (mb, _)| (a.min(*mb), b.max(*mb)));
+        let line = stats::line(&points).filter(|_| most - least >= LEVER_MB);
+        let line = line.or_else(|| shipped.map(|s| (s.swap_base_ms, s.swap_ms_per_mb)));
+        let Some((base, slope)) = line.filter(|_| idle > 0.0) else { continue };
         let ratio = |of: fn(&Cost) -> f64, else_: Option<f64>| {
             let known = entries.iter().filter(|e| e.package.ecosystem == language.ecosystem());
             let known = known.filter(|e| e.how == Some(How::Imports) && of(e) > 0.0);
@@ -202,7 +209,6 @@ fn languages(bench: &Bench<'_>, entries: &[Cost]) -> BTreeMap<Language, Language
                 known.filter_map(|e| Some(of(e) / e.disk_mb.filter(|mb| *mb >= RATIO_FROM_MB)?)).collect();
             if ratios.len() >= RATIO_OF { Some(round(stats::median(&ratios), 3)) } else { else_ }
         };
-        let shipped = prior.get(language);
         let costs = LanguageCosts {
             image_overhead_mb: round(idle / 1e6, 3),
             swap_base_ms: round(base, 3),

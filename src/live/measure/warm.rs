@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::bench::{Bench, Missed};
 use super::probe::{Call, Request};
-use super::{MeasureError, fleet};
+use super::{MeasureError, fleet, results};
 use crate::cost::stats::{median, quantile};
 use crate::live::install::code;
 use crate::model::units::round;
@@ -129,8 +129,10 @@ fn call(
     // What is as often lost as it is saved is saved by chance.
     let saved: Vec<f64> = answers.iter().map(|a| (a.first - a.again) / 1e6).collect();
     let Some(last) = answers.last() else { return Ok(None) };
-    let packages: BTreeSet<String> =
-        last.files.iter().filter_map(|file| view.owner_of_file(language, file)).map(|id| id.spec()).collect();
+    // Node does not tell which ES modules it holds: those of the imports are known from their trace.
+    let traced = results::traced(bench, at, 0).into_iter().flat_map(|charges| charges.into_keys().flatten());
+    let owners = last.files.iter().filter_map(|file| view.owner_of_file(language, file));
+    let packages: BTreeSet<String> = owners.chain(traced).map(|id| id.spec()).collect();
     Ok(Some(MeasuredWarmup {
         function: function.id.clone(),
         platform: subject.platform.clone(),
