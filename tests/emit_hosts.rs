@@ -267,6 +267,21 @@ fn python_replaces_a_dead_hosts_socket_and_respects_a_living_ones() {
     assert!(errors.contains("another host already listens"), "{errors}");
 }
 
+/// `from shapes import circle, area`: one is a module of its own, one a name, and one needs what this image lacks.
+#[test]
+fn python_loads_what_an_import_takes_from_a_module() {
+    let Some(bench) = Bench::new("python3", json!(["shapes", "shapes:circle", "shapes:area", "shapes:plot"])) else {
+        return;
+    };
+    bench.write("warm/shapes/__init__.py", "area = 1\n");
+    bench.write("warm/shapes/circle.py", "import sys\nsys.stderr.write('circle is loaded\\n')\n");
+    bench.write("warm/shapes/plot.py", "import matplotlib_is_not_here\n");
+    let output = bench.host(&["--check"]).env("PYTHONPATH", bench.path("warm")).output().expect("the host ran");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("circle is loaded") && said.contains("shapes:plot"), "{said}");
+}
+
 #[test]
 fn python_says_which_module_failed() {
     let Some(bench) = python() else { return };

@@ -7,10 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use warmset::graph::classes::{Class, class_digest};
-use warmset::model::costs::{self, CostSource, LanguageCosts};
+use warmset::model::costs::{CostSource, LanguageCosts};
 use warmset::model::inventory::{DEFAULT_TRUST_DOMAIN, Function, Inventory, LockRef, Package, RequiresOn, State};
 use warmset::model::platform::Language;
-use warmset::model::{Cost, Costs, GENERATOR, PackageId, Platform};
+use warmset::model::{Cost, Costs, PackageId, Platform};
 
 /// Closures by the number of packages in them that no other requires, from 1 to 10.
 const ROOTS: [u32; 10] = [110, 167, 94, 46, 32, 10, 7, 3, 1, 1];

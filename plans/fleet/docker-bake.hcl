@@ -39,33 +39,33 @@ group "default" {
     "node22-axios-form-data-e5232a33",
     "node22-date-fns-5a0ceb9e",
     "node22-smithy-core-aws-sdk-client-s3-e5615f0a",
-    "py311-chameleon-2977d32b",
+    "py311-chameleon-8bc6f013",
     "py311-fastapi-pydantic-f4cb06ec",
     "py311-httpx-anyio-3cbf8327",
     "py311-numpy-203e626a",
     "py311-urllib3-3b2af6ff",
-    "py312-pillow-4561db52",
+    "py312-pillow-af3a0b48",
     "py312-pydantic-pydantic-core-809f95a6",
-    "py312-pyjwt-cryptography-456d77d3",
+    "py312-pyjwt-cryptography-64f5c656",
     "py312-sqlalchemy-typing-extensions-75d1ebd7",
-    "py312-urllib3-067c6cc8",
-    "py311-fastapi-numpy-0dce5c4a",
+    "py312-urllib3-8c33bb02",
+    "py311-fastapi-numpy-b20dffc8",
     "py311-pandas-numpy-42c8f18e",
     "py311-pandas-numpy-ca334dae",
     "py311-scipy-numpy-5daeb21b",
     "py311-urllib3-requests-e48519f4",
     "py312-fastapi-pydantic-37f40427",
-    "py312-reportlab-pillow-fa9a1c14",
-    "py312-sqlalchemy-psycopg2-binary-e2179c1c",
-    "py311-google-api-core-urllib3-11947f43",
+    "py312-reportlab-pillow-578979d3",
+    "py312-sqlalchemy-psycopg2-binary-10c9958e",
+    "py311-google-api-core-urllib3-e7ec4f6e",
     "py311-pandas-numpy-32b72074",
     "py311-scipy-numpy-98a27a30",
-    "py311-urllib3-beautifulsoup4-c7469914",
-    "py312-fastapi-pydantic-ddd4d923",
-    "py312-fastapi-pydantic-e067dcf1",
-    "py311-pandas-numpy-99f0e5f5",
-    "py311-scipy-scikit-learn-ff307520",
-    "py311-scipy-pandas-d77780a6",
+    "py311-urllib3-beautifulsoup4-eac27acb",
+    "py312-fastapi-pydantic-85865006",
+    "py312-fastapi-pydantic-9ee2341e",
+    "py311-pandas-numpy-35f1d4d6",
+    "py311-scipy-scikit-learn-5a72618b",
+    "py311-scipy-pandas-4dcb58f8",
   ]
 }
 
@@ -147,14 +147,14 @@ target "node22-smithy-core-aws-sdk-client-s3-e5615f0a" {
   }
 }
 
-target "py311-chameleon-2977d32b" {
-  context    = "images/py311-chameleon-2977d32b"
+target "py311-chameleon-8bc6f013" {
+  context    = "images/py311-chameleon-8bc6f013"
   dockerfile = "Dockerfile"
   args = {
     BASE_IMAGE = BASE_PYTHON3_11_LINUX_X86_64_GLIBC
   }
   platforms = ["linux/amd64"]
-  tags      = ["${REGISTRY}warmset/py311-chameleon-2977d32b:${TAG}"]
+  tags      = ["${REGISTRY}warmset/py311-chameleon-8bc6f013:${TAG}"]
   labels = {
     "warmset.plan" = "fleet"
   }
@@ -212,14 +212,14 @@ target "py311-urllib3-3b2af6ff" {
   }
 }
 
-target "py312-pillow-4561db52" {
-  context    = "images/py312-pillow-4561db52"
+target "py312-pillow-af3a0b48" {
+  context    = "images/py312-pillow-af3a0b48"
   dockerfile = "Dockerfile"
   args = {
     BASE_IMAGE = BASE_PYTHON3_12_LINUX_X86_64_GLIBC
   }
   platforms = ["linux/amd64"]
-  tags      = ["${REGISTRY}warmset/py312-pillow-4561db52:${TAG}"]
+  tags      = ["${REGISTRY}warmset/py312-pillow-af3a0b48:${TAG}"]
   labels = {
     "warmset.plan" = "fleet"
   }
@@ -238,14 +238,14 @@ target "py312-pydantic-pydantic-core-809f95a6" {
   }
 }
 
-target "py312-pyjwt-cryptography-456d77d3" {
-  context    = "images/py312-pyjwt-cryptography-456d77d3"
+target "py312-pyjwt-cryptography-64f5c656" {
+  context    = "images/py312-pyjwt-cryptography-64f5c656"
   dockerfile = "Dockerfile"
   args = {
     BASE_IMAGE = BASE_PYTHON3_12_LINUX_X86_64_GLIBC
   }
   platforms = ["linux/amd64"]
-  tags      = ["${REGISTRY}warmset/py312-pyjwt-cryptography-456d77d3:${TAG}"]
+  tags      = ["${REGISTRY}warmset/py312-pyjwt-cryptography-64f5c656:${TAG}"]
   labels = {
     "warmset.plan" = "fleet"
   }
@@ -264,21 +264,21 @@ target "py312-sqlalchemy-typing-extensions-75d1ebd7" {
   }
 }
 
-target "py312-urllib3-067c6cc8" {
-  context    = "images/py312-urllib3-067c6cc8"
+target "py312-urllib3-8c33bb02" {
+  context    = "images/py312-urllib3-8c33bb02"
   dockerfile = "Dockerfile"
   args = {
     BASE_IMAGE = BASE_PYTHON3_12_LINUX_X86_64_GLIBC
   }
   platforms = ["linux/amd64"]
-  tags      = ["${REGISTRY}warmset/py312-urllib3-067c6cc8:${TAG}"]
+  tags      = ["${REGISTRY}warmset/py312-urllib3-8c33bb02:${TAG}"]
   labels = {
     "warmset.plan" = "fleet"
   }
 }
 
-target "py311-fastapi-numpy-0dce5c4a" {
-  context    = "images/py311-fastapi-numpy-0dce5c4a"
+target "py311-fastapi-numpy-b20dffc8" {
+  context    = "images/py311-fastapi-numpy-b20dffc8"
   dockerfile = "Dockerfile"
   contexts = {
     "warmset/py311-fastapi-pydantic-f4cb06ec:1" = "target:py311-fastapi-pydantic-f4cb06ec"
@@ -287,7 +287,7 @@ target "py311-fastapi-numpy-0dce5c4a" {
     BASE_IMAGE = BASE_PYTHON3_11_LINUX_X86_64_GLIBC
   }
   platforms = ["linux/amd64"]
-  tags      = ["${REGISTRY}warmset/py311-fastapi-numpy-0dce5c4a:${TAG}"]
+  tags      = ["${REGISTRY}warmset/py311-fastapi-numpy-b20dffc8:${TAG}"]
   labels = {
     "warmset.plan" = "fleet"
   }
@@ -373,24 +373,24 @@ target "py312-fastapi-pydantic-37f40427" {
   }
 }
 
-target "py312-reportlab-pillow-fa9a1c14" {
-  context    = "images/py312-reportlab-pillow-fa9a1c14"
+target "py312-reportlab-pillow-578979d3" {
+  context    = "images/py312-reportlab-pillow-578979d3"
   dockerfile = "Dockerfile"
   contexts = {
-    "warmset/py312-pillow-4561db52:1" = "target:py312-pillow-4561db52"
+    "warmset/py312-pillow-af3a0b48:1" = "target:py312-pillow-af3a0b48"
   }
   args = {
     BASE_IMAGE = BASE_PYTHON3_12_LINUX_X86_64_GLIBC
   }
   platforms = ["linux/amd64"]
-  tags      = ["${REGISTRY}warmset/py312-reportlab-pillow-fa9a1c14:${TAG}"]
+  tags      = ["${REGISTRY}warmset/py312-reportlab-pillow-578979d3:${TAG}"]
   labels = {
     "warmset.plan" = "fleet"
   }
 }
 
-target "py312-sqlalchemy-psycopg2-binary-e2179c1c" {
-  context    = "images/py312-sqlalchemy-psycopg2-binary-e2179c1c"
+target "py312-sqlalchemy-psycopg2-binary-10c9958e" {
+  context    = "images/py312-sqlalchemy-psycopg2-binary-10c9958e"
   dockerfile = "Dockerfile"
   contexts = {
     "warmset/py312-sqlalchemy-typing-extensions-75d1ebd7:1" = "target:py312-sqlalchemy-typing-extensions-75d1ebd7"
@@ -399,14 +399,14 @@ target "py312-sqlalchemy-psycopg2-binary-e2179c1c" {
     BASE_IMAGE = BASE_PYTHON3_12_LINUX_X86_64_GLIBC
   }
   platforms = ["linux/amd64"]
-  tags      = ["${REGISTRY}warmset/py312-sqlalchemy-psycopg2-binary-e2179c1c:${TAG}"]
+  tags      = ["${REGISTRY}warmset/py312-sqlalchemy-psycopg2-binary-10c9958e:${TAG}"]
   labels = {
     "warmset.plan" = "fleet"
   }
 }
 
-target "py311-google-api-core-urllib3-11947f43" {
-  context    = "images/py311-google-api-core-urllib3-11947f43"
+target "py311-google-api-core-urllib3-e7ec4f6e" {
+  context    = "images/py311-google-api-core-urllib3-e7ec4f6e"
   dockerfile = "Dockerfile"
   contexts = {
     "warmset/py311-urllib3-requests-e48519f4:1" = "target:py311-urllib3-requests-e48519f4"
@@ -415,7 +415,7 @@ target "py311-google-api-core-urllib3-11947f43" {
     BASE_IMAGE = BASE_PYTHON3_11_LINUX_X86_64_GLIBC
   }
   platforms = ["linux/amd64"]
-  tags      = ["${REGISTRY}warmset/py311-google-api-core-urllib3-11947f43:${TAG}"]
+  tags      = ["${REGISTRY}warmset/py311-google-api-core-urllib3-e7ec4f6e:${TAG}"]
   labels = {
     "warmset.plan" = "fleet"
   }
@@ -453,8 +453,8 @@ target "py311-scipy-numpy-98a27a30" {
   }
 }
 
-target "py311-urllib3-beautifulsoup4-c7469914" {
-  context    = "images/py311-urllib3-beautifulsoup4-c7469914"
+target "py311-urllib3-beautifulsoup4-eac27acb" {
+  context    = "images/py311-urllib3-beautifulsoup4-eac27acb"
   dockerfile = "Dockerfile"
   contexts = {
     "warmset/py311-urllib3-requests-e48519f4:1" = "target:py311-urllib3-requests-e48519f4"
@@ -463,14 +463,14 @@ target "py311-urllib3-beautifulsoup4-c7469914" {
     BASE_IMAGE = BASE_PYTHON3_11_LINUX_X86_64_GLIBC
   }
   platforms = ["linux/amd64"]
-  tags      = ["${REGISTRY}warmset/py311-urllib3-beautifulsoup4-c7469914:${TAG}"]
+  tags      = ["${REGISTRY}warmset/py311-urllib3-beautifulsoup4-eac27acb:${TAG}"]
   labels = {
     "warmset.plan" = "fleet"
   }
 }
 
-target "py312-fastapi-pydantic-ddd4d923" {
-  context    = "images/py312-fastapi-pydantic-ddd4d923"
+target "py312-fastapi-pydantic-85865006" {
+  context    = "images/py312-fastapi-pydantic-85865006"
   dockerfile = "Dockerfile"
   contexts = {
     "warmset/py312-fastapi-pydantic-37f40427:1" = "target:py312-fastapi-pydantic-37f40427"
@@ -479,14 +479,14 @@ target "py312-fastapi-pydantic-ddd4d923" {
     BASE_IMAGE = BASE_PYTHON3_12_LINUX_X86_64_GLIBC
   }
   platforms = ["linux/amd64"]
-  tags      = ["${REGISTRY}warmset/py312-fastapi-pydantic-ddd4d923:${TAG}"]
+  tags      = ["${REGISTRY}warmset/py312-fastapi-pydantic-85865006:${TAG}"]
   labels = {
     "warmset.plan" = "fleet"
   }
 }
 
-target "py312-fastapi-pydantic-e067dcf1" {
-  context    = "images/py312-fastapi-pydantic-e067dcf1"
+target "py312-fastapi-pydantic-9ee2341e" {
+  context    = "images/py312-fastapi-pydantic-9ee2341e"
   dockerfile = "Dockerfile"
   contexts = {
     "warmset/py312-fastapi-pydantic-37f40427:1" = "target:py312-fastapi-pydantic-37f40427"
@@ -495,14 +495,14 @@ target "py312-fastapi-pydantic-e067dcf1" {
     BASE_IMAGE = BASE_PYTHON3_12_LINUX_X86_64_GLIBC
   }
   platforms = ["linux/amd64"]
-  tags      = ["${REGISTRY}warmset/py312-fastapi-pydantic-e067dcf1:${TAG}"]
+  tags      = ["${REGISTRY}warmset/py312-fastapi-pydantic-9ee2341e:${TAG}"]
   labels = {
     "warmset.plan" = "fleet"
   }
 }
 
-target "py311-pandas-numpy-99f0e5f5" {
-  context    = "images/py311-pandas-numpy-99f0e5f5"
+target "py311-pandas-numpy-35f1d4d6" {
+  context    = "images/py311-pandas-numpy-35f1d4d6"
   dockerfile = "Dockerfile"
   contexts = {
     "warmset/py311-pandas-numpy-32b72074:1" = "target:py311-pandas-numpy-32b72074"
@@ -511,14 +511,14 @@ target "py311-pandas-numpy-99f0e5f5" {
     BASE_IMAGE = BASE_PYTHON3_11_LINUX_X86_64_GLIBC
   }
   platforms = ["linux/amd64"]
-  tags      = ["${REGISTRY}warmset/py311-pandas-numpy-99f0e5f5:${TAG}"]
+  tags      = ["${REGISTRY}warmset/py311-pandas-numpy-35f1d4d6:${TAG}"]
   labels = {
     "warmset.plan" = "fleet"
   }
 }
 
-target "py311-scipy-scikit-learn-ff307520" {
-  context    = "images/py311-scipy-scikit-learn-ff307520"
+target "py311-scipy-scikit-learn-5a72618b" {
+  context    = "images/py311-scipy-scikit-learn-5a72618b"
   dockerfile = "Dockerfile"
   contexts = {
     "warmset/py311-scipy-numpy-98a27a30:1" = "target:py311-scipy-numpy-98a27a30"
@@ -527,23 +527,23 @@ target "py311-scipy-scikit-learn-ff307520" {
     BASE_IMAGE = BASE_PYTHON3_11_LINUX_X86_64_GLIBC
   }
   platforms = ["linux/amd64"]
-  tags      = ["${REGISTRY}warmset/py311-scipy-scikit-learn-ff307520:${TAG}"]
+  tags      = ["${REGISTRY}warmset/py311-scipy-scikit-learn-5a72618b:${TAG}"]
   labels = {
     "warmset.plan" = "fleet"
   }
 }
 
-target "py311-scipy-pandas-d77780a6" {
-  context    = "images/py311-scipy-pandas-d77780a6"
+target "py311-scipy-pandas-4dcb58f8" {
+  context    = "images/py311-scipy-pandas-4dcb58f8"
   dockerfile = "Dockerfile"
   contexts = {
-    "warmset/py311-scipy-scikit-learn-ff307520:1" = "target:py311-scipy-scikit-learn-ff307520"
+    "warmset/py311-scipy-scikit-learn-5a72618b:1" = "target:py311-scipy-scikit-learn-5a72618b"
   }
   args = {
     BASE_IMAGE = BASE_PYTHON3_11_LINUX_X86_64_GLIBC
   }
   platforms = ["linux/amd64"]
-  tags      = ["${REGISTRY}warmset/py311-scipy-pandas-d77780a6:${TAG}"]
+  tags      = ["${REGISTRY}warmset/py311-scipy-pandas-4dcb58f8:${TAG}"]
   labels = {
     "warmset.plan" = "fleet"
   }

@@ -45,8 +45,11 @@ pub struct Fit {
     pub keep_alive_s: Option<f64>,
 }
 
-/// Calls as the trace has them: start in seconds, and name.
-fn calls(file: &str, bytes: &[u8]) -> Result<(Vec<(f64, String)>, &'static str), Diagnostic> {
+/// A call as the trace has it: start in seconds, and name.
+type Raw = (f64, String);
+
+/// The calls, and which format they are in.
+fn calls(file: &str, bytes: &[u8]) -> Result<(Vec<Raw>, &'static str), Diagnostic> {
     let sheet = Sheet::read(file, bytes)?;
     let column = |name: &str| sheet.column(name);
     let mut calls = Vec::new();
@@ -124,7 +127,7 @@ pub fn read(file: &str, bytes: &[u8], ids: &[&str], fit: Fit) -> Result<(Schedul
     Ok((Schedule { calls: kept, span_s: span * factor, describes }, diagnostics))
 }
 
-fn by_rank(calls: &[(f64, String)], functions: usize) -> BTreeMap<String, usize> {
+fn by_rank(calls: &[Raw], functions: usize) -> BTreeMap<String, usize> {
     let mut count: BTreeMap<&str, usize> = BTreeMap::new();
     calls.iter().for_each(|(_, name)| *count.entry(name).or_default() += 1);
     let mut ranked: Vec<(&str, usize)> = count.into_iter().collect();

@@ -263,7 +263,8 @@ impl Import {
     /// What to import so that a distribution is loaded as this import loads it; nothing where it does not when it runs.
     ///
     /// `from google.cloud import storage` means `google.cloud.storage` when that is what the distribution is called, as
-    /// `google.cloud` alone is only a namespace.
+    /// `google.cloud` alone is only a namespace. `from PIL import Image` means `PIL` and `PIL:Image`: the name may be that
+    /// of a submodule, which only the package can tell.
     pub fn loads(&self, package: &str, language: Language) -> Vec<String> {
         if matches!(self.kind, ImportKind::TypeOnly | ImportKind::DynamicUnknown) || self.module.starts_with('.') {
             return Vec::new();
@@ -278,6 +279,8 @@ impl Import {
             if !sub.is_empty() {
                 return sub;
             }
+            let names = self.names.iter().filter(|name| *name != "*").map(|name| format!("{}:{name}", self.module));
+            return [self.module.clone()].into_iter().chain(names).collect();
         }
         vec![self.module.clone()]
     }

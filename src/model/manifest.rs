@@ -100,7 +100,7 @@ pub struct ManifestImage {
     pub environment: BTreeMap<String, String>,
     /// `name==version` or `name@version`; sorted.
     pub packages: Vec<String>,
-    /// Modules to load, in order.
+    /// Modules to load, in order; `module:name` is what `from module import name` loads.
     pub preload: Vec<String>,
     /// Calls to make after loading and before serving.
     pub warmup: Vec<Warmup>,

@@ -383,7 +383,7 @@ pub struct Image {
     pub pool: Option<String>,
     /// `name==version` or `name@version`, the parent's included; sorted.
     pub packages: Vec<String>,
-    /// Modules to load, in order: what its functions really import.
+    /// Modules to load, in order: what its functions really import. `module:name` is what `from module import name` loads.
     pub preload: Vec<String>,
     /// CPU milliseconds that loading all of it takes.
     pub load_ms: f64,

@@ -65,8 +65,10 @@ def load(spec):
     started = time.process_time()
     for entry in spec["modules"]:
         name, optional = (entry, False) if isinstance(entry, str) else (entry["module"], entry.get("optional", False))
+        module, _, part = name.partition(":")
         try:
-            importlib.import_module(name)
+            importlib.import_module(module)
+            take(module, part)
             loaded.append(name)
         except Exception as problem:  # whatever a module raises while it loads
             say(level="warning" if optional else "error", module=name, error=describe(problem))
@@ -87,6 +89,18 @@ def load(spec):
     gc.freeze()
     spent = (time.process_time() - started) * 1000.0
     return {"loaded": loaded, "ms": round(spent, 3), "rss_mb": resident_mb(), "threads": thread_count()}
+
+
+def take(module, name):
+    """What `from module import name` loads besides: where the module has no such name it is a module of its own.
+
+    That one may need what only some functions have, so that it is left to them where it cannot be loaded."""
+    if not name or hasattr(sys.modules[module], name):
+        return
+    try:
+        importlib.import_module("%s.%s" % (module, name))
+    except Exception as problem:
+        say(level="info", module="%s:%s" % (module, name), left_out=describe(problem))
 
 
 def warm_by_handler(entry):

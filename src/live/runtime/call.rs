@@ -98,7 +98,7 @@ enum Target<'a> {
 /// An image that takes a call.
 enum Host {
     Fork(Arc<ForkServer>),
-    Node(NodeProcess),
+    Node(Box<NodeProcess>),
 }
 
 impl Inner {
@@ -208,7 +208,7 @@ impl Inner {
             Target::Cold => {
                 let spec = self.maker.cold(function, files)?;
                 let host = if node {
-                    NodeProcess::start(&spec).map(Host::Node)
+                    NodeProcess::start(&spec).map(|process| Host::Node(Box::new(process)))
                 } else {
                     ForkServer::start(&spec).map(|host| Host::Fork(Arc::new(host)))
                 };
@@ -250,7 +250,7 @@ impl Inner {
             Live::Fork(_) => Err("the host has ended".to_string()),
             Live::Pool(ready) => loop {
                 match ready.pop_front() {
-                    Some(process) if process.alive() => break Ok(Host::Node(process)),
+                    Some(process) if process.alive() => break Ok(Host::Node(Box::new(process))),
                     Some(_) => {}
                     None => break Err("no process is ready".to_string()),
                 }
