@@ -67,7 +67,7 @@ impl ForkServer {
     pub fn start(spec: &HostSpec) -> Result<Self, HostError> {
         spec.check_all().map_err(setup)?;
         let isolated = spec.isolation.is_isolated();
-        let files = if isolated { None } else { Some(tempfile::tempdir().map_err(setup)?) };
+        let files = if isolated { None } else { Some(spec.files().map_err(setup)?) };
         let place = files.as_ref().map_or(Path::new("/"), tempfile::TempDir::path);
         let mut sandboxed = spec.python(place);
         if !isolated {
@@ -79,7 +79,8 @@ impl ForkServer {
         let said = sandbox.said().clone();
         let work = spec.work(None).map_err(setup)?;
         let body = serde_json::to_vec(&work).map_err(|e| HostError::Setup(e.to_string()))?;
-        let (report, pid) = load(&control, "load", &body, &[], spec.start_limit).map_err(|e| with_words(e, &said))?;
+        let loaded = order_load(&control, "load", &[]).and_then(|on| load(&on, &body, spec.start_limit));
+        let (report, pid) = loaded.map_err(|e| with_words(e, &said))?;
         let host = Self {
             spec: Arc::new(spec.clone()),
             control: Mutex::new(Some(control)),
@@ -111,12 +112,13 @@ impl ForkServer {
             .stack_size(256 * 1024)
             .spawn(move || listening.listen(std::fs::File::from(log)))
             .map_err(setup)?;
-        let loaded = {
+        // Loading takes its time, in the process that was forked: this host's calls go on meanwhile.
+        let connection = {
             let control = held(&self.control);
             let Some(control) = control.as_ref() else { return Err(HostError::Gone("it was ended".to_string())) };
-            load(control, "image", &body, &[theirs, writer], child.start_limit)
+            order_load(control, "image", &[theirs, writer])
         };
-        let (report, pid) = match loaded {
+        let (report, pid) = match connection.and_then(|on| load(&on, &body, child.start_limit)) {
             Ok(loaded) => loaded,
             Err(problem) => {
                 // With its control socket the host that was forked ends, and with it its log.
@@ -339,21 +341,19 @@ impl Drop for ForkServer {
     }
 }
 
-/// Has a host load: the first, or one that it forks. Its report, and its number on this machine.
-fn load(
-    control: &OwnedFd,
-    op: &str,
-    body: &[u8],
-    more: &[OwnedFd],
-    limit: Duration,
-) -> Result<(Report, u32), HostError> {
+/// Has a host load, or fork one that does, and gives the connection on which it asks what.
+fn order_load(control: &OwnedFd, op: &str, more: &[OwnedFd]) -> Result<OwnedFd, HostError> {
     let (connection, theirs) = sockets(SocketType::STREAM).map_err(setup)?;
     rustix::net::sockopt::set_socket_passcred(&connection, true).map_err(|e| setup(e.into()))?;
     let mut descriptors = vec![theirs.as_fd()];
     descriptors.extend(more.iter().map(AsFd::as_fd));
     wire::order(control, json!({"op": op}).to_string().as_bytes(), &descriptors).map_err(setup)?;
-    drop(theirs);
-    let (reply, sender) = wire::converse(&connection, body, limit, MAX_REPORT).map_err(setup)?;
+    Ok(connection)
+}
+
+/// Says what to load, and takes the host's report and its number on this machine.
+fn load(connection: &OwnedFd, body: &[u8], limit: Duration) -> Result<(Report, u32), HostError> {
+    let (reply, sender) = wire::converse(connection, body, limit, MAX_REPORT).map_err(setup)?;
     let loaded: Loaded = match serde_json::from_slice(&reply) {
         Ok(loaded) => loaded,
         Err(_) => return Err(HostError::Setup("the host ended while it loaded".to_string())),

@@ -45,7 +45,7 @@ impl NodeProcess {
         spec.check_all().map_err(setup)?;
         // Only real root can mount into a process that runs; else the function is found by links.
         let mounts = matches!(spec.isolation, Isolation::Full { .. });
-        let files = if mounts { None } else { Some(tempfile::tempdir().map_err(setup)?) };
+        let files = if mounts { None } else { Some(spec.files().map_err(setup)?) };
         let place = files.as_ref().map_or(Path::new("/"), tempfile::TempDir::path);
         let links = files.as_ref().map(|f| f.path().join("function"));
         if let Some(links) = &links {

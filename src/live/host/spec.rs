@@ -106,6 +106,8 @@ pub struct HostSpec {
     pub environment: BTreeMap<String, String>,
     /// Folders below which all code, closures and packages of child images lie. A function sees of them only its own.
     pub shared: Vec<PathBuf>,
+    /// Where a host's own files go that no sandbox holds; the system's folder for temporary files otherwise.
+    pub scratch: Option<PathBuf>,
     /// Whether functions may have the machine's network; else they have none.
     pub network: bool,
     /// Whether it forks though loading has started threads, which the fork loses.
@@ -169,6 +171,7 @@ impl HostSpec {
             warmup: Vec::new(),
             environment: BTreeMap::new(),
             shared: Vec::new(),
+            scratch: None,
             network: false,
             allow_threads: false,
             standby: 0,
@@ -177,6 +180,16 @@ impl HostSpec {
             start_limit: Duration::from_secs(60),
             slot: None,
             calls: None,
+        }
+    }
+
+    /// A folder for a host's own files, which goes with it.
+    pub(super) fn files(&self) -> io::Result<tempfile::TempDir> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("warmset-host-");
+        match &self.scratch {
+            Some(folder) => builder.tempdir_in(folder),
+            None => builder.tempdir(),
         }
     }
 

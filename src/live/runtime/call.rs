@@ -201,6 +201,10 @@ impl Inner {
         let node = language == Some(Language::Node);
         let (host, closure) = match target {
             Target::Image(id) => {
+                let image = self.images.get(id).map(|state| &state.image.platform);
+                if let Some(other) = image.filter(|platform| function.platform.as_ref() != Some(*platform)) {
+                    return Err(HostError::Setup(format!("the image is for {other}")));
+                }
                 let closure = if node { files.besides.get(id) } else { files.closure.as_ref() };
                 (self.take(id)?, closure)
             }

@@ -45,6 +45,8 @@ pub struct Maker {
     pub group: Option<Arc<Group>>,
     /// Folders that hosts are shown, of which a function sees only its own.
     pub shared: Vec<PathBuf>,
+    /// For files of hosts: what a killed runtime leaves there goes with the rest of it.
+    pub scratch: PathBuf,
 }
 
 impl Maker {
@@ -59,6 +61,7 @@ impl Maker {
         let options = &self.options;
         HostSpec {
             shared: self.shared.clone(),
+            scratch: Some(self.scratch.clone()),
             network: options.network,
             allow_threads: options.allow_threads,
             standby: options.standby,
