@@ -74,6 +74,9 @@ impl RunOptions {
         };
         let bounds =
             Limits { pids: Some(self.pids), cpus: self.cpus, memory_mb: self.memory.map(|mb| mb.ceil() as u64) };
+        // Hosts show it, though no function may be in it.
+        let functions = scratch.join("functions");
+        std::fs::create_dir_all(&functions)?;
         Ok(Maker {
             options: Options {
                 warmset: rights.warmset.clone(),
@@ -88,7 +91,7 @@ impl RunOptions {
                 start_limit: Duration::from_secs(120),
             },
             group: Group::new(&rights.hierarchies)?,
-            shared: vec![scratch.join("functions"), store.environments()],
+            shared: vec![functions, store.environments()],
             scratch: scratch.to_path_buf(),
         })
     }

@@ -156,6 +156,8 @@ pub(super) struct Work {
     pub packages: Option<PathBuf>,
     pub modules: Vec<String>,
     pub warmup: Vec<serde_json::Value>,
+    /// How long a host that is forked may load: it ends by itself then, as nobody else knows its number.
+    pub limit_s: f64,
 }
 
 impl HostSpec {
@@ -347,6 +349,7 @@ impl HostSpec {
                 _ => None,
             },
             modules: modules.clone(),
+            limit_s: child.map_or(self.start_limit, |c| c.start_limit).as_secs_f64(),
             warmup: warmup.collect::<io::Result<_>>()?,
         })
     }

@@ -64,6 +64,14 @@ impl Live {
         }
     }
 
+    /// Names of the threads that its host has besides the first: it is not forked, unless that is allowed.
+    pub fn threads(&self) -> Vec<String> {
+        match self {
+            Live::Fork(host) => host.report().names.iter().skip(1).cloned().collect(),
+            Live::Pool(_) | Live::Down(_) => Vec::new(),
+        }
+    }
+
     /// Memory of those.
     pub fn memory(&self) -> Memory {
         Memory::of(&self.pids())

@@ -95,10 +95,15 @@ mod linux {
         pub fn start(manifest: &SwapManifest, files: Provisioned, maker: Maker, keep: Keep) -> Self {
             let images = manifest.images.iter().map(|image| {
                 let missing = !files.images.contains_key(&image.id);
-                let why = if missing { "the image is not here" } else { "the image is being loaded" };
+                let told = files.diagnostics.iter().find(|d| d.place.file == image.folder);
+                let why = match told.filter(|_| missing) {
+                    Some(told) => format!("the image is not here: {}", told.reason),
+                    None if missing => "the image is not here".to_string(),
+                    None => "the image is being loaded".to_string(),
+                };
                 let state = ImageState {
                     image: image.clone(),
-                    live: Mutex::new(Live::Down(why.to_string())),
+                    live: Mutex::new(Live::Down(why)),
                     changed: Condvar::new(),
                     restarts: AtomicU64::new(0),
                     used: AtomicU64::new(0),
@@ -164,6 +169,7 @@ mod linux {
                         ready: live.ready(),
                         restarts: state.restarts.load(Ordering::Relaxed),
                         pids: live.pids(),
+                        threads: live.threads(),
                         ..ImageNow::default()
                     }
                 };
