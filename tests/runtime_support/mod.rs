@@ -111,7 +111,8 @@ impl Fleet {
         let interpreter = self.store.interpreter(&platform, &no).expect("an interpreter");
         let environment = self.store.ensure(&locked, &interpreter, &no).expect("an environment");
         for (file, text) in files {
-            let path = if self.is_node() { environment.folder.join("node_modules") } else { environment.folder.clone() };
+            let path =
+                if self.is_node() { environment.folder.join("node_modules") } else { environment.folder.clone() };
             let path = path.join(file);
             fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
             fs::write(path, text).expect("a written file");

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -51,6 +51,8 @@ pub struct ForkServer {
     /// Slots of what stands by, with the count of processes that were ended in them for want of memory.
     slots: Mutex<BTreeMap<u64, (Slot, u64)>>,
     numbers: AtomicU64,
+    /// Whether a call has found it gone: its descriptors close some time before it can be waited for.
+    gone: AtomicBool,
 }
 
 #[derive(Deserialize)]
@@ -91,6 +93,7 @@ impl ForkServer {
             children: Mutex::new(BTreeSet::new()),
             slots: Mutex::new(BTreeMap::new()),
             numbers: AtomicU64::new(0),
+            gone: AtomicBool::new(false),
         };
         host.offer_all(spec.standby)?;
         Ok(host)
@@ -139,6 +142,7 @@ impl ForkServer {
             children: Mutex::new(BTreeSet::new()),
             slots: Mutex::new(BTreeMap::new()),
             numbers: AtomicU64::new(0),
+            gone: AtomicBool::new(false),
         };
         host.offer_all(child.standby)?;
         Ok(host)
@@ -170,6 +174,14 @@ impl ForkServer {
     /// # Errors
     /// Where there is no answer; a function that raises has answered.
     pub fn invoke(&self, call: &Call<'_>) -> Result<Answer, HostError> {
+        let answer = self.make(call);
+        if matches!(answer, Err(HostError::Gone(_))) {
+            self.gone.store(true, Ordering::Release);
+        }
+        answer
+    }
+
+    fn make(&self, call: &Call<'_>) -> Result<Answer, HostError> {
         let start = Instant::now();
         let sent = monotonic_ns();
         let limits = call.limits;
@@ -194,11 +206,14 @@ impl ForkServer {
         let kills = given.map_or(0, Slot::oom_kills);
         {
             let control = held(&self.control);
-            let Some(control) = control.as_ref() else { return Err(HostError::Gone("it was ended".to_string())) };
+            let Some(control) = control.as_ref() else { return Err(ended_before()) };
             let mut descriptors = vec![their_connection.as_fd(), their_channel.as_fd(), their_log.as_fd()];
             descriptors.extend(doors.iter().map(AsFd::as_fd));
             wire::order(control, message.to_string().as_bytes(), &descriptors).map_err(|e| match e.kind() {
-                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => HostError::Gone(e.to_string()),
+                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
+                    self.gone.store(true, Ordering::Release);
+                    ended_before()
+                }
                 _ => setup(e),
             })?;
         }
@@ -302,6 +317,9 @@ impl ForkServer {
 
     /// Whether it still runs.
     pub fn alive(&self) -> bool {
+        if self.gone.load(Ordering::Acquire) {
+            return false;
+        }
         match &self.origin {
             Origin::Sandbox { sandbox, .. } => sandbox.alive(),
             Origin::Fork { process, .. } => !ended(process, Duration::ZERO),
@@ -390,6 +408,11 @@ pub(super) fn with_words(error: HostError, said: &Said) -> HostError {
 
 pub(super) fn setup(problem: io::Error) -> HostError {
     HostError::Setup(problem.to_string())
+}
+
+/// The order has reached nobody.
+fn ended_before() -> HostError {
+    HostError::Setup("the host has ended".to_string())
 }
 
 fn number(pid: u32) -> Option<Pid> {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags};
 use rustix::mount::{MountFlags, MoveMountFlags, OpenTreeFlags};
 use rustix::net::SocketType;
+use rustix::process::Signal;
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 use serde::Deserialize;
 use serde_json::json;
@@ -106,12 +107,18 @@ impl NodeProcess {
         let peak_mb = self.spec.slot.as_ref().and_then(|slot| slot.peak_mb()).or(peak);
         let out_of_memory = self.spec.slot.as_ref().is_some_and(|slot| slot.oom_kills() > kills);
         let reply = talk.reply;
+        let mut how = None;
         if !late && !complete && !too_much {
             // It ends by itself, and how says whether it was the function.
             self.sandbox.wait(Duration::from_secs(2));
+            how = self.sandbox.ended();
+        }
+        let (status, signal) = how.unwrap_or((Some(1), None));
+        if signal == Some(Signal::KILL.as_raw()) && !out_of_memory {
+            return Err(HostError::Gone("it was killed".to_string()));
         }
         let gone = late.then(|| "time".to_string());
-        let end = End { killed: gone, status: Some(1), peak_mb: peak, cpu_ms: cpu, ..End::default() };
+        let end = End { killed: gone, status, signal, peak_mb: peak, cpu_ms: cpu, ..End::default() };
         // With it ends what the function has started, and its log is complete.
         drop(self);
         let lines = said.lines();

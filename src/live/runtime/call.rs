@@ -237,7 +237,7 @@ impl Inner {
             Host::Fork(host) => host.invoke(&call),
             Host::Node(process) => process.invoke(&call),
         };
-        if let (Err(HostError::Gone(_)), Target::Image(id)) = (&answer, target) {
+        if let (Err(HostError::Gone(_) | HostError::Setup(_)), Target::Image(id)) = (&answer, target) {
             self.look_after(id);
         }
         answer

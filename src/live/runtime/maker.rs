@@ -126,15 +126,6 @@ impl Maker {
     }
 }
 
-impl Interpreter {
-    /// One that the store has found.
-    pub fn of(found: &install::interpreter::Interpreter) -> Self {
-        let system = ["/usr", "/bin", "/sbin", "/lib", "/lib64"];
-        let own = !system.iter().any(|folder| found.prefix.starts_with(folder)) && found.prefix.parent().is_some();
-        Self { program: found.program.clone(), folders: own.then(|| found.prefix.clone()).into_iter().collect() }
-    }
-}
-
 /// The manifest's, without what is of use in a container only.
 fn environment(image: &ManifestImage) -> BTreeMap<String, String> {
     let not_here = |name: &str| matches!(name, "WARMSET_SOCKET" | "PYTHONPATH");
