@@ -7,10 +7,10 @@ use std::path::Path;
 
 use fixedbitset::FixedBitSet;
 use serde::Deserialize;
-use warmset::model::costs::{self, CostSource, LanguageCosts};
+use warmset::model::costs::{CostSource, LanguageCosts};
 use warmset::model::inventory::{Function, Inventory, LockRef, Package, RequiresOn, State};
 use warmset::model::platform::Language;
-use warmset::model::{Cost, Costs, GENERATOR, PackageId, Platform};
+use warmset::model::{Cost, Costs, PackageId, Platform};
 use warmset::solve::Price;
 
 /// What the folder's packages and closures are.

@@ -61,8 +61,8 @@ pub enum Command {
     #[command(after_help = "Examples:\n  warmset measure fixtures/fleet --out costs.json\n  \
         warmset plan fixtures/fleet --costs costs.json --budget 512MiB --out plan\n  \
         warmset measure inventory.json --code fleet --warmup --out costs.json\n\n\
-        This runs installers (uv or pip, npm) and the packages' own code, with --warmup also the functions' handlers, as you and\n\
-        with your files. Environment variables are not handed on, and handlers are refused connections; neither is a sandbox.\n\
+        This runs installers (uv or pip, npm) and the packages' own code, with --warmup also the functions' handlers, with your\n\
+        rights and files. Environment variables are not handed on, and handlers are refused connections; that is no sandbox.\n\
         What is finished is kept in the cache: a call that was stopped or killed goes on where it was.\n\n\
         Exit status: 0 all was measured well, 1 something was not (see the diagnostics), 2 nothing could be measured.")]
     Measure(MeasureCommand),

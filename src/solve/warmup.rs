@@ -14,7 +14,7 @@ use crate::model::units::round;
 use crate::model::wishes::{REST, Wish};
 
 /// Milliseconds that each start of the function must be spared, net: a call that runs a function's code wants a reason.
-pub const LEAST_MS: f64 = 0.5;
+pub const LEAST_MS: f64 = 0.25;
 
 /// Decimals kept of milliseconds and MB.
 const DIGITS: u32 = 6;
@@ -248,9 +248,9 @@ mod tests {
             annotate(&mut plan, &[measured], &costs);
             assert_eq!((calls(&plan).concat().len(), plan.warmups), (0, None));
         };
-        none(measured("page", 0.4, 0.0, &[]));
-        // 2 × 12 − 0.5 × 8 × 5 = 4 saved: more than the 1 that it has to be; 2 × 10.5 − 20 = 1 is not.
-        none(measured("page", 10.5, 8.0, &[]));
+        none(measured("page", 0.2, 0.0, &[]));
+        // 2 × 12 − 0.5 × 8 × 5 = 4 saved: more than the 0.5 that it has to be; 2 × 10.25 − 20 = 0.5 is not.
+        none(measured("page", 10.25, 8.0, &[]));
         none(measured("page", 400.0, 30.1, &[]));
         none(measured("page", 40.0, 1.0, &["chameleon==4.5.4", "other==1"]));
         none(measured("nobody", 40.0, 1.0, &[]));

@@ -1,0 +1,76 @@
+//! From the request until dependencies are ready: a cold start against a swap onto the function's image, sandbox included
+//! in both. Ratios of one run, for the seven FunctionBench kinds of the fixture fleet and three Node functions.
+//!
+//! `cargo bench --bench swap [-- CALLS]`; `--test` makes one call of two functions. As root in full isolation, else with
+//! what the user is permitted, which is said. Installs packages on the first run.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+const KINDS: [&str; 10] = [
+    "functionbench/chameleon",
+    "functionbench/image-processing",
+    "functionbench/lr-prediction",
+    "functionbench/matmul",
+    "functionbench/model-training",
+    "functionbench/pyaes",
+    "functionbench/video-processing",
+    "checkout/receipts",
+    "node-jobs/digest",
+    "web-catalog",
+];
+
+/// Runs warmset and takes what it prints; findings are no failure.
+fn warmset(args: &[&str]) -> Vec<u8> {
+    let output = Command::new(env!("CARGO_BIN_EXE_warmset")).args(args).output().expect("warmset runs");
+    assert!(output.status.code().is_some_and(|c| c < 2), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let is_test = args.iter().any(|a| a == "--test");
+    let calls = args.iter().find(|a| a.parse::<u32>().is_ok()).cloned();
+    let calls = calls.unwrap_or_else(|| if is_test { "1" } else { "15" }.to_string());
+    let kinds: &[&str] = if is_test { &["functionbench/matmul", "web-catalog"] } else { &KINDS };
+
+    let fleet = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/fleet").display().to_string();
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let mut inventory: Value = serde_json::from_slice(&warmset(&["scan", &fleet, "--format", "json"])).expect("JSON");
+    let functions = inventory["functions"].as_array_mut().expect("functions");
+    functions.retain(|f| f["id"].as_str().is_some_and(|id| kinds.contains(&id)));
+    assert_eq!(functions.len(), kinds.len(), "the fixture fleet has them all");
+    inventory["diagnostics"] = Value::Array(Vec::new());
+    std::fs::write(path("inventory.json"), inventory.to_string()).expect("a written file");
+    // Memory for all: what is timed is the swap, and pyaes is not worth an image by itself unless one is asked for.
+    let plan = ["plan", &path("inventory.json"), "--budget", "4GiB", "--aim", "known", "--out", &path("plan")];
+    warmset(&plan);
+    // One process stands by for each image, as Node's pool has it too.
+    let replay = ["replay", &path("plan"), "--code", &fleet, "--calls", &calls, "--standby", "1"];
+    let replay = [replay.as_slice(), &["--allow-missing-isolation", "--format", "json"]].concat();
+    let report: Value = serde_json::from_slice(&warmset(&replay)).expect("JSON");
+
+    println!("isolation {}, {}", report["isolation"].as_str().unwrap_or(""), report["trace"].as_str().unwrap_or(""));
+    println!("{:32} {:>9} {:>9} {:>7}", "function", "cold ms", "swap ms", "times");
+    let mut logs: [(f64, u32); 2] = [(0.0, 0); 2];
+    for of in report["promise"]["functions"].as_array().into_iter().flatten() {
+        let (function, cold, swap) = (of["function"].as_str().unwrap_or(""), &of["cold_ready_ms"], &of["swap_ready_ms"]);
+        let (cold, swap) = (cold.as_f64().unwrap_or(f64::NAN), swap.as_f64().unwrap_or(f64::NAN));
+        println!("{function:32} {cold:9.1} {swap:9.1} {:7.1}", cold / swap);
+        let kind = &mut logs[usize::from(!function.starts_with("functionbench/"))];
+        *kind = (kind.0 + (cold / swap).ln(), kind.1 + 1);
+    }
+    for (what, (sum, count)) in ["Python", "Node"].into_iter().zip(logs) {
+        if count > 0 {
+            println!("{what}: {:.1} times (geometric mean of {count})", (sum / f64::from(count)).exp());
+        }
+    }
+    for arrangement in report["arrangements"].as_array().into_iter().flatten() {
+        for (function, why) in arrangement["failures"].as_object().into_iter().flatten() {
+            println!("failed: {function} ({}): {why}", arrangement["arrangement"]);
+        }
+    }
+}
