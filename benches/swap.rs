@@ -57,7 +57,8 @@ fn main() {
     println!("{:32} {:>9} {:>9} {:>7}", "function", "cold ms", "swap ms", "times");
     let mut logs: [(f64, u32); 2] = [(0.0, 0); 2];
     for of in report["promise"]["functions"].as_array().into_iter().flatten() {
-        let (function, cold, swap) = (of["function"].as_str().unwrap_or(""), &of["cold_ready_ms"], &of["swap_ready_ms"]);
+        let (function, cold, swap) =
+            (of["function"].as_str().unwrap_or(""), &of["cold_ready_ms"], &of["swap_ready_ms"]);
         let (cold, swap) = (cold.as_f64().unwrap_or(f64::NAN), swap.as_f64().unwrap_or(f64::NAN));
         println!("{function:32} {cold:9.1} {swap:9.1} {:7.1}", cold / swap);
         let kind = &mut logs[usize::from(!function.starts_with("functionbench/"))];

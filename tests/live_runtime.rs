@@ -733,8 +733,11 @@ fn a_manifest_that_cannot_be_followed_is_refused_or_told_of() {
     assert!(said.contains("there is no python 2.6"), "{said}");
 }
 
+/// Name, labels, value.
+type Sample = (String, Vec<(String, String)>, f64);
+
 /// Samples of the text format, read strictly: name, labels, value; each family announced once and before its samples.
-fn samples(text: &str) -> Vec<(String, Vec<(String, String)>, f64)> {
+fn samples(text: &str) -> Vec<Sample> {
     let mut family = String::new();
     let mut announced = BTreeSet::new();
     let mut out = Vec::new();

@@ -132,9 +132,16 @@ pub fn start(inner: &Arc<Inner>, manifest: &SwapManifest) -> Vec<JoinHandle<()>>
     trees
         .into_values()
         .filter_map(|tree| {
-            let inner = Arc::clone(inner);
+            let (own, ids) = (Arc::clone(inner), tree.clone());
+            let keeper = std::thread::Builder::new().name("keeper".into()).spawn(move || keep(&own, &ids));
             // Where no thread can be had the images stay down, and calls start cold.
-            std::thread::Builder::new().name("keeper".into()).spawn(move || keep(&inner, &tree)).ok()
+            if let Err(problem) = &keeper {
+                for state in tree.iter().filter_map(|id| inner.images.get(id)) {
+                    state.put(Live::Down(format!("nobody looks after it: {problem}")));
+                    state.settled.store(true, Ordering::Release);
+                }
+            }
+            keeper.ok()
         })
         .collect()
 }
