@@ -182,6 +182,9 @@ impl ForkServer {
     }
 
     fn make(&self, call: &Call<'_>) -> Result<Answer, HostError> {
+        if self.gone.load(Ordering::Acquire) {
+            return Err(ended_before());
+        }
         let start = Instant::now();
         let sent = monotonic_ns();
         let limits = call.limits;
