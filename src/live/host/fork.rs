@@ -82,7 +82,14 @@ impl ForkServer {
         let work = spec.work(None).map_err(setup)?;
         let body = serde_json::to_vec(&work).map_err(|e| HostError::Setup(e.to_string()))?;
         let loaded = order_load(&control, "load", &[]).and_then(|on| load(&on, &body, spec.start_limit));
-        let (report, pid) = loaded.map_err(|e| with_words(e, &said))?;
+        let (report, pid) = match loaded {
+            Ok(loaded) => loaded,
+            Err(problem) => {
+                // With its end all that it has said has been read.
+                drop(sandbox);
+                return Err(with_words(problem, &said));
+            }
+        };
         let host = Self {
             spec: Arc::new(spec.clone()),
             control: Mutex::new(Some(control)),
@@ -126,6 +133,10 @@ impl ForkServer {
             Err(problem) => {
                 // With its control socket the host that was forked ends, and with it its log.
                 drop(control);
+                let end = Instant::now() + Duration::from_millis(500);
+                while !listener.is_finished() && Instant::now() < end {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
                 return Err(with_words(problem, &said));
             }
         };

@@ -63,10 +63,15 @@ impl NodeProcess {
         rustix::net::sockopt::set_socket_passcred(&control, true).map_err(|e| setup(e.into()))?;
         let sandbox = Sandbox::start(&spec.warmset, spec.isolation, &sandboxed, theirs, spec.slot.as_deref());
         let sandbox = sandbox.map_err(setup)?;
-        let (report, pid) = ready(&control, spec.start_limit).map_err(|e| {
-            sandbox.kill();
-            with_words(e, sandbox.said())
-        })?;
+        let (report, pid) = match ready(&control, spec.start_limit) {
+            Ok(ready) => ready,
+            Err(problem) => {
+                // With its end all that it has said has been read.
+                let said = sandbox.said().clone();
+                drop(sandbox);
+                return Err(with_words(problem, &said));
+            }
+        };
         rustix::net::sockopt::set_socket_passcred(&control, false).map_err(|e| setup(e.into()))?;
         Ok(Self { spec: spec.clone(), sandbox, control, files, pid, report })
     }
