@@ -162,7 +162,8 @@ fn python_a_killed_host_is_gone_and_says_so() {
         call.join().expect("joined")
     });
     assert!(matches!(waiting, Err(HostError::Gone(_))), "{waiting:?}");
-    assert!(matches!(bench.call(&host, "one/app.handler", json!(1)), Err(HostError::Gone(_))));
+    // It is known to have had no part in this one.
+    assert!(bench.call(&host, "one/app.handler", json!(1)).is_err_and(|e| e.is_untouched()));
     assert!(!host.alive());
 }
 
@@ -280,7 +281,12 @@ fn python_processes_that_stand_by_serve_once_and_are_replaced() {
         assert_eq!((&result["count"], &result["env"]), (&json!(1), &json!(null)));
     }
     assert_eq!(bench.ok(&host, "one/app.fds", json!(1)), json!([0, 1, 2, 3, 4]));
-    assert_eq!(host.pids().len(), 3);
+    // The answer does not wait for the next to stand by.
+    let start = std::time::Instant::now();
+    while host.pids().len() != 3 {
+        assert!(start.elapsed() < Duration::from_secs(20), "{:?}", host.pids());
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 const NODE: &str = r#"
@@ -362,7 +368,7 @@ fn node_limits_end_it() {
     let error = node_call(&bench, "index.large", json!(100_000), &limits_of(10_000)).expect_err("large");
     assert!(matches!(error, HostError::OutputLimit { limit_bytes: 10_000, .. }), "{error:?}");
     let error = node_call(&bench, "index.dies", json!(1), &limits()).expect_err("dies");
-    assert!(matches!(error, HostError::NoAnswer { .. }), "{error:?}");
+    assert!(matches!(&error, HostError::NoAnswer { how, .. } if how == "status 7"), "{error:?}");
 }
 
 fn limits_of(output_bytes: usize) -> CallLimits {

@@ -377,7 +377,9 @@ fn a_child_image_shares_pages_and_isolates_alike() {
         assert!(child.memory().private_mb < parent.memory().rss_mb / 2.0, "{:?}", child.memory());
         let pid = i32::try_from(child.pid()).ok().and_then(rustix::process::Pid::from_raw).expect("a pid");
         rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("killed");
-        assert!(matches!(bench.call(&child, "one/app.handler", json!(1)), Err(HostError::Gone(_))));
+        // The signal may come before the call or under it.
+        let gone = bench.call(&child, "one/app.handler", json!(1));
+        assert!(gone.as_ref().is_err_and(|e| e.is_untouched() || matches!(e, HostError::Gone(_))), "{gone:?}");
         assert!(!child.alive() && parent.alive());
         assert_eq!(bench.ok(&parent, "one/app.handler", json!(null))[0], json!(1));
     }

@@ -33,6 +33,10 @@ pub struct Rights {
 pub fn rights(options: &RunOptions, talk: Talk) -> Result<Rights, Failure> {
     let warmset = std::env::current_exe()?;
     if options.isolation == IsolationChoice::None {
+        let bounds = [("--memory", options.memory.is_some()), ("--cpus", options.cpus.is_some())];
+        let lacks: Vec<Diagnostic> =
+            bounds.iter().filter(|(_, given)| *given).map(|(name, _)| unbounded(name)).collect();
+        talk.diagnostics(&lacks);
         return Ok(Rights { isolation: Isolation::None, hierarchies: Hierarchies::default(), warmset });
     }
     let permitted = probe(&warmset, options.first_id)?;
@@ -47,6 +51,12 @@ pub fn rights(options: &RunOptions, talk: Talk) -> Result<Rights, Failure> {
     }
     talk.diagnostics(&lacks);
     Ok(Rights { isolation: permitted.isolation, hierarchies: permitted.hierarchies, warmset })
+}
+
+fn unbounded(option: &str) -> Diagnostic {
+    let reason = format!("{option} is not kept: it needs a control group, and --isolation none makes none");
+    let next = format!("leave out --isolation none, or {option}");
+    Diagnostic::new(codes::ISOLATION_MISSING, Place::default(), reason).next(next)
 }
 
 fn lacking(lack: &Lack) -> Diagnostic {
@@ -64,6 +74,9 @@ impl RunOptions {
         };
         let bounds =
             Limits { pids: Some(self.pids), cpus: self.cpus, memory_mb: self.memory.map(|mb| mb.ceil() as u64) };
+        // Hosts show it, though no function may be in it.
+        let functions = scratch.join("functions");
+        std::fs::create_dir_all(&functions)?;
         Ok(Maker {
             options: Options {
                 warmset: rights.warmset.clone(),
@@ -78,7 +91,8 @@ impl RunOptions {
                 start_limit: Duration::from_secs(120),
             },
             group: Group::new(&rights.hierarchies)?,
-            shared: vec![scratch.join("functions"), store.environments()],
+            shared: vec![functions, store.environments()],
+            scratch: scratch.to_path_buf(),
         })
     }
 }

@@ -1,5 +1,6 @@
 //! `warmset serve` and `warmset invoke`.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -16,11 +17,14 @@ use super::talk::Talk;
 
 /// How often it is looked whether the user wants to stop.
 const LOOK: Duration = Duration::from_millis(50);
+/// How much longer than a call may take its caller is waited for.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Runs the reference runtime until it is told to end.
 pub fn run(command: &ServeCommand, talk: Talk) -> Result<Outcome, Failure> {
     let stop = stop_sign();
     let (manifest, plan) = running::manifest(&command.manifest)?;
+    http::check(&command.socket)?;
     let rights = running::rights(&command.run, talk)?;
     let store = running::store(&command.run)?;
     let scratch = store.scratch().map_err(running::install_failure)?;
@@ -47,18 +51,26 @@ pub fn run(command: &ServeCommand, talk: Talk) -> Result<Outcome, Failure> {
         let socket = command.socket.display();
         talk.say(format!("{functions} functions and {images} images, listening on {socket}{metrics}"));
     };
-    serving.block_on(http::serve(runtime, &command.socket, command.metrics, ready, until))?;
+    let longest = Duration::from_secs_f64(command.run.timeout) + GRACE;
+    serving.block_on(http::serve(runtime, &command.socket, command.metrics, ready, until, longest))?;
     Ok(outcome)
 }
 
 /// Calls a function of a running runtime.
 pub fn invoke(command: &InvokeCommand, talk: Talk) -> Result<Outcome, Failure> {
     let event = command.event.as_deref().map(load::bytes).transpose()?.unwrap_or_default();
+    let blank = event.iter().all(u8::is_ascii_whitespace);
+    if let Some(Err(e)) = (!blank).then(|| serde_json::from_slice::<serde::de::IgnoredAny>(&event)) {
+        return Err(Failure::Message(format!("the event is not JSON: {e}")));
+    }
+    let event = if blank { Vec::new() } else { event };
     let told = http::ask(command.socket.clone(), &command.function, event).map_err(|e| {
         let socket = command.socket.display();
-        Failure::Message(format!(
-            "no answer from {socket}: {e}; start `warmset serve`, or name its socket with --socket"
-        ))
+        Failure::Message(match e.kind() {
+            // Something listens, and has answered.
+            ErrorKind::InvalidData => format!("{socket}: {e}"),
+            _ => format!("no answer from {socket}: {e}; start `warmset serve`, or name its socket with --socket"),
+        })
     })?;
     match command.format {
         TextFormat::Json => {

@@ -5,12 +5,14 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use warmset::live::host::{Answer, Call, CallLimits, ForkServer, HostError, HostSpec, Interpreter};
+use warmset::live::install::interpreter::ask;
 use warmset::live::sandbox::{Isolation, Slot};
 use warmset::model::Language;
 
@@ -38,7 +40,7 @@ impl Bench {
     pub fn of(language: Language, program: &Path, isolation: Isolation) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).expect("a mode");
-        let interpreter = Interpreter::find(language, program).expect("an interpreter");
+        let interpreter = interpreter(language, program);
         Self { dir, isolation, interpreter }
     }
 
@@ -90,6 +92,14 @@ impl Bench {
         assert!(answer.ok, "{handler}: {answer:?}");
         answer.result
     }
+}
+
+/// Asked once: version managers take their time.
+fn interpreter(language: Language, program: &Path) -> Interpreter {
+    static KNOWN: Mutex<BTreeMap<PathBuf, Interpreter>> = Mutex::new(BTreeMap::new());
+    let mut known = KNOWN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let ask = || Interpreter::of(&ask(program, language, &AtomicBool::new(false)).expect("an interpreter"));
+    known.entry(program.to_path_buf()).or_insert_with(ask).clone()
 }
 
 pub fn request<'a>(

@@ -55,7 +55,7 @@ pub(super) struct Over {
 /// The verdict. `start` is when the call was made.
 pub(super) fn conclude(call: &Call<'_>, start: Instant, over: Over) -> Result<Answer, HostError> {
     let Over { reply, answered, end, logs, too_much, out_of_memory, peak_mb } = over;
-    let limit = call.limits;
+    let (limit, length) = (call.limits, reply.len());
     let line = reply.strip_suffix(b"\n").and_then(|line| serde_json::from_slice::<Line>(line).ok());
     if too_much || line.as_ref().is_some_and(|l| l.too_large.is_some()) {
         return Err(HostError::OutputLimit { limit_bytes: limit.output_bytes, logs });
@@ -85,6 +85,10 @@ pub(super) fn conclude(call: &Call<'_>, start: Instant, over: Over) -> Result<An
             HostError::NoAnswer { how, logs }
         });
     };
+    // The bound on what is read leaves room for what stands around a result.
+    if length > limit.output_bytes && json_length(&line.result) > limit.output_bytes {
+        return Err(HostError::OutputLimit { limit_bytes: limit.output_bytes, logs });
+    }
     let since = call.since.unwrap_or(start);
     let before = ms(start.saturating_duration_since(since));
     Ok(Answer {
@@ -101,4 +105,21 @@ pub(super) fn conclude(call: &Call<'_>, start: Instant, over: Over) -> Result<An
         peak_mb: peak_mb.or(end.peak_mb),
         logs,
     })
+}
+
+/// Bytes of a value in JSON, which are counted and not kept.
+fn json_length(value: &Value) -> usize {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    let _ = serde_json::to_writer(&mut count, value);
+    count.0
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -51,6 +51,8 @@ pub struct ForkServer {
     /// Slots of what stands by, with the count of processes that were ended in them for want of memory.
     slots: Mutex<BTreeMap<u64, (Slot, u64)>>,
     numbers: AtomicU64,
+    /// Whether a call has found it gone: its descriptors close some time before it can be waited for.
+    gone: AtomicBool,
 }
 
 #[derive(Deserialize)]
@@ -67,7 +69,7 @@ impl ForkServer {
     pub fn start(spec: &HostSpec) -> Result<Self, HostError> {
         spec.check_all().map_err(setup)?;
         let isolated = spec.isolation.is_isolated();
-        let files = if isolated { None } else { Some(tempfile::tempdir().map_err(setup)?) };
+        let files = if isolated { None } else { Some(spec.files().map_err(setup)?) };
         let place = files.as_ref().map_or(Path::new("/"), tempfile::TempDir::path);
         let mut sandboxed = spec.python(place);
         if !isolated {
@@ -79,7 +81,15 @@ impl ForkServer {
         let said = sandbox.said().clone();
         let work = spec.work(None).map_err(setup)?;
         let body = serde_json::to_vec(&work).map_err(|e| HostError::Setup(e.to_string()))?;
-        let (report, pid) = load(&control, "load", &body, &[], spec.start_limit).map_err(|e| with_words(e, &said))?;
+        let loaded = order_load(&control, "load", &[]).and_then(|on| load(&on, &body, spec.start_limit));
+        let (report, pid) = match loaded {
+            Ok(loaded) => loaded,
+            Err(problem) => {
+                // With its end all that it has said has been read.
+                drop(sandbox);
+                return Err(with_words(problem, &said));
+            }
+        };
         let host = Self {
             spec: Arc::new(spec.clone()),
             control: Mutex::new(Some(control)),
@@ -90,6 +100,7 @@ impl ForkServer {
             children: Mutex::new(BTreeSet::new()),
             slots: Mutex::new(BTreeMap::new()),
             numbers: AtomicU64::new(0),
+            gone: AtomicBool::new(false),
         };
         host.offer_all(spec.standby)?;
         Ok(host)
@@ -111,16 +122,21 @@ impl ForkServer {
             .stack_size(256 * 1024)
             .spawn(move || listening.listen(std::fs::File::from(log)))
             .map_err(setup)?;
-        let loaded = {
+        // Loading takes its time, in the process that was forked: this host's calls go on meanwhile.
+        let connection = {
             let control = held(&self.control);
             let Some(control) = control.as_ref() else { return Err(HostError::Gone("it was ended".to_string())) };
-            load(control, "image", &body, &[theirs, writer], child.start_limit)
+            order_load(control, "image", &[theirs, writer])
         };
-        let (report, pid) = match loaded {
+        let (report, pid) = match connection.and_then(|on| load(&on, &body, child.start_limit)) {
             Ok(loaded) => loaded,
             Err(problem) => {
                 // With its control socket the host that was forked ends, and with it its log.
                 drop(control);
+                let end = Instant::now() + Duration::from_millis(500);
+                while !listener.is_finished() && Instant::now() < end {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
                 return Err(with_words(problem, &said));
             }
         };
@@ -137,6 +153,7 @@ impl ForkServer {
             children: Mutex::new(BTreeSet::new()),
             slots: Mutex::new(BTreeMap::new()),
             numbers: AtomicU64::new(0),
+            gone: AtomicBool::new(false),
         };
         host.offer_all(child.standby)?;
         Ok(host)
@@ -168,6 +185,17 @@ impl ForkServer {
     /// # Errors
     /// Where there is no answer; a function that raises has answered.
     pub fn invoke(&self, call: &Call<'_>) -> Result<Answer, HostError> {
+        let answer = self.make(call);
+        if matches!(answer, Err(HostError::Gone(_))) {
+            self.gone.store(true, Ordering::Release);
+        }
+        answer
+    }
+
+    fn make(&self, call: &Call<'_>) -> Result<Answer, HostError> {
+        if self.gone.load(Ordering::Acquire) {
+            return Err(ended_before());
+        }
         let start = Instant::now();
         let sent = monotonic_ns();
         let limits = call.limits;
@@ -192,11 +220,14 @@ impl ForkServer {
         let kills = given.map_or(0, Slot::oom_kills);
         {
             let control = held(&self.control);
-            let Some(control) = control.as_ref() else { return Err(HostError::Gone("it was ended".to_string())) };
+            let Some(control) = control.as_ref() else { return Err(ended_before()) };
             let mut descriptors = vec![their_connection.as_fd(), their_channel.as_fd(), their_log.as_fd()];
             descriptors.extend(doors.iter().map(AsFd::as_fd));
             wire::order(control, message.to_string().as_bytes(), &descriptors).map_err(|e| match e.kind() {
-                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => HostError::Gone(e.to_string()),
+                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
+                    self.gone.store(true, Ordering::Release);
+                    ended_before()
+                }
                 _ => setup(e),
             })?;
         }
@@ -300,6 +331,9 @@ impl ForkServer {
 
     /// Whether it still runs.
     pub fn alive(&self) -> bool {
+        if self.gone.load(Ordering::Acquire) {
+            return false;
+        }
         match &self.origin {
             Origin::Sandbox { sandbox, .. } => sandbox.alive(),
             Origin::Fork { process, .. } => !ended(process, Duration::ZERO),
@@ -339,21 +373,19 @@ impl Drop for ForkServer {
     }
 }
 
-/// Has a host load: the first, or one that it forks. Its report, and its number on this machine.
-fn load(
-    control: &OwnedFd,
-    op: &str,
-    body: &[u8],
-    more: &[OwnedFd],
-    limit: Duration,
-) -> Result<(Report, u32), HostError> {
+/// Has a host load, or fork one that does, and gives the connection on which it asks what.
+fn order_load(control: &OwnedFd, op: &str, more: &[OwnedFd]) -> Result<OwnedFd, HostError> {
     let (connection, theirs) = sockets(SocketType::STREAM).map_err(setup)?;
     rustix::net::sockopt::set_socket_passcred(&connection, true).map_err(|e| setup(e.into()))?;
     let mut descriptors = vec![theirs.as_fd()];
     descriptors.extend(more.iter().map(AsFd::as_fd));
     wire::order(control, json!({"op": op}).to_string().as_bytes(), &descriptors).map_err(setup)?;
-    drop(theirs);
-    let (reply, sender) = wire::converse(&connection, body, limit, MAX_REPORT).map_err(setup)?;
+    Ok(connection)
+}
+
+/// Says what to load, and takes the host's report and its number on this machine.
+fn load(connection: &OwnedFd, body: &[u8], limit: Duration) -> Result<(Report, u32), HostError> {
+    let (reply, sender) = wire::converse(connection, body, limit, MAX_REPORT).map_err(setup)?;
     let loaded: Loaded = match serde_json::from_slice(&reply) {
         Ok(loaded) => loaded,
         Err(_) => return Err(HostError::Setup("the host ended while it loaded".to_string())),
@@ -390,6 +422,11 @@ pub(super) fn with_words(error: HostError, said: &Said) -> HostError {
 
 pub(super) fn setup(problem: io::Error) -> HostError {
     HostError::Setup(problem.to_string())
+}
+
+/// The order has reached nobody.
+fn ended_before() -> HostError {
+    HostError::Setup("the host has ended".to_string())
 }
 
 fn number(pid: u32) -> Option<Pid> {

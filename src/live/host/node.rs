@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags};
 use rustix::mount::{MountFlags, MoveMountFlags, OpenTreeFlags};
 use rustix::net::SocketType;
+use rustix::process::Signal;
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 use serde::Deserialize;
 use serde_json::json;
@@ -45,7 +46,7 @@ impl NodeProcess {
         spec.check_all().map_err(setup)?;
         // Only real root can mount into a process that runs; else the function is found by links.
         let mounts = matches!(spec.isolation, Isolation::Full { .. });
-        let files = if mounts { None } else { Some(tempfile::tempdir().map_err(setup)?) };
+        let files = if mounts { None } else { Some(spec.files().map_err(setup)?) };
         let place = files.as_ref().map_or(Path::new("/"), tempfile::TempDir::path);
         let links = files.as_ref().map(|f| f.path().join("function"));
         if let Some(links) = &links {
@@ -62,10 +63,15 @@ impl NodeProcess {
         rustix::net::sockopt::set_socket_passcred(&control, true).map_err(|e| setup(e.into()))?;
         let sandbox = Sandbox::start(&spec.warmset, spec.isolation, &sandboxed, theirs, spec.slot.as_deref());
         let sandbox = sandbox.map_err(setup)?;
-        let (report, pid) = ready(&control, spec.start_limit).map_err(|e| {
-            sandbox.kill();
-            with_words(e, sandbox.said())
-        })?;
+        let (report, pid) = match ready(&control, spec.start_limit) {
+            Ok(ready) => ready,
+            Err(problem) => {
+                // With its end all that it has said has been read.
+                let said = sandbox.said().clone();
+                drop(sandbox);
+                return Err(with_words(problem, &said));
+            }
+        };
         rustix::net::sockopt::set_socket_passcred(&control, false).map_err(|e| setup(e.into()))?;
         Ok(Self { spec: spec.clone(), sandbox, control, files, pid, report })
     }
@@ -106,12 +112,18 @@ impl NodeProcess {
         let peak_mb = self.spec.slot.as_ref().and_then(|slot| slot.peak_mb()).or(peak);
         let out_of_memory = self.spec.slot.as_ref().is_some_and(|slot| slot.oom_kills() > kills);
         let reply = talk.reply;
+        let mut how = None;
         if !late && !complete && !too_much {
             // It ends by itself, and how says whether it was the function.
             self.sandbox.wait(Duration::from_secs(2));
+            how = self.sandbox.ended();
+        }
+        let (status, signal) = how.unwrap_or((Some(1), None));
+        if signal == Some(Signal::KILL.as_raw()) && !out_of_memory {
+            return Err(HostError::Gone("it was killed".to_string()));
         }
         let gone = late.then(|| "time".to_string());
-        let end = End { killed: gone, status: Some(1), peak_mb: peak, cpu_ms: cpu, ..End::default() };
+        let end = End { killed: gone, status, signal, peak_mb: peak, cpu_ms: cpu, ..End::default() };
         // With it ends what the function has started, and its log is complete.
         drop(self);
         let lines = said.lines();

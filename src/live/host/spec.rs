@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::live::sandbox::{Bind, Group, Isolation, Limits, Powers, Root, Slot, Spec, Text, held};
-use crate::model::Language;
+use crate::live::install::interpreter::Interpreter as Found;
+use crate::live::sandbox::{Bind, Group, Isolation, Limits, Powers, Root, Slot, Spec, Text};
 use crate::model::manifest::Warmup;
 
 /// Where folders of the runtime are shown to a host; its functions see none of it.
@@ -31,40 +30,10 @@ pub struct Interpreter {
 }
 
 impl Interpreter {
-    /// Asks a program of this machine (a name or path; version managers put scripts in their place) where it really is.
-    ///
-    /// # Errors
-    /// When it cannot be run or gives no answer.
-    pub fn find(language: Language, program: &Path) -> io::Result<Self> {
-        static KNOWN: Mutex<BTreeMap<PathBuf, Interpreter>> = Mutex::new(BTreeMap::new());
-        if let Some(known) = held(&KNOWN).get(program) {
-            return Ok(known.clone());
-        }
-        let arguments: &[&str] = match language {
-            Language::Python => {
-                &["-I", "-S", "-c", "import sys; print(sys.executable, sys.prefix, sys.base_prefix, sep='\\n')"]
-            }
-            Language::Node => &["-p", "process.execPath"],
-        };
-        let output = Command::new(program).args(arguments).stdin(Stdio::null()).output()?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let mut lines = text.lines().map(str::trim).filter(|l| Path::new(l).is_absolute()).map(PathBuf::from);
-        let Some(found) = lines.next() else {
-            let why = String::from_utf8_lossy(&output.stderr).trim().to_string();
-            return Err(io::Error::other(format!("{} does not say where it is: {why}", program.display())));
-        };
-        let real = found.canonicalize()?;
-        let mut folders: Vec<PathBuf> = lines.collect();
-        // PREFIX/bin/program
-        folders.extend(real.parent().and_then(Path::parent).map(Path::to_path_buf));
-        folders.retain(|f| f.parent().is_some() && !is_system(f));
-        folders.sort();
-        folders.dedup();
-        let whole = folders.clone();
-        folders.retain(|f| !whole.iter().any(|other| other != f && f.starts_with(other)));
-        let interpreter = Self { program: found, folders };
-        held(&KNOWN).insert(program.to_path_buf(), interpreter.clone());
-        Ok(interpreter)
+    /// One that has said where it lies.
+    pub fn of(found: &Found) -> Self {
+        let own = !is_system(&found.prefix) && found.prefix.parent().is_some();
+        Self { program: found.program.clone(), folders: own.then(|| found.prefix.clone()).into_iter().collect() }
     }
 }
 
@@ -106,6 +75,8 @@ pub struct HostSpec {
     pub environment: BTreeMap<String, String>,
     /// Folders below which all code, closures and packages of child images lie. A function sees of them only its own.
     pub shared: Vec<PathBuf>,
+    /// Where a host's own files go that no sandbox holds; the system's folder for temporary files otherwise.
+    pub scratch: Option<PathBuf>,
     /// Whether functions may have the machine's network; else they have none.
     pub network: bool,
     /// Whether it forks though loading has started threads, which the fork loses.
@@ -154,6 +125,8 @@ pub(super) struct Work {
     pub packages: Option<PathBuf>,
     pub modules: Vec<String>,
     pub warmup: Vec<serde_json::Value>,
+    /// How long a host that is forked may load: it ends by itself then, as nobody else knows its number.
+    pub limit_s: f64,
 }
 
 impl HostSpec {
@@ -169,6 +142,7 @@ impl HostSpec {
             warmup: Vec::new(),
             environment: BTreeMap::new(),
             shared: Vec::new(),
+            scratch: None,
             network: false,
             allow_threads: false,
             standby: 0,
@@ -177,6 +151,16 @@ impl HostSpec {
             start_limit: Duration::from_secs(60),
             slot: None,
             calls: None,
+        }
+    }
+
+    /// A folder for a host's own files, which goes with it.
+    pub(super) fn files(&self) -> io::Result<tempfile::TempDir> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("warmset-host-");
+        match &self.scratch {
+            Some(folder) => builder.tempdir_in(folder),
+            None => builder.tempdir(),
         }
     }
 
@@ -334,6 +318,7 @@ impl HostSpec {
                 _ => None,
             },
             modules: modules.clone(),
+            limit_s: child.map_or(self.start_limit, |c| c.start_limit).as_secs_f64(),
             warmup: warmup.collect::<io::Result<_>>()?,
         })
     }

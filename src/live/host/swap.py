@@ -252,6 +252,11 @@ class Server:
         for pid in [*self.calls, *self.hosts, *(child[0] for child in self.ready)]:
             try:
                 os.kill(pid, signal.SIGKILL)
+                if pid in self.calls and not self.isolated():
+                    os.killpg(pid, signal.SIGKILL)
+            except OSError:
+                pass
+            try:
                 os.waitpid(pid, 0)
             except OSError:
                 pass
@@ -324,6 +329,9 @@ class Server:
             control = socket.socket(fileno=os.dup(rest[0]))
             self.let_go()
             self.start_over(control)
+            if not self.isolated():
+                # With a PID namespace of its own it ends with the host that it came from anyhow.
+                self.kernel.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             for number in rest:
                 os.close(number)
             rest.clear()
@@ -348,11 +356,14 @@ class Server:
             sys.path.insert(0, folder)
         importlib.invalidate_caches()
         gc.unfreeze()
+        # Whoever asked does not wait for ever, and cannot end what has not said its number.
+        signal.setitimer(signal.ITIMER_REAL, spec.get("limit_s") or 0)
         try:
             report = host.load(spec)
         except SystemExit:
             tell([connection], {"error": "a module of the image cannot be loaded: its standard error says which"})
             os._exit(1)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         self.done(report, connection)
 
     def refuse_threads(self):

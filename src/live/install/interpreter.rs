@@ -104,7 +104,8 @@ pub fn find(platform: &Platform, builds: Option<&Path>, stop: &AtomicBool) -> Re
     })
 }
 
-fn ask(program: &Path, language: Language, stop: &AtomicBool) -> Option<Interpreter> {
+/// What a program says it is; `None` where it cannot be run or gives no such answer.
+pub fn ask(program: &Path, language: Language, stop: &AtomicBool) -> Option<Interpreter> {
     let args: Vec<String> = match language {
         Language::Python => vec!["-I".into(), "-c".into(), ASK_PYTHON.into()],
         Language::Node => vec!["-e".into(), ASK_NODE.into()],

@@ -80,7 +80,7 @@ pub fn join(closure: &Path, image: &Path, image_at: &Path, into: &Path) -> io::R
                 // The one nearest to the top counts.
                 held.entry(key)
                     .and_modify(|p| {
-                        if place < *p {
+                        if (place.components().count(), &place) < (p.components().count(), &*p) {
                             p.clone_from(&place)
                         }
                     })

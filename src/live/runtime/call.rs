@@ -201,6 +201,10 @@ impl Inner {
         let node = language == Some(Language::Node);
         let (host, closure) = match target {
             Target::Image(id) => {
+                let image = self.images.get(id).map(|state| &state.image.platform);
+                if let Some(other) = image.filter(|platform| function.platform.as_ref() != Some(*platform)) {
+                    return Err(HostError::Setup(format!("the image is for {other}")));
+                }
                 let closure = if node { files.besides.get(id) } else { files.closure.as_ref() };
                 (self.take(id)?, closure)
             }
@@ -233,7 +237,7 @@ impl Inner {
             Host::Fork(host) => host.invoke(&call),
             Host::Node(process) => process.invoke(&call),
         };
-        if let (Err(HostError::Gone(_)), Target::Image(id)) = (&answer, target) {
+        if let (Err(HostError::Gone(_) | HostError::Setup(_)), Target::Image(id)) = (&answer, target) {
             self.look_after(id);
         }
         answer

@@ -2,9 +2,10 @@
 //! only the two that read.
 
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path as UrlPath, State};
@@ -24,11 +25,34 @@ const MOST_EVENT: usize = 16 * 1024 * 1024;
 /// Bytes of an answer that a caller takes.
 const MOST_ANSWER: usize = 256 * 1024 * 1024;
 
+/// Bytes of a Unix socket's path, unix(7), the NUL at its end not counted.
+const LONGEST_SOCKET: usize = 107;
+
 fn reading(runtime: &Arc<Runtime>) -> Router {
     Router::new().route("/metrics", get(metrics)).route("/status", get(status)).with_state(Arc::clone(runtime))
 }
 
-/// Serves until `until` is done, and then waits for the calls that run.
+/// Whether a runtime can listen there, so that nothing is installed in vain.
+///
+/// # Errors
+/// When the path is too long, its folder cannot be written, or another runtime listens there.
+pub fn check(socket: &Path) -> io::Result<()> {
+    let length = socket.as_os_str().len();
+    if length > LONGEST_SOCKET {
+        let why = format!("{} is too long for a socket: {length} bytes of at most {LONGEST_SOCKET}", socket.display());
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    }
+    let place = |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", socket.display()));
+    match std::os::unix::net::UnixStream::connect(socket) {
+        Ok(_) => Err(place(io::Error::new(io::ErrorKind::AddrInUse, "another runtime listens there"))),
+        Err(_) if socket.symlink_metadata().is_ok_and(|m| !m.file_type().is_socket()) => {
+            Err(place(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file that is no socket")))
+        }
+        Err(_) => Ok(()),
+    }
+}
+
+/// Serves until `until` is done, and then waits for the calls that run, though no longer than `longest`.
 ///
 /// # Errors
 /// When the socket or the address cannot be listened on.
@@ -38,18 +62,37 @@ pub async fn serve(
     address: Option<std::net::SocketAddr>,
     ready: impl FnOnce(Option<std::net::SocketAddr>),
     until: impl Future<Output = ()> + Send + 'static,
+    longest: Duration,
 ) -> io::Result<()> {
-    let listener = listen(socket).await?;
+    // First what leaves nothing behind where the other fails.
     let other = match address {
-        Some(address) => Some(TcpListener::bind(address).await?),
+        Some(address) => {
+            let place = |e: io::Error| io::Error::new(e.kind(), format!("{address}: {e}"));
+            Some(TcpListener::bind(address).await.map_err(place)?)
+        }
         None => None,
     };
+    let listener = listen(socket)?;
     ready(other.as_ref().and_then(|l| l.local_addr().ok()));
     let open = other.map(|listener| tokio::spawn(axum::serve(listener, reading(&runtime)).into_future()));
     let all = reading(&runtime)
         .merge(Router::new().route("/invoke/{*function}", post(invoke)).with_state(runtime))
         .layer(DefaultBodyLimit::max(MOST_EVENT));
-    let served = axum::serve(listener, all).with_graceful_shutdown(until).await;
+    let (told, over) = tokio::sync::oneshot::channel();
+    let until = async move {
+        until.await;
+        let _ = told.send(());
+    };
+    let served = axum::serve(listener, all).with_graceful_shutdown(until).into_future();
+    // A caller that sends half a request and waits must not keep it from ending.
+    let late = async {
+        let _ = over.await;
+        tokio::time::sleep(longest).await;
+    };
+    let served = tokio::select! {
+        served = served => served,
+        () = late => Ok(()),
+    };
     if let Some(open) = open {
         open.abort();
     }
@@ -58,15 +101,16 @@ pub async fn serve(
 }
 
 /// A socket that only its owner can use. One that a killed runtime left behind is replaced.
-async fn listen(socket: &Path) -> io::Result<UnixListener> {
-    if let Some(folder) = socket.parent().filter(|p| !p.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder)?;
-    }
+fn listen(socket: &Path) -> io::Result<UnixListener> {
+    let folder = socket.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let place = |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", socket.display()));
-    match UnixStream::connect(socket).await {
-        Ok(_) => return Err(place(io::Error::new(io::ErrorKind::AddrInUse, "another runtime listens there"))),
-        Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(socket)?,
-        Err(_) => {}
+    std::fs::create_dir_all(folder).map_err(place)?;
+    // Two that start at once must not each take the other's socket for a dead one's.
+    let lock = std::fs::File::open(folder).map_err(place)?;
+    lock.lock().map_err(place)?;
+    check(socket)?;
+    if socket.symlink_metadata().is_ok() {
+        std::fs::remove_file(socket).map_err(place)?;
     }
     let listener = UnixListener::bind(socket).map_err(place)?;
     std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600)).map_err(place)?;
@@ -114,6 +158,10 @@ async fn status(State(runtime): State<Arc<Runtime>>) -> Response {
 /// # Errors
 /// When no runtime listens there, or it does not answer as one.
 pub fn ask(socket: PathBuf, function: &str, event: Vec<u8>) -> io::Result<Invocation> {
+    if event.len() > MOST_EVENT {
+        let why = format!("the event has {} bytes, and {MOST_EVENT} are taken", event.len());
+        return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+    }
     let path: String = function
         .bytes()
         .map(|b| {
@@ -129,16 +177,18 @@ pub fn ask(socket: PathBuf, function: &str, event: Vec<u8>) -> io::Result<Invoca
         .body(Full::new(Bytes::from(event)))
         .map_err(io::Error::other)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    let body = runtime.block_on(async {
+    let (body, status) = runtime.block_on(async {
         let stream = UnixStream::connect(&socket).await?;
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
         tokio::spawn(connection);
         let answer = sender.send_request(request).await.map_err(io::Error::other)?;
+        let status = answer.status();
         let body = Limited::new(answer.into_body(), MOST_ANSWER).collect().await.map_err(io::Error::other)?;
-        Ok::<Bytes, io::Error>(body.to_bytes())
+        Ok::<_, io::Error>((body.to_bytes(), status))
     })?;
     serde_json::from_slice(&body).map_err(|_| {
-        io::Error::new(io::ErrorKind::InvalidData, String::from_utf8_lossy(&body).chars().take(400).collect::<String>())
+        let said: String = String::from_utf8_lossy(&body).chars().take(400).collect();
+        io::Error::new(io::ErrorKind::InvalidData, format!("it answered {status}: {said}"))
     })
 }

@@ -64,6 +64,14 @@ impl Live {
         }
     }
 
+    /// Names of the threads that its host has besides the first: it is not forked, unless that is allowed.
+    pub fn threads(&self) -> Vec<String> {
+        match self {
+            Live::Fork(host) => host.report().names.iter().skip(1).cloned().collect(),
+            Live::Pool(_) | Live::Down(_) => Vec::new(),
+        }
+    }
+
     /// Memory of those.
     pub fn memory(&self) -> Memory {
         Memory::of(&self.pids())
@@ -85,8 +93,27 @@ impl Pauses {
         *times += 1;
     }
 
+    /// A host that ends soon after it was started has failed too: the next pause is longer still.
     fn worked(&mut self, id: &str) {
-        self.0.remove(id);
+        if self.0.get(id).is_some_and(|(_, until)| until.elapsed() > LONGEST_PAUSE) {
+            self.0.remove(id);
+        }
+    }
+}
+
+/// What there is to do with an image that is not as it should be.
+enum Trouble {
+    /// It could not be started.
+    Failed(HostError),
+    /// Its parent is not there to fork it from: it is looked at again with the parent.
+    Parent(String),
+    /// Its host has ended; the next look starts another, after a pause if that goes on.
+    Ended,
+}
+
+impl From<HostError> for Trouble {
+    fn from(error: HostError) -> Self {
+        Self::Failed(error)
     }
 }
 
@@ -105,9 +132,16 @@ pub fn start(inner: &Arc<Inner>, manifest: &SwapManifest) -> Vec<JoinHandle<()>>
     trees
         .into_values()
         .filter_map(|tree| {
-            let inner = Arc::clone(inner);
+            let (own, ids) = (Arc::clone(inner), tree.clone());
+            let keeper = std::thread::Builder::new().name("keeper".into()).spawn(move || keep(&own, &ids));
             // Where no thread can be had the images stay down, and calls start cold.
-            std::thread::Builder::new().name("keeper".into()).spawn(move || keep(&inner, &tree)).ok()
+            if let Err(problem) = &keeper {
+                for state in tree.iter().filter_map(|id| inner.images.get(id)) {
+                    state.put(Live::Down(format!("nobody looks after it: {problem}")));
+                    state.settled.store(true, Ordering::Release);
+                }
+            }
+            keeper.ok()
         })
         .collect()
 }
@@ -115,6 +149,7 @@ pub fn start(inner: &Arc<Inner>, manifest: &SwapManifest) -> Vec<JoinHandle<()>>
 fn keep(inner: &Inner, tree: &[String]) {
     let mut pauses = Pauses::default();
     while !inner.stop.load(Ordering::SeqCst) {
+        let mut again = false;
         for id in tree {
             if inner.stop.load(Ordering::SeqCst) {
                 break;
@@ -123,41 +158,69 @@ fn keep(inner: &Inner, tree: &[String]) {
             if pauses.is_over(id) {
                 match tend(inner, tree, state) {
                     Ok(()) => pauses.worked(id),
-                    Err(problem) => {
+                    Err(Trouble::Parent(why)) => state.put(Live::Down(why)),
+                    Err(Trouble::Failed(problem)) => {
                         pauses.failed(id);
                         state.restarts.fetch_add(1, Ordering::Relaxed);
-                        *held(&state.live) = Live::Down(problem.to_string());
+                        // A pool that could not be filled up is one all the same.
+                        if !held(&state.live).is_up() {
+                            state.put(Live::Down(problem.to_string()));
+                        }
+                    }
+                    Err(Trouble::Ended) => {
+                        // The first time at once, which is what most ends are.
+                        if pauses.0.contains_key(id) {
+                            pauses.failed(id);
+                        } else {
+                            pauses.0.insert(id.clone(), (0, Instant::now()));
+                        }
+                        state.restarts.fetch_add(1, Ordering::Relaxed);
+                        // Its children share its pages, not the next one's; shut in, they have ended with it.
+                        for (place, state) in descendants(inner, tree, id).enumerate() {
+                            let why = if place == 0 { "the host has ended" } else { "its parent's host has ended" };
+                            state.put(Live::Down(format!("{why} and is being replaced")));
+                        }
+                        again = true;
                     }
                 }
+                state.settled.store(true, Ordering::Release);
             }
         }
         let Some(root) = inner.images.get(&tree[0]) else { return };
         let live = held(&root.live);
-        if !inner.stop.load(Ordering::SeqCst) {
+        if !again && !inner.stop.load(Ordering::SeqCst) {
             let _ = root.changed.wait_timeout(live, LOOK);
         }
     }
     // Children first: what their parent's end would do to them is done in order.
     for state in tree.iter().rev().filter_map(|id| inner.images.get(id)) {
-        *held(&state.live) = Live::Down("the runtime stops".into());
+        state.put(Live::Down("the runtime stops".into()));
     }
 }
 
+/// An image and all that stand on it, parents first.
+fn descendants<'a>(inner: &'a Inner, tree: &'a [String], id: &'a str) -> impl Iterator<Item = &'a ImageState> {
+    let mut found = vec![id];
+    for id in tree {
+        let parent = inner.images.get(id).and_then(|state| state.image.parent.as_deref());
+        if parent.is_some_and(|parent| found.contains(&parent)) {
+            found.push(id);
+        }
+    }
+    found.into_iter().filter_map(|id| inner.images.get(id))
+}
+
 /// Brings an image to what it should be, where it is not.
-fn tend(inner: &Inner, tree: &[String], state: &ImageState) -> Result<(), HostError> {
+fn tend(inner: &Inner, tree: &[String], state: &ImageState) -> Result<(), Trouble> {
     let image = &state.image;
     let Some(files) = inner.files.images.get(&image.id) else { return Ok(()) };
     if image.platform.language == Language::Node {
-        return fill(inner, state);
+        return Ok(fill(inner, state)?);
     }
-    let ended = match &*held(&state.live) {
+    match &*held(&state.live) {
         Live::Fork(host) if host.alive() => return Ok(()),
-        Live::Fork(_) => true,
-        Live::Down(_) | Live::Pool(_) => false,
-    };
-    if ended {
-        state.restarts.fetch_add(1, Ordering::Relaxed);
-        *held(&state.live) = Live::Down("the host has ended and is being replaced".into());
+        Live::Fork(_) => return Err(Trouble::Ended),
+        Live::Down(_) | Live::Pool(_) => {}
     }
     let parent = image.parent.as_ref().filter(|id| tree.contains(id)).and_then(|id| inner.images.get(id));
     let host = match parent {
@@ -166,13 +229,19 @@ fn tend(inner: &Inner, tree: &[String], state: &ImageState) -> Result<(), HostEr
             let host = match &*held(&parent.live) {
                 Live::Fork(host) => Arc::clone(host),
                 Live::Down(_) | Live::Pool(_) => {
-                    return Err(HostError::Setup(format!("its parent {} does not run", parent.image.id)));
+                    return Err(Trouble::Parent(format!("its parent {} does not run", parent.image.id)));
                 }
             };
-            host.child(&inner.maker.child(image, &inner.files, files))?
+            match host.child(&inner.maker.child(image, &inner.files, files)) {
+                // It was the parent that failed, and is the next to be looked at.
+                Err(_) if !host.alive() => {
+                    return Err(Trouble::Parent(format!("its parent {} has ended", parent.image.id)));
+                }
+                made => made?,
+            }
         }
     };
-    *held(&state.live) = Live::Fork(Arc::new(host));
+    state.put(Live::Fork(Arc::new(host)));
     Ok(())
 }
 

@@ -45,6 +45,8 @@ pub struct Maker {
     pub group: Option<Arc<Group>>,
     /// Folders that hosts are shown, of which a function sees only its own.
     pub shared: Vec<PathBuf>,
+    /// For files of hosts: what a killed runtime leaves there goes with the rest of it.
+    pub scratch: PathBuf,
 }
 
 impl Maker {
@@ -59,6 +61,7 @@ impl Maker {
         let options = &self.options;
         HostSpec {
             shared: self.shared.clone(),
+            scratch: Some(self.scratch.clone()),
             network: options.network,
             allow_threads: options.allow_threads,
             standby: options.standby,
@@ -120,15 +123,6 @@ impl Maker {
             SwapMethod::ForkServer { .. } | SwapMethod::Criu { .. } => None,
         });
         self.options.pool.or(stated).unwrap_or(1).max(1) as usize
-    }
-}
-
-impl Interpreter {
-    /// One that the store has found.
-    pub fn of(found: &install::interpreter::Interpreter) -> Self {
-        let system = ["/usr", "/bin", "/sbin", "/lib", "/lib64"];
-        let own = !system.iter().any(|folder| found.prefix.starts_with(folder)) && found.prefix.parent().is_some();
-        Self { program: found.program.clone(), folders: own.then(|| found.prefix.clone()).into_iter().collect() }
     }
 }
 

@@ -62,6 +62,9 @@ pub struct ImageNow {
     pub rss_mb: f64,
     /// Their numbers.
     pub pids: Vec<u32>,
+    /// Threads that loading has started in a Python host: calls are refused, unless that was allowed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub threads: Vec<String>,
 }
 
 /// All of it at one moment.

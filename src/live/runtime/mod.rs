@@ -34,6 +34,7 @@ mod linux {
     use super::metrics::{ImageNow, Metrics, Snapshot};
     use super::provision::Provisioned;
     use super::recent::{self, Wanted};
+    use crate::live::host::Memory;
     use crate::live::sandbox::held;
     use crate::model::manifest::{ManifestFunction, ManifestImage, SwapManifest};
 
@@ -65,6 +66,16 @@ mod linux {
         pub restarts: AtomicU64,
         /// When it was last asked for, in calls of the runtime.
         pub used: AtomicU64,
+        /// Whether its keeper has looked at it.
+        pub settled: AtomicBool,
+    }
+
+    impl ImageState {
+        /// Replaces what runs of it. What ran is ended here, which may take a while, and calls do not wait for that.
+        pub fn put(&self, live: Live) {
+            let before = std::mem::replace(&mut *held(&self.live), live);
+            drop(before);
+        }
     }
 
     /// Which images are kept.
@@ -84,13 +95,19 @@ mod linux {
         pub fn start(manifest: &SwapManifest, files: Provisioned, maker: Maker, keep: Keep) -> Self {
             let images = manifest.images.iter().map(|image| {
                 let missing = !files.images.contains_key(&image.id);
-                let why = if missing { "the image is not here" } else { "the image is being loaded" };
+                let told = files.diagnostics.iter().find(|d| d.place.file == image.folder);
+                let why = match told.filter(|_| missing) {
+                    Some(told) => format!("the image is not here: {}", told.reason),
+                    None if missing => "the image is not here".to_string(),
+                    None => "the image is being loaded".to_string(),
+                };
                 let state = ImageState {
                     image: image.clone(),
-                    live: Mutex::new(Live::Down(why.to_string())),
+                    live: Mutex::new(Live::Down(why)),
                     changed: Condvar::new(),
                     restarts: AtomicU64::new(0),
                     used: AtomicU64::new(0),
+                    settled: AtomicBool::new(false),
                 };
                 (image.id.clone(), state)
             });
@@ -115,9 +132,7 @@ mod linux {
         pub fn settle(&self, limit: Duration) -> bool {
             let end = std::time::Instant::now() + limit;
             let is_open = |state: &ImageState| {
-                self.inner.files.images.contains_key(&state.image.id)
-                    && state.restarts.load(Ordering::Relaxed) == 0
-                    && !held(&state.live).is_up()
+                self.inner.files.images.contains_key(&state.image.id) && !state.settled.load(Ordering::Acquire)
             };
             while self.inner.images.values().any(is_open) {
                 if std::time::Instant::now() > end {
@@ -146,18 +161,21 @@ mod linux {
         /// Counts, latencies and memory. Memory is read now: some milliseconds a process.
         pub fn snapshot(&self) -> Snapshot {
             let images = self.inner.images.iter().map(|(id, state)| {
-                let live = held(&state.live);
-                let memory = live.memory();
-                let now = ImageNow {
-                    up: live.is_up(),
-                    why: live.why(),
-                    ready: live.ready(),
-                    restarts: state.restarts.load(Ordering::Relaxed),
-                    processes: memory.processes,
-                    pss_mb: memory.pss_mb,
-                    rss_mb: memory.rss_mb,
-                    pids: live.pids(),
+                let mut now = {
+                    let live = held(&state.live);
+                    ImageNow {
+                        up: live.is_up(),
+                        why: live.why(),
+                        ready: live.ready(),
+                        restarts: state.restarts.load(Ordering::Relaxed),
+                        pids: live.pids(),
+                        threads: live.threads(),
+                        ..ImageNow::default()
+                    }
                 };
+                // Calls go on while the kernel adds up.
+                let memory = Memory::of(&now.pids);
+                (now.processes, now.pss_mb, now.rss_mb) = (memory.processes, memory.pss_mb, memory.rss_mb);
                 (id.clone(), now)
             });
             let images = images.collect();

@@ -111,6 +111,16 @@ pub fn provision(
         if stop.load(Ordering::SeqCst) {
             return Err(InstallError::Stopped);
         }
+        let unknown = match (&function.platform, &function.handler) {
+            (None, _) => Some("its platform is not known"),
+            (_, None) => Some("its handler is not known"),
+            _ => None,
+        };
+        if let Some(why) = unknown {
+            out.diagnostics.push(not_deployed(function, why));
+            continue;
+        }
+        // Said already, where it was looked for.
         let Some(interpreter) = function.platform.as_ref().and_then(|p| interpreters.get(p)) else { continue };
         let closure = function.closure.as_deref().and_then(|id| closures.get(id));
         let closure = match closure.map(|folder| environments.get(*folder)) {
@@ -121,7 +131,7 @@ pub fn provision(
         };
         let needs = !function.loads.is_empty() || !function.unresolved.is_empty() || function.image.is_some();
         if closure.is_none() && needs {
-            out.diagnostics.push(not_installed(function));
+            out.diagnostics.push(not_deployed(function, &not_installed(function)));
             continue;
         }
         let places = Places { sources, function, closure, images: &images, environments: &environments };
@@ -139,15 +149,18 @@ pub fn provision(
     Ok(out)
 }
 
-fn not_installed(function: &ManifestFunction) -> Diagnostic {
-    let unknown = function.unresolved.len();
-    let why = match unknown {
-        0 => "some of its packages come from no registry".to_string(),
-        1 => format!("no version is known of {}", function.unresolved[0]),
-        n => format!("no version is known of {} and {} more", function.unresolved[0], n - 1),
-    };
+fn not_deployed(function: &ManifestFunction, why: &str) -> Diagnostic {
     let reason = format!("{} cannot be deployed: {why}", function.id);
     Diagnostic::new(codes::FUNCTION_NOT_DEPLOYED, Place::file("swap-manifest.json"), reason)
+}
+
+fn not_installed(function: &ManifestFunction) -> String {
+    match (function.unresolved.len(), &function.closure) {
+        (0, Some(id)) => format!("the manifest has no closure {id}"),
+        (0, None) => "some of its packages come from no registry".to_string(),
+        (1, _) => format!("no version is known of {}", function.unresolved[0]),
+        (n, _) => format!("no version is known of {} and {} more", function.unresolved[0], n - 1),
+    }
 }
 
 /// The interpreter of each platform, where there is one.

@@ -63,7 +63,8 @@ fn run(mode: &str, life: &io::Stdin) -> io::Result<ExitCode> {
     if mode == "own" {
         own_namespaces()?;
         let mut inner = Command::new("/proc/self/exe").args([SUBCOMMAND, "inner"]).spawn()?;
-        return Ok(if inner.wait()?.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        let status = inner.wait()?;
+        return Ok(as_shells_do(status.code(), std::os::unix::process::ExitStatusExt::signal(&status)));
     }
     let spec: Spec = serde_json::from_slice(&read_line(life)?).map_err(io::Error::other)?;
     let _ = rustix::process::setsid();
@@ -170,10 +171,16 @@ fn watch(life: &io::Stdin, program: Pid) -> io::Result<ExitCode> {
         }
         while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
             if pid == program {
-                return Ok(if status.exit_status() == Some(0) { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+                return Ok(as_shells_do(status.exit_status(), status.terminating_signal()));
             }
         }
     }
+}
+
+/// How a program ended, as the status of one that waited for it: 128 and the number of the signal.
+fn as_shells_do(status: Option<i32>, signal: Option<i32>) -> ExitCode {
+    let code = signal.map(|signal| 128 + signal).or(status);
+    code.and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
 /// A line without its end; of a socket, so byte by byte only until it has come.

@@ -132,6 +132,17 @@ impl Sandbox {
         matches!(held(&self.child).try_wait(), Ok(None))
     }
 
+    /// How its program has ended, where it has: its status, or the signal that ended it.
+    pub fn ended(&self) -> Option<(Option<i32>, Option<i32>)> {
+        let status = held(&self.child).try_wait().ok()??;
+        let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+        Some(match status.code() {
+            // Process 1 of a sandbox has waited for the program.
+            Some(code) if self.watched && code > 128 => (None, Some(code - 128)),
+            code => (code, signal),
+        })
+    }
+
     /// What its program has said on its standard streams.
     pub fn said(&self) -> &Said {
         &self.said
