@@ -206,3 +206,75 @@ pub fn compare(
     };
     (promise, speed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A call of `f`, with milliseconds until ready and of its import.
+    fn call(image: Option<&str>, ready_ms: f64, import_ms: f64) -> Invocation {
+        Invocation {
+            id: "1".into(),
+            function: "f".into(),
+            start: if image.is_some() { Started::Swap } else { Started::Cold },
+            image: image.map(str::to_string),
+            because: Vec::new(),
+            ok: true,
+            outcome: "ok".into(),
+            result: serde_json::Value::Null,
+            error: None,
+            traceback: None,
+            ready_ms: Some(ready_ms),
+            import_ms: Some(import_ms),
+            run_ms: None,
+            total_ms: ready_ms,
+            cpu_ms: None,
+            peak_mb: None,
+            attempts: 1,
+            logs: String::new(),
+        }
+    }
+
+    fn seen(calls: Vec<Invocation>, memory_mb: &[f64]) -> Seen {
+        Seen { late_ms: vec![0.0; calls.len()], calls, memory_mb: memory_mb.to_vec(), cpu_s: 1.5, wall_s: 2.0 }
+    }
+
+    #[test]
+    fn an_arrangement_is_summed_up() {
+        let mut failed = call(None, 50.0, 40.0);
+        (failed.ok, failed.outcome, failed.error) = (false, "time-limit".into(), Some("too long".into()));
+        let all = vec![call(Some("i"), 10.0, 1.0), call(Some("i"), 20.0, 1.0), call(None, 30.0, 9.0), failed];
+        let summary = Summary::of(Arrangement::Plan, &seen(all, &[10.0, 30.0, 20.0]));
+        assert_eq!((summary.calls, summary.ok, summary.cold_share), (4, 3, 0.5));
+        // 10, 20, 30, 50: the middle lies halfway between 20 and 30.
+        assert_eq!(summary.ready_ms_median, 25.0);
+        assert_eq!((summary.memory_mb_mean, summary.memory_mb_max), (20.0, 30.0));
+        assert_eq!(summary.failures["f"], "too long");
+        assert_eq!(summary.outcomes["time-limit"], 1);
+    }
+
+    #[test]
+    fn what_was_saved_is_the_cold_import_less_the_whole_swap() {
+        let cold = seen(vec![call(None, 180.0, 100.0), call(None, 200.0, 120.0), call(None, 190.0, 110.0)], &[]);
+        // A fallback says nothing of the image.
+        let mut fallback = call(None, 500.0, 400.0);
+        fallback.start = Started::Fallback;
+        let plan = seen(vec![call(Some("i"), 10.0, 2.0), fallback], &[42.0]);
+        let promised = [("f".to_string(), "i".to_string(), 80.0), ("never-called".to_string(), "i".to_string(), 9.0)];
+        let (promise, speed) = compare(&promised, &cold, &plan, (100.0, 50.0));
+        assert_eq!(promise.functions.len(), 1);
+        // 110 of import, less 10; promised were 80: a quarter more.
+        assert_eq!((promise.promised_ms, promise.saved_ms, promise.error), (80.0, 100.0, 0.25));
+        assert_eq!(promise.memory_mb, 42.0);
+        let speed = speed.unwrap();
+        // 190 of a cold start against 10.
+        assert!((speed.times_faster - 19.0).abs() < 0.01 && (speed.least - 19.0).abs() < 0.01, "{speed:?}");
+    }
+
+    #[test]
+    fn nothing_in_common_compares_nothing() {
+        let (promise, speed) = compare(&[], &seen(Vec::new(), &[]), &seen(Vec::new(), &[]), (1.0, 1.0));
+        assert_eq!((promise.error, promise.functions.len(), speed), (0.0, 0, None));
+        assert_eq!(Summary::of(Arrangement::None, &seen(Vec::new(), &[])).ready_ms_median, 0.0);
+    }
+}

@@ -47,12 +47,14 @@ fn keep(inner: &Inner, budget_mb: f64) {
     let Some(wanted) = &inner.wanted else { return };
     // Memory when it was loaded; a Node image's process is taken by a call and comes again.
     let mut held_mb: BTreeMap<String, f64> = BTreeMap::new();
+    // Of all that were ever loaded: what an image is expected to take the next time.
+    let mut known_mb: BTreeMap<String, f64> = BTreeMap::new();
     loop {
         let mut queue = held(&wanted.queue);
         let id = loop {
             if inner.stop.load(Ordering::SeqCst) {
                 drop(queue);
-                inner.images.values().for_each(|state| *held(&state.live) = Live::Down("the runtime stops".into()));
+                inner.images.values().for_each(|state| state.put(Live::Down("the runtime stops".into())));
                 return;
             }
             if let Some(id) = queue.pop_front() {
@@ -62,24 +64,35 @@ fn keep(inner: &Inner, budget_mb: f64) {
         };
         drop(queue);
         let Some(state) = inner.images.get(&id).filter(|state| !held(&state.live).is_up()) else { continue };
+        held_mb.remove(&id);
+        let mean_mb = known_mb.values().sum::<f64>() / known_mb.len().max(1) as f64;
+        make_room(inner, &mut held_mb, budget_mb - known_mb.get(&id).copied().unwrap_or(mean_mb));
         match load(inner, state) {
             Ok(live) => {
-                held_mb.insert(id.clone(), live.memory().pss_mb);
-                *held(&state.live) = live;
+                let mb = live.memory().pss_mb;
+                held_mb.insert(id.clone(), mb);
+                known_mb.insert(id, mb);
+                state.put(live);
             }
             Err(problem) => {
                 state.restarts.fetch_add(1, Ordering::Relaxed);
-                *held(&state.live) = Live::Down(problem.to_string());
+                state.put(Live::Down(problem.to_string()));
             }
         }
-        while held_mb.values().sum::<f64>() > budget_mb {
-            let used = |id: &String| inner.images.get(id).map_or(0, |state| state.used.load(Ordering::Relaxed));
-            let Some(oldest) = held_mb.keys().min_by_key(|id| used(id)).cloned() else { break };
-            held_mb.remove(&oldest);
-            if let Some(state) = inner.images.get(&oldest) {
-                // A call that runs on it keeps it until it has ended.
-                *held(&state.live) = Live::Down("others were asked for since".into());
-            }
+        // What was loaded may be larger than expected.
+        make_room(inner, &mut held_mb, budget_mb);
+    }
+}
+
+/// Ends images, the one that was asked for longest ago first, until the rest takes no more than this.
+fn make_room(inner: &Inner, held_mb: &mut BTreeMap<String, f64>, most_mb: f64) {
+    while held_mb.values().sum::<f64>() > most_mb {
+        let used = |id: &String| inner.images.get(id).map_or(0, |state| state.used.load(Ordering::Relaxed));
+        let Some(oldest) = held_mb.keys().min_by_key(|id| used(id)).cloned() else { return };
+        held_mb.remove(&oldest);
+        if let Some(state) = inner.images.get(&oldest) {
+            // A call that runs on it keeps it until it has ended.
+            state.put(Live::Down("others were asked for since".into()));
         }
     }
 }
