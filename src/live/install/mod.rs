@@ -335,12 +335,13 @@ impl Store {
     }
 }
 
-/// What a tool said last, in one line: those of its lines that speak of errors where there are any.
+/// What a tool said of its failure, in one line: from the first line that speaks of an error on, as causes stand below;
+/// else its last lines.
 fn last_words(said: &str) -> String {
     let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let errors: Vec<&str> = lines.iter().copied().filter(|line| line.to_lowercase().contains("error")).collect();
-    let told = if errors.is_empty() { &lines } else { &errors };
-    told[told.len().saturating_sub(3)..].join("; ").chars().take(400).collect()
+    let first = lines.iter().position(|line| line.to_lowercase().contains("error"));
+    let told = &lines[first.unwrap_or(lines.len().saturating_sub(3))..];
+    told.iter().take(4).copied().collect::<Vec<_>>().join("; ").chars().take(400).collect()
 }
 
 #[cfg(test)]
@@ -391,8 +392,8 @@ mod tests {
     }
 
     #[test]
-    fn a_tools_last_words_are_those_about_errors() {
-        assert_eq!(last_words("a\nERROR: no wheel\nb\n"), "ERROR: no wheel");
+    fn a_tools_last_words_are_an_error_and_its_causes() {
+        assert_eq!(last_words("a\nerror: no download\n  Caused by: a hash\n"), "error: no download; Caused by: a hash");
         assert_eq!(last_words("a\n\nb\nc\nd\n"), "b; c; d");
     }
 }
