@@ -186,10 +186,15 @@ impl Fleet {
 
     /// A runtime whose images have all been tried.
     pub fn serve(&self, options: &[&str]) -> Served<'_> {
+        self.serve_in(options, &[])
+    }
+
+    /// The same, with variables in its environment.
+    pub fn serve_in(&self, options: &[&str], environment: &[(&str, &Path)]) -> Served<'_> {
         fs::create_dir_all(self.path("fleet")).expect("a folder");
         let log = self.path("serve.log");
         let mut command = self.serve_command(&warmset(), options);
-        command.stderr(fs::File::create(&log).expect("a log"));
+        command.stderr(fs::File::create(&log).expect("a log")).envs(environment.iter().copied());
         let child = command.spawn().expect("serve");
         let served = Served { fleet: self, child: Some(child) };
         until("the runtime listens", || {
