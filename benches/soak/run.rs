@@ -31,7 +31,7 @@ struct Options {
     retries: usize,
     standby: u32,
     at_once: usize,
-    /// `full`, or `none` for a run without sandboxes.
+    /// As of `serve`: `auto`, or `none` for a run without sandboxes.
     isolation: String,
     is_test: bool,
 }
@@ -52,7 +52,7 @@ fn options() -> Options {
         retries: number("--retries", 0.0, 0.0) as usize,
         standby: number("--standby", 1.0, 1.0) as u32,
         at_once: number("--at-once", 48.0, 16.0) as usize,
-        isolation: of("--isolation").unwrap_or_else(|| "full".to_string()),
+        isolation: of("--isolation").unwrap_or_else(|| "auto".to_string()),
         is_test,
     }
 }
@@ -112,6 +112,15 @@ struct Run<'a> {
     running: AtomicUsize,
 }
 
+/// Ends the reader when it is dropped: all that was written before has been read then.
+struct Ends(File);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        let _ = self.0.write_all(b"Q\n");
+    }
+}
+
 /// What was seen while calls were made.
 struct Sample {
     minutes: f64,
@@ -142,12 +151,11 @@ impl<'a> Run<'a> {
         let over = AtomicBool::new(false);
         let fifo = File::options().read(true).write(true).open(&this.soaked.fifo).expect("the FIFO");
         let _ = rustix::pipe::fcntl_setpipe_size(&fifo, 1 << 20);
-        let mut told = fifo.try_clone().expect("the FIFO");
+        let told = Ends(fifo.try_clone().expect("the FIFO"));
         std::thread::scope(|scope| {
             let reader = scope.spawn(|| this.read(fifo));
             this.serve(&mut findings, &over);
-            // All that was written before it has been read then.
-            told.write_all(b"Q\n").expect("the FIFO");
+            drop(told);
             reader.join().expect("the reader");
         });
         findings
