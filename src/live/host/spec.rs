@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -101,6 +102,8 @@ pub struct HostSpec {
     pub nofile: Option<u64>,
     /// How long loading and warming up may take.
     pub start_limit: Duration,
+    /// Loading is given up when this is set.
+    pub stop: Arc<AtomicBool>,
     /// What it counts for.
     pub slot: Option<Arc<Slot>>,
     /// Where its calls count, and what each may take: every call that names no slot of its own gets one. To move a process
@@ -162,6 +165,7 @@ impl HostSpec {
             tmp_mb: 64,
             nofile: None,
             start_limit: Duration::from_secs(60),
+            stop: Arc::default(),
             slot: None,
             calls: None,
         }
