@@ -319,8 +319,10 @@ impl<'a> Run<'a> {
         let end = Instant::now() + Duration::from_secs(if self.options.is_test { 20 } else { 90 });
         let (mut before, mut since) = (Value::Null, Instant::now());
         let wanted = Duration::from_millis(if self.options.is_test { 400 } else { 14_000 });
+        // Each look wakes one of the threads that wait for calls, and keeps it.
+        let pause = Duration::from_millis(if self.options.is_test { 100 } else { 1000 });
         while Instant::now() < end && since.elapsed() < wanted {
-            std::thread::sleep(Duration::from_millis(100));
+            std::thread::sleep(pause);
             let images = served.status()["images"].clone();
             let state: Vec<Value> = (images.as_object().into_iter().flatten())
                 .map(|(id, image)| serde_json::json!([id, image["up"], image["ready"], image["pids"]]))
@@ -432,16 +434,14 @@ impl<'a> Run<'a> {
         let most = samples.iter().filter_map(|s| s.held.tree_mb).fold(0.0, f64::max);
         let tree = |held: &Held| held.tree_mb.unwrap_or(0.0);
         println!("{:34} {:>10.1} {most:>10.1} {:>10.1}", "the whole tree's, MB", tree(before), tree(after));
-        // The first fifth is for caches to fill.
-        let steady = samples.get(samples.len() / 5..).unwrap_or_default();
-        let own: Vec<(f64, f64)> = steady.iter().map(|s| (s.minutes, s.held.own_mb)).collect();
-        let whole: Vec<(f64, f64)> = steady.iter().filter_map(|s| Some((s.minutes, s.held.tree_mb?))).collect();
+        for (what, from) in [("all", 0), ("the second half", samples.len() / 2)] {
+            let part = samples.get(from..).unwrap_or_default();
+            let own: Vec<(f64, f64)> = part.iter().map(|s| (s.minutes, s.held.own_mb)).collect();
+            let whole: Vec<(f64, f64)> = part.iter().filter_map(|s| Some((s.minutes, s.held.tree_mb?))).collect();
+            println!("slope of {what}, MB a minute: runtime {:+.3}, whole tree {:+.2}", slope(&own), slope(&whole));
+        }
         let most = samples.iter().map(|s| s.running).max().unwrap_or(0);
-        println!(
-            "slope in the steady state, MB a minute: runtime {:+.3}, whole tree {:+.2}; most calls at once {most}",
-            slope(&own),
-            slope(&whole)
-        );
+        println!("most calls at once {most}");
     }
 }
 

@@ -255,7 +255,8 @@ impl ForkServer {
             if !log.ended {
                 polled.push(PollFd::from_borrowed_fd(log_fd, log.wants()));
             }
-            wire::wait(&mut polled, deadline).map_err(setup)?;
+            // It may have begun.
+            wire::wait(&mut polled, deadline).map_err(|e| HostError::Gone(format!("nobody listens to it: {e}")))?;
             host.go_on();
             function.go_on();
             log.go_on();

@@ -105,7 +105,9 @@ impl NodeProcess {
         let mut too_much = false;
         talk.go_on();
         while !talk.ended && talk.reply.last() != Some(&b'\n') && Instant::now() < deadline {
-            wire::wait(&mut [PollFd::new(&self.control, talk.wants())], deadline).map_err(setup)?;
+            // It may have begun.
+            wire::wait(&mut [PollFd::new(&self.control, talk.wants())], deadline)
+                .map_err(|e| HostError::Gone(format!("nobody listens to it: {e}")))?;
             talk.go_on();
             if talk.reply.len() > limits.output_bytes + 4096 {
                 too_much = true;
