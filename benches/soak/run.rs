@@ -182,7 +182,7 @@ impl<'a> Run<'a> {
         let begun = Instant::now();
         let mut served = fleet.serve_in(&arguments, &[("TMPDIR", self.temporary)]);
         let mut files_before = count(&folders);
-        let watch = Watch { runtime: served.pid(), folders: folders.clone() };
+        let watch = Watch { runtime: served.pid(), fleet: fleet.dir.path().to_path_buf(), folders: folders.clone() };
         self.quiet(&served);
         println!("set up in {:.1} s: {} functions", begun.elapsed().as_secs_f64(), self.soaked.functions.len());
 
@@ -410,7 +410,7 @@ impl<'a> Run<'a> {
     }
 
     fn holdings(&self, samples: &[Sample], before: &Held, after: &Held) {
-        println!("{:34} {:>10} {:>10} {:>10}", "held by the runtime", "before", "most", "after");
+        println!("{:36} {:>10} {:>10} {:>10}", "held by the runtime", "before", "most", "after");
         type Pick = fn(&Held) -> f64;
         let rows: [(&str, Pick); 13] = [
             ("processes below it", |h| h.count() as f64),
@@ -420,7 +420,7 @@ impl<'a> Run<'a> {
             ("of those sockets", |h| h.sockets as f64),
             ("threads", |h| h.threads as f64),
             ("namespaces", |h| h.namespaces as f64),
-            ("mounts in its namespace", |h| h.mounts as f64),
+            ("mounts of sandboxes outside of them", |h| h.mounts as f64),
             ("control groups", |h| h.groups as f64),
             ("of those with processes", |h| h.full_groups as f64),
             ("files", |h| h.files as f64),
@@ -429,11 +429,11 @@ impl<'a> Run<'a> {
         ];
         for (name, pick) in rows {
             let most = samples.iter().map(|s| pick(&s.held)).fold(0.0, f64::max);
-            println!("{name:34} {:>10.1} {most:>10.1} {:>10.1}", pick(before), pick(after));
+            println!("{name:36} {:>10.1} {most:>10.1} {:>10.1}", pick(before), pick(after));
         }
         let most = samples.iter().filter_map(|s| s.held.tree_mb).fold(0.0, f64::max);
         let tree = |held: &Held| held.tree_mb.unwrap_or(0.0);
-        println!("{:34} {:>10.1} {most:>10.1} {:>10.1}", "the whole tree's, MB", tree(before), tree(after));
+        println!("{:36} {:>10.1} {most:>10.1} {:>10.1}", "the whole tree's, MB", tree(before), tree(after));
         for (what, from) in [("all", 0), ("the second half", samples.len() / 2)] {
             let part = samples.get(from..).unwrap_or_default();
             let own: Vec<(f64, f64)> = part.iter().map(|s| (s.minutes, s.held.own_mb)).collect();

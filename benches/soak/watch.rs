@@ -133,7 +133,7 @@ pub struct Held {
     pub threads: usize,
     /// Namespaces of the tree and those held by descriptors of the runtime, that are not this bench's.
     pub namespaces: usize,
-    /// Mounts in the runtime's namespace.
+    /// Mounts of sandboxes that have come into the runtime's own namespace.
     pub mounts: usize,
     /// Control groups of the runtime, and those of them with processes.
     pub groups: usize,
@@ -149,6 +149,8 @@ pub struct Held {
 /// What is watched.
 pub struct Watch {
     pub runtime: u32,
+    /// All that it serves and keeps is below it.
+    pub fleet: PathBuf,
     /// Folders whose files are counted.
     pub folders: Vec<PathBuf>,
 }
@@ -192,8 +194,10 @@ impl Watch {
         }
         held.namespaces = namespaces.difference(&home).count();
         held.threads = entries(Path::new(&format!("/proc/{}/task", self.runtime))).len();
-        held.mounts =
-            fs::read_to_string(format!("/proc/{}/mountinfo", self.runtime)).unwrap_or_default().lines().count();
+        // The namespace is the machine's, in which others mount too: what a sandbox has is of these folders, or at /opt.
+        let mounts = fs::read_to_string(format!("/proc/{}/mountinfo", self.runtime)).unwrap_or_default();
+        let fleet = self.fleet.display().to_string();
+        held.mounts = mounts.lines().filter(|line| line.contains(&fleet) || line.contains(" /opt/")).count();
         for group in groups(self.runtime) {
             held.groups += 1;
             let procs = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
