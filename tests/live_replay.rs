@@ -105,10 +105,10 @@ fn a_trace_of_strangers_stands_for_the_fleet_by_rank_and_is_made_to_fit() {
     let Some(fleet) = fleet() else { return };
     let mut trace = "app,func,end_timestamp,duration\n".to_string();
     for (app, func, end) in [
-        ("734272c0", "313c03f5", 5160.5),
-        ("17c37a0f", "313c03f5", 5161.3),
-        ("17c37a0f", "313c03f5", 5241.5),
-        ("17c37a0f", "9bc86d6c", 5219.5),
+        ("aaaa0001", "f0f0f0f0", 5160.5),
+        ("bbbb0002", "f0f0f0f0", 5161.3),
+        ("bbbb0002", "f0f0f0f0", 5241.5),
+        ("bbbb0002", "e1e1e1e1", 5219.5),
     ] {
         trace.push_str(&format!("{app},{func},{end},0.134\n"));
     }
