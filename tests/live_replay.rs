@@ -42,7 +42,8 @@ fn fleet() -> Option<Fleet> {
     let mut plan: Value = serde_json::from_slice(&golden).expect("JSON");
     plan["budget_mb"] = json!(100.0);
     plan["memory_mb"] = json!(50.0);
-    plan["images"] = json!([]);
+    plan["images"].as_array_mut().expect("images").truncate(1);
+    (plan["images"][0]["id"], plan["images"][0]["parent"]) = (json!("slow"), Value::Null);
     plan["assignments"] = json!([assigned("shop"), assigned("plain")]);
     fleet.write("plan/plan.json", &plan.to_string());
     Some(fleet)
