@@ -135,6 +135,17 @@ impl World {
         })
     }
 
+    /// Packages, and of what they require what is outside their range.
+    fn outside(&self, closure: &BTreeMap<usize, usize>) -> BTreeSet<(usize, usize)> {
+        let edges = closure
+            .iter()
+            .flat_map(|(&name, &version)| self.requires[name][version - 1].iter().map(move |edge| (name, edge)));
+        edges
+            .filter(|(_, (to, low, high))| !(low..=high).contains(&&closure[to]))
+            .map(|(name, edge)| (name, edge.0))
+            .collect()
+    }
+
     /// As a scan of such functions would make it.
     fn inventory(&self, closures: &[(BTreeMap<usize, usize>, String)]) -> Inventory {
         let mut inventory = Inventory::empty();
@@ -269,7 +280,14 @@ proptest! {
             if let Some(alone) = alone {
                 prop_assert!((planned(&alone, world.budget).objective - piece.alone.objective).abs() < 1e-6);
             }
+            // What an earlier piece asked is not asked again: whoever comes to this one has answered it.
+            let before: Vec<_> = closures.iter().map(|(closure, _)| world.outside(closure)).collect();
             follow(&mut closures, piece, &world);
+            let mut locked: BTreeMap<(&str, usize), usize> = BTreeMap::new();
+            for (name, version, lock) in closures.iter().flat_map(|(c, lock)| c.iter().map(move |(n, v)| (*n, *v, lock))) {
+                let first = *locked.entry((lock.as_str(), name)).or_insert(version);
+                prop_assert_eq!(first, version, "two versions of p{} in {}", name, lock);
+            }
             let plan = planned(&world.inventory(&closures), world.budget);
             prop_assert!((plan.objective - piece.cumulative.objective).abs() < 1e-6, "{piece:#?}");
             prop_assert!((plan.total_ms - plan.objective - piece.cumulative.remaining_ms).abs() < 1e-5);
@@ -280,11 +298,10 @@ proptest! {
                     for &(name, _, low, high) in &world.functions[at].0 {
                         prop_assert!((low..=high).contains(&closures[at].0[&name]), "{function} declares p{name}");
                     }
-                    for (&name, &version) in &closures[at].0 {
-                        for &(to, low, high) in &world.requires[name][version - 1] {
-                            let inside = (low..=high).contains(&closures[at].0[&to]);
-                            prop_assert!(inside || !piece.to_confirm.is_empty(), "p{name}=={version} in {function}");
-                        }
+                    for (name, to) in world.outside(&closures[at].0).difference(&before[at]) {
+                        let asked = format!("whether p{name}=={} allows p{to}==", closures[at].0[name]);
+                        let named = piece.to_confirm.iter().any(|q| q.starts_with(&asked));
+                        prop_assert!(named, "p{name} on p{to} in {function}: {:?}", piece.to_confirm);
                     }
                 }
             }

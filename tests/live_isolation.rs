@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use live_support::{Bench, limits, request, warmset};
 use serde_json::{Value, json};
-use warmset::live::host::{CallLimits, ChildSpec, ForkServer, HostError, NodeProcess};
+use warmset::live::host::{CallLimits, ChildSpec, ForkServer, HostError, NodeProcess, Only};
 use warmset::live::sandbox::{Group, Isolation, Limits, Permitted, probe};
 use warmset::model::Language;
 
@@ -526,6 +526,54 @@ fn a_node_process_is_shut_in_and_sees_its_function_at_the_call_only() {
     }
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(census(&bench), before);
+}
+
+#[test]
+fn a_node_process_for_one_function_shows_its_code_from_the_start_and_nothing_of_the_rehearsal() {
+    let _guard = alone();
+    let Some(permitted) = permitted() else { return };
+    let Some(bench) = Bench::new(Language::Node, permitted.isolation) else { return };
+    bench.write(
+        "image/node_modules/dep/index.js",
+        "exports.early = require('fs').readdirSync('/opt/warm/function/code');",
+    );
+    bench.write("closure/node_modules/own/index.js", "exports.name = 'own';");
+    let code = r#"
+const { early } = require("dep");
+const own = require("own").name;
+const until = performance.now() + 20;
+while (performance.now() < until);
+exports.handler = () => ({
+  early, own, tmp: require("fs").readdirSync("/tmp"), cwd: process.cwd(), env: Object.keys(process.env).filter((n) => n !== "HOME"),
+  cached: Object.keys(require.cache).filter((file) => !file.startsWith("/opt/warm/")),
+  listeners: ["uncaughtException", "unhandledRejection"].map((name) => process.listenerCount(name)),
+});
+"#;
+    bench.write("one/index.js", code);
+    bench.write("other/index.js", "exports.handler = () => require('fs').readdirSync('.');");
+    bench.write("other/other.txt", "");
+    let run = |code: &str| {
+        let mut spec = bench.spec(&["dep"]);
+        spec.packages = Some(bench.path("image"));
+        spec.only = Some(Only { code: bench.path("one"), closure: Some(bench.path("closure")) });
+        let process = NodeProcess::start(&spec).expect("a process");
+        assert!(process.report().rehearses);
+        let (code, closure) = (bench.path(code), bench.path("closure"));
+        let (environment, event, limits) = (BTreeMap::new(), json!(null), limits());
+        let mut call = request(&code, "index.handler", &event, &environment, &limits, None);
+        call.closure = Some(&closure);
+        process.invoke(&call).expect("an answer")
+    };
+    let answer = run("one");
+    let seen = &answer.result;
+    assert_eq!((&seen["early"], &seen["own"]), (&json!(["index.js"]), &json!("own")), "{answer:?}");
+    assert_eq!((&seen["tmp"], &seen["cwd"]), (&json!([]), &json!("/opt/warm/function/code")));
+    assert_eq!((&seen["cached"], &seen["listeners"]), (&json!([]), &json!([1, 1])));
+    // The module's own code is told apart from loading.
+    let (own, import) = (answer.own_ms.expect("CommonJS"), answer.import_ms.expect("imported"));
+    assert!((20.0..=import).contains(&own), "{own} of {import}");
+    // Another function's call finds its own code, whatever was there.
+    assert_eq!(run("other").result, json!(["index.js", "other.txt"]));
 }
 
 #[test]

@@ -3,18 +3,13 @@
 //! A child's `contexts` maps the very reference that its Dockerfile's `FROM` resolves to onto the parent's target:
 //! BuildKit looks named contexts up by that reference, so no image is pulled for it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::view::{LAYOUT, View, reference};
 use crate::model::Platform;
 
-/// Writes the bake file. `on_parent` holds the images whose Dockerfile starts from the parent.
-pub fn bake(
-    name: &str,
-    views: &[View<'_>],
-    bases: &BTreeMap<Platform, String>,
-    on_parent: &BTreeSet<String>,
-) -> String {
+/// Writes the bake file.
+pub fn bake(name: &str, views: &[View<'_>], bases: &BTreeMap<Platform, String>) -> String {
     let mut out = String::from(
         "# Made by warmset: all images of the plan, parents first.\n\
          #   docker buildx bake                                        builds them all\n\
@@ -36,16 +31,16 @@ pub fn bake(
     let targets = if targets.is_empty() { "[]".to_string() } else { format!("[\n{}  ]", targets.concat()) };
     out.push_str(&format!("\ngroup \"default\" {{\n  targets = {targets}\n}}\n"));
     for view in views {
-        out.push_str(&target(name, view, on_parent.contains(&view.image.id)));
+        out.push_str(&target(name, view));
     }
     out
 }
 
-fn target(name: &str, view: &View<'_>, on_parent: bool) -> String {
+fn target(name: &str, view: &View<'_>) -> String {
     let image = view.image;
     let mut out = format!("\ntarget {} {{\n", string(&image.id));
     out.push_str(&format!("  context    = {}\n  dockerfile = \"Dockerfile\"\n", string(&view.folder())));
-    if let (true, Some(parent)) = (on_parent, view.parent) {
+    if let Some(parent) = view.parent {
         let (from, to) = (string(&reference(&parent.id)), string(&format!("target:{}", parent.id)));
         out.push_str(&format!("  contexts = {{\n    {from} = {to}\n  }}\n"));
     }
@@ -106,10 +101,9 @@ mod tests {
         let plan = samples::plan();
         let (views, _) = views(&plan);
         let bases = views.iter().map(|v| (v.image.platform.clone(), "base:1".to_string())).collect();
-        let on_parent = views.iter().filter(|v| v.parent.is_some()).map(|v| v.image.id.clone()).collect();
-        let text = bake("fleet", &views, &bases, &on_parent);
+        let text = bake("fleet", &views, &bases);
         assert!(text.contains("\"warmset/py311-numpy-1a2b:1\" = \"target:py311-numpy-1a2b\""));
-        assert_eq!(text.matches("contexts = {").count(), 2);
+        assert_eq!(text.matches("contexts = {").count(), 1);
         assert!(text.contains("platforms = [\"linux/arm64\"]"));
         let (parent, child) =
             (text.find("target \"py311-numpy-1a2b\""), text.find("target \"py311-numpy-pandas-3f9a\""));
@@ -120,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_plan_without_images_is_still_a_file_that_builds_nothing() {
-        let text = bake("x", &[], &BTreeMap::new(), &BTreeSet::new());
+        let text = bake("x", &[], &BTreeMap::new());
         assert!(text.contains("targets = []"));
         assert!(!text.contains("target \""));
     }

@@ -154,7 +154,7 @@ pub fn lock(closure: &Closure, packages: &BTreeMap<&PackageId, &Package>) -> (Fi
             (files.collect(), diagnostic.into_iter().collect())
         }
         Language::Node => {
-            let (lock, diagnostics) = node_lock::node_lock(&contents, &closure.direct, None, packages);
+            let (lock, diagnostics) = node_lock::node_lock(&contents, &closure.direct, packages);
             let files = [("package.json", lock.manifest), ("package-lock.json", lock.lock)];
             (files.into_iter().map(|(name, text)| (name.to_string(), text.into_bytes())).collect(), diagnostics)
         }

@@ -46,7 +46,7 @@ pub fn python(view: &View<'_>, base: &str, lock: &RequirementsLock) -> String {
     let on_parent = view.parent.is_some();
     let installs = lock.hashed || lock.unhashed.is_some();
     let builds = installs || !on_parent;
-    let mut text = head(view, base, on_parent);
+    let mut text = head(view, base);
     if builds {
         text.part(&[
             "# build installs the locked packages; only /opt/warm leaves this stage",
@@ -90,25 +90,20 @@ pub fn python(view: &View<'_>, base: &str, lock: &RequirementsLock) -> String {
     } else if builds {
         text.part(&[&format!("RUN mkdir -p {folders}")]);
     }
-    stage(&mut text, view, on_parent, builds.then_some("/opt/warm /opt/warm"));
-    labels(&mut text, view, on_parent);
+    stage(&mut text, view, builds.then_some("/opt/warm /opt/warm"));
+    labels(&mut text, view);
     text.0
 }
 
 /// The Dockerfile of a Node image.
 pub fn node(view: &View<'_>, base: &str, lock: &NodeLock) -> String {
-    let on_parent = lock.added.is_some();
-    let installs = lock.added.as_ref().map_or(!view.packages.is_empty(), |added| !added.is_empty());
-    let builds = installs || !on_parent;
-    let mut text = head(view, base, on_parent);
-    if builds {
-        text.part(&[
-            "# build installs the locked packages; only their folders leave this stage",
-            "FROM ${BASE_IMAGE} AS build",
-            "WORKDIR /opt/warm",
-        ]);
-    }
-    if installs {
+    let mut text = head(view, base);
+    text.part(&[
+        "# build installs the locked packages; only their folders leave this stage",
+        "FROM ${BASE_IMAGE} AS build",
+        "WORKDIR /opt/warm",
+    ]);
+    if !view.packages.is_empty() {
         let unhashed = format!("# WITHOUT INTEGRITY, as no lock of the fleet has it: {}.", lock.unhashed.join(", "));
         let mut lines = vec![
             "# Registry settings come as the build secret npmrc (an .npmrc), a private certificate authority as the secret",
@@ -128,24 +123,13 @@ pub fn node(view: &View<'_>, base: &str, lock: &NodeLock) -> String {
         ]);
         text.part(&lines);
     }
-    if on_parent && installs {
-        text.part(&[
-            "# Only the folders that the parent lacks: the others are in its layers.",
-            "COPY added.txt /tmp/",
-            "RUN mkdir -p /opt/added \\",
-            "    && tar -c -f /tmp/added.tar -T /tmp/added.txt \\",
-            "    && tar -x -f /tmp/added.tar -C /opt/added",
-        ]);
-    } else if !on_parent {
-        text.part(&["RUN mkdir -p /opt/warm/node_modules /run/warmset"]);
-    }
-    let from = if on_parent { "/opt/added/node_modules" } else { "/opt/warm/node_modules" };
-    stage(&mut text, view, on_parent, builds.then_some(&format!("{from} /opt/warm/node_modules")));
-    labels(&mut text, view, on_parent);
+    text.part(&["RUN mkdir -p /opt/warm/node_modules /run/warmset"]);
+    stage(&mut text, view, Some("/opt/warm/node_modules /opt/warm/node_modules"));
+    labels(&mut text, view);
     text.0
 }
 
-fn head(view: &View<'_>, base: &str, on_parent: bool) -> Text {
+fn head(view: &View<'_>, base: &str) -> Text {
     // No `# syntax=` line: BuildKit would fetch that frontend from a registry for every build, also where all bases are
     // local, and its own knows all that stands here since Docker 20.10.
     let mut text = Text(String::new());
@@ -159,7 +143,7 @@ fn head(view: &View<'_>, base: &str, on_parent: bool) -> Text {
         "# Made by warmset: plan again rather than edit it.",
     ]);
     text.part(&["# BASE_IMAGE is name:tag, or name:tag@sha256:digest to pin it", &format!("ARG BASE_IMAGE={base}")]);
-    if let (true, Some(parent)) = (on_parent, view.parent) {
+    if let Some(parent) = view.parent {
         text.part(&[
             "# PARENT_IMAGE is the image that this one adds to",
             &format!("ARG PARENT_IMAGE={}", super::view::reference(&parent.id)),
@@ -169,7 +153,8 @@ fn head(view: &View<'_>, base: &str, on_parent: bool) -> Text {
 }
 
 /// The stage that becomes the image. `copy` is what it takes from the build stage: from where, to where.
-fn stage(text: &mut Text, view: &View<'_>, on_parent: bool, copy: Option<&str>) {
+fn stage(text: &mut Text, view: &View<'_>, copy: Option<&str>) {
+    let on_parent = view.parent.is_some();
     let language = view.language();
     let (base, what) = if on_parent {
         ("PARENT_IMAGE", "its parent's layers and what it adds")
@@ -208,9 +193,9 @@ pub fn interpreter(language: Language) -> &'static str {
 }
 
 /// The `ARG` makes the global argument known inside the stage, for the label alone.
-fn labels(text: &mut Text, view: &View<'_>, on_parent: bool) {
+fn labels(text: &mut Text, view: &View<'_>) {
     let image = view.image;
-    let base = if on_parent { "PARENT_IMAGE" } else { "BASE_IMAGE" };
+    let base = if view.parent.is_some() { "PARENT_IMAGE" } else { "BASE_IMAGE" };
     let count = match view.packages.len() {
         1 => "1 package".to_string(),
         n => format!("{n} packages"),

@@ -24,12 +24,11 @@ mod samples;
 mod view;
 mod xml;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 pub use self::preload::environment as host_environment;
-use crate::lock::npm::npm_layout::Layout;
 use crate::model::curve::Curve;
 use crate::model::manifest::SwapManifest;
 use crate::model::{Advice, Costs, Diagnostic, Inventory, Language, Package, PackageId, Place, Plan, Platform, codes};
@@ -64,10 +63,7 @@ pub fn emit(plan: &Plan, inventory: &Inventory, options: &EmitOptions) -> Emitte
     let bases = bases(&views, options, &mut out.diagnostics);
     let packages: BTreeMap<&PackageId, &Package> = inventory.packages.iter().map(|p| (&p.id, p)).collect();
 
-    let mut layouts: BTreeMap<String, Layout> = BTreeMap::new();
-    let mut on_parent: BTreeSet<String> = BTreeSet::new();
     for view in &views {
-        let id = view.image.id.clone();
         let base = bases.get(&view.image.platform).map_or("", String::as_str);
         let mut context: Vec<&str> = Vec::new();
         let dockerfile = match view.language() {
@@ -82,30 +78,18 @@ pub fn emit(plan: &Plan, inventory: &Inventory, options: &EmitOptions) -> Emitte
                     context.push("requirements.unhashed.lock");
                     out.files.insert(view.file("requirements.unhashed.lock"), unhashed.into_bytes());
                 }
-                if view.parent.is_some() {
-                    on_parent.insert(id.clone());
-                }
                 out.files.insert(view.file("requirements.lock"), lock.text.into_bytes());
                 text
             }
             Language::Node => {
-                let parent = view.parent.and_then(|p| layouts.get(&p.id));
-                let (lock, diagnostics) = node_lock::node_lock(&view.contents(), &BTreeMap::new(), parent, &packages);
+                let (lock, diagnostics) = node_lock::node_lock(&view.contents(), &BTreeMap::new(), &packages);
                 out.diagnostics.extend(diagnostics);
                 let text = dockerfile::node(view, base, &lock);
                 if text.contains("COPY package.json") {
                     context.extend(["package.json", "package-lock.json"]);
                 }
-                if let Some(added) = lock.added {
-                    on_parent.insert(id.clone());
-                    if !added.is_empty() {
-                        context.push("added.txt");
-                        out.files.insert(view.file("added.txt"), (added.join("\n") + "\n").into_bytes());
-                    }
-                }
                 out.files.insert(view.file("package.json"), lock.manifest.into_bytes());
                 out.files.insert(view.file("package-lock.json"), lock.lock.into_bytes());
-                layouts.insert(id, lock.layout);
                 text
             }
         };
@@ -137,7 +121,7 @@ pub fn emit(plan: &Plan, inventory: &Inventory, options: &EmitOptions) -> Emitte
                       image that holds more than a function's requirement lines";
         out.diagnostics.push(Diagnostic::new(codes::EXPORT_LEFT_OUT, Place::file("openlambda"), reason));
     }
-    let bake = bake::bake(&options.name, &views, &bases, &on_parent);
+    let bake = bake::bake(&options.name, &views, &bases);
     out.files.insert("docker-bake.hcl".into(), bake.into_bytes());
     out.diagnostics.sort();
     out.diagnostics.dedup();

@@ -155,6 +155,9 @@ fn attach<'a>(view: &mut View<'a>, parent: &View<'a>) -> Result<(), String> {
     {
         return Err(format!("image {id} and its parent {parent_id} differ in platform or trust domain"));
     }
+    if !view.language().forks() {
+        return Err(format!("image {id} stands on {parent_id}, whose processes cannot be forked: plan again"));
+    }
     if parent.depth >= MAX_PARENTS {
         return Err(format!("image {id} stands on more than {MAX_PARENTS} others"));
     }
@@ -289,6 +292,10 @@ mod tests {
         let mut foreign = samples::plan();
         foreign.images[1].trust_domain = "other".into();
         assert!(views(&foreign).1[0].reason.contains("differ in platform or trust domain"));
+
+        let mut node = samples::plan();
+        node.images.iter_mut().find(|i| i.id == "node20-debug-ms-6d6d").unwrap().parent = Some("node20-ms-5c5c".into());
+        assert!(views(&node).1[0].reason.contains("whose processes cannot be forked"));
 
         let mut smaller = samples::plan();
         smaller.images[1].packages.retain(|p| !p.starts_with("numpy"));

@@ -15,8 +15,9 @@
 // This file stands beside node_modules: `require` and `import` of the host, and of code in a folder below, find it there.
 
 import fs from "node:fs";
-import { createRequire } from "node:module";
+import Module, { createRequire } from "node:module";
 import net from "node:net";
+import os from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -145,7 +146,29 @@ function callHandler(handler, event, context) {
   });
 }
 
-async function run(request, atReady = () => ({})) {
+// When the last package that a CommonJS module asks for was there: what its own code does then is not loading.
+function watchPackages() {
+  const original = Module.prototype.require;
+  let inside = false;
+  let last = null;
+  Module.prototype.require = function require(id) {
+    if (inside || typeof id !== "string" || /^[./]/.test(id) || Module.isBuiltin(id)) return original.call(this, id);
+    inside = true;
+    try {
+      return original.call(this, id);
+    } finally {
+      inside = false;
+      last = performance.now();
+    }
+  };
+  return {
+    leave: () => void (Module.prototype.require = original),
+    after: (ready) => (last === null ? {} : { own_ms: Math.round((ready - last) * 1000) / 1000 }),
+  };
+}
+
+// `sinceSent` says how long ago the request was made; then the answer says when its dependencies were ready.
+async function run(request, sinceSent = null) {
   const id = request?.id ?? null;
   try {
     if (typeof request !== "object" || request === null || Array.isArray(request)) {
@@ -169,11 +192,12 @@ async function run(request, atReady = () => ({})) {
       getRemainingTimeInMillis: () => (deadline === null ? 0 : Math.max(0, Math.floor(deadline - performance.now()))),
     };
     const started = performance.now();
-    const module = await loadFile(file);
+    const packages = sinceSent && watchPackages();
+    const module = await loadFile(file).finally(() => packages?.leave());
     const handler = name.split(".").reduce((value, part) => value?.[part], module[name] ? module : (module.default ?? module));
     if (typeof handler !== "function") throw new TypeError(`${file} has no function ${name}`);
     const ready = performance.now();
-    const more = atReady();
+    const more = sinceSent ? { ready_ms: sinceSent(), ...packages.after(ready) } : {};
     const result = (await callHandler(handler, request.event, context)) ?? null;
     const round = (ms) => Math.round(ms * 1000) / 1000;
     const times = { load_ms: round(ready - started), run_ms: round(performance.now() - ready) };
@@ -257,8 +281,30 @@ function serve(socketPath, report) {
   });
 }
 
+// A call of a handler that does nothing, before any comes: the first takes what compiling the way to it takes.
+async function rehearse({ op, ...request }, sinceSent) {
+  const before = process.cwd();
+  let folder;
+  try {
+    folder = fs.mkdtempSync(path.join(os.tmpdir(), "warmset-rehearsal-"));
+    fs.writeFileSync(path.join(folder, "package.json"), "{}");
+    fs.writeFileSync(path.join(folder, "a.js"), "exports.handler = async (event) => ({ event });\n");
+    fs.writeFileSync(path.join(folder, "b.mjs"), "export const handler = async (event) => ({ event });\n");
+    const replies = [];
+    for (const handler of ["a.handler", "b.handler"]) replies.push(await run({ ...request, path: folder, handler }, sinceSent));
+    delete require.cache[require.resolve(path.join(folder, "a.js"))];
+    return replies.find((reply) => !JSON.parse(reply).ok) ?? replies[0];
+  } catch (problem) {
+    return failure(null, problem); // it costs time later, and nothing else
+  } finally {
+    process.chdir(before);
+    if (folder !== undefined) fs.rmSync(folder, { recursive: true, force: true });
+  }
+}
+
 // A runtime that has started this process itself gives it a descriptor instead of a socket's name: on it the host says
-// that it is ready, and takes and answers its one request. The descriptor's other end closing ends the process.
+// that it is ready, rehearses if it is asked to, and takes and answers its one request. The descriptor's other end closing
+// ends the process.
 function attend(descriptor, report) {
   const connection = new net.Socket({ fd: descriptor, readable: true, writable: true, allowHalfOpen: true });
   const chunks = [];
@@ -282,10 +328,17 @@ function attend(descriptor, report) {
       return answer(failure(null, problem));
     }
     const sent = BigInt(request.sent_ns ?? process.hrtime.bigint());
-    const sinceSent = () => ({ ready_ms: Number((process.hrtime.bigint() - sent) / 1000n) / 1000 });
-    run(request, sinceSent).then(answer);
+    const sinceSent = () => Number((process.hrtime.bigint() - sent) / 1000n) / 1000;
+    if (request.op !== "rehearse") return void run(request, sinceSent).then(answer);
+    rehearse(request, sinceSent).then((reply) => {
+      process.removeListener("uncaughtException", once);
+      process.removeListener("unhandledRejection", once);
+      chunks.length = 0;
+      taken = false;
+      connection.write(reply + "\n");
+    });
   });
-  connection.write(JSON.stringify({ ready: { ...report, pid: process.pid } }) + "\n");
+  connection.write(JSON.stringify({ ready: { ...report, pid: process.pid, rehearses: true } }) + "\n");
 }
 
 const usage = "usage: node host.mjs PRELOAD [--check | --once REQUEST]";

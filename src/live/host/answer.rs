@@ -16,6 +16,7 @@ pub(super) struct Line {
     error: Option<String>,
     traceback: Option<String>,
     load_ms: Option<f64>,
+    own_ms: Option<f64>,
     run_ms: Option<f64>,
     ready_ms: Option<f64>,
     /// Bytes of an answer that its process itself found too long.
@@ -98,6 +99,7 @@ pub(super) fn conclude(call: &Call<'_>, start: Instant, over: Over) -> Result<An
         traceback: line.traceback,
         load_ms: line.ready_ms.map(|ready| ready + before),
         import_ms: line.load_ms,
+        own_ms: line.own_ms,
         run_ms: line.run_ms,
         answered_ms: ms(answered.saturating_duration_since(since)),
         total_ms: ms(since.elapsed()),

@@ -29,7 +29,7 @@ use crate::live::sandbox::Slot;
 pub use fork::ForkServer;
 pub use memory::Memory;
 pub use node::NodeProcess;
-pub use spec::{ChildSpec, HostSpec, Interpreter, WarmCall};
+pub use spec::{ChildSpec, HostSpec, Interpreter, Only, WarmCall};
 
 /// What a host has loaded.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
@@ -44,6 +44,9 @@ pub struct Report {
     /// Names of its threads, the first first; empty for Node.
     #[serde(default)]
     pub names: Vec<String>,
+    /// Whether it knows how to rehearse a call (Node).
+    #[serde(default)]
+    pub rehearses: bool,
 }
 
 /// What one call may take.
@@ -110,6 +113,9 @@ pub struct Answer {
     pub load_ms: Option<f64>,
     /// Milliseconds of that in which the handler's module was imported.
     pub import_ms: Option<f64>,
+    /// Milliseconds of that in which the module's own code ran, after the last package that it asks for was there: known
+    /// of CommonJS.
+    pub own_ms: Option<f64>,
     /// Milliseconds of the handler.
     pub run_ms: Option<f64>,
     /// Milliseconds from the request until the answer had come.

@@ -56,6 +56,15 @@ pub struct WarmCall {
     pub environment: BTreeMap<String, String>,
 }
 
+/// The one function that a Node process can be asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Only {
+    /// Its code.
+    pub code: PathBuf,
+    /// The folder with the `node_modules` that it loads besides.
+    pub closure: Option<PathBuf>,
+}
+
 /// A warm host.
 #[derive(Debug, Clone)]
 pub struct HostSpec {
@@ -80,6 +89,9 @@ pub struct HostSpec {
     pub shared: Vec<PathBuf>,
     /// Where a host's own files go that no sandbox holds; the system's folder for temporary files otherwise.
     pub scratch: Option<PathBuf>,
+    /// The only function whose calls come here, where there is but one: its code is shown from the start (Node, full
+    /// isolation).
+    pub only: Option<Only>,
     /// Whether functions may have the machine's network; else they have none.
     pub network: bool,
     /// Whether it forks though loading has started threads, which the fork loses.
@@ -146,6 +158,7 @@ impl HostSpec {
             environment: BTreeMap::new(),
             shared: Vec::new(),
             scratch: None,
+            only: None,
             network: false,
             allow_threads: false,
             standby: 0,
@@ -282,7 +295,15 @@ impl HostSpec {
             Some(links) => spec.binds.push(Bind { from: links.to_path_buf(), to: function }),
             None => {
                 spec.binds.retain(|b| !b.to.starts_with(SHARED));
-                spec.empty.extend([function.join("code"), function.join("node_modules")]);
+                let (code, modules) = (function.join("code"), function.join("node_modules"));
+                let shown = self.only.as_ref();
+                let closure = shown.and_then(|only| only.closure.as_ref()).map(|c| c.join("node_modules"));
+                for (from, to) in [(shown.map(|only| only.code.clone()), code), (closure, modules)] {
+                    match from {
+                        Some(from) => spec.binds.push(Bind { from, to }),
+                        None => spec.empty.push(to),
+                    }
+                }
             }
         }
         spec

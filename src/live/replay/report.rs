@@ -62,6 +62,12 @@ pub struct FunctionCompared {
     pub cold_ready_ms: f64,
     /// The same on its image.
     pub swap_ready_ms: f64,
+    /// Until the last package was loaded, cold: what the module's own code does then is left out. Known of CommonJS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cold_packages_ms: Option<f64>,
+    /// The same on its image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swap_packages_ms: Option<f64>,
 }
 
 /// Promise against reality.
@@ -170,6 +176,9 @@ pub fn compare(
     let cold_ready = medians(cold.calls.iter(), |call| call.ready_ms);
     let swapped = || plan.calls.iter().filter(|call| call.start == Started::Swap);
     let swap_ready = medians(swapped(), |call| call.ready_ms);
+    let packages = |call: &Invocation| Some(call.ready_ms? - call.own_ms?);
+    let (cold_packages, swap_packages) = (medians(cold.calls.iter(), packages), medians(swapped(), packages));
+    let of = |all: &BTreeMap<&str, (usize, f64)>, id: &str| all.get(id).map(|(_, ms)| round(*ms, 3));
     let mut functions = Vec::new();
     for (function, image, promised_ms) in promised {
         let id = function.as_str();
@@ -186,6 +195,8 @@ pub fn compare(
             saved_ms: round(import_ms - swap_ready_ms, 3),
             cold_ready_ms: round(cold_ready_ms, 3),
             swap_ready_ms: round(swap_ready_ms, 3),
+            cold_packages_ms: of(&cold_packages, id),
+            swap_packages_ms: of(&swap_packages, id),
         });
     }
     let sum = |value: fn(&FunctionCompared) -> f64| functions.iter().map(value).sum::<f64>();
@@ -226,6 +237,7 @@ mod tests {
             traceback: None,
             ready_ms: Some(ready_ms),
             import_ms: Some(import_ms),
+            own_ms: None,
             run_ms: None,
             total_ms: ready_ms,
             cpu_ms: None,
@@ -263,12 +275,29 @@ mod tests {
         let promised = [("f".to_string(), "i".to_string(), 80.0), ("never-called".to_string(), "i".to_string(), 9.0)];
         let (promise, speed) = compare(&promised, &cold, &plan, (100.0, 50.0));
         assert_eq!(promise.functions.len(), 1);
+        assert_eq!((promise.functions[0].cold_packages_ms, promise.functions[0].swap_packages_ms), (None, None));
         // 110 of import, less 10; promised were 80: a quarter more.
         assert_eq!((promise.promised_ms, promise.saved_ms, promise.error), (80.0, 100.0, 0.25));
         assert_eq!(promise.memory_mb, 42.0);
         let speed = speed.unwrap();
         // 190 of a cold start against 10.
         assert!((speed.times_faster - 19.0).abs() < 0.01 && (speed.least - 19.0).abs() < 0.01, "{speed:?}");
+    }
+
+    #[test]
+    fn a_modules_own_code_is_left_out_where_it_is_known() {
+        let with_own = |mut call: Invocation, ms| {
+            call.own_ms = Some(ms);
+            call
+        };
+        let cold = seen(vec![with_own(call(None, 100.0, 60.0), 5.0), with_own(call(None, 120.0, 60.0), 7.0)], &[]);
+        let plan = seen(vec![with_own(call(Some("i"), 8.0, 4.0), 5.0)], &[]);
+        let (promise, _) = compare(&[("f".into(), "i".into(), 9.0)], &cold, &plan, (1.0, 1.0));
+        // Halfway between 95 and 113; 3 of 8.
+        assert_eq!(
+            (promise.functions[0].cold_packages_ms, promise.functions[0].swap_packages_ms),
+            (Some(104.0), Some(3.0))
+        );
     }
 
     #[test]

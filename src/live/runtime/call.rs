@@ -71,6 +71,10 @@ pub struct Invocation {
     /// Milliseconds of that in which the handler's module was imported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub import_ms: Option<f64>,
+    /// Milliseconds of that in which the module's own code ran, after the last package that it asks for was there: known
+    /// of CommonJS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_ms: Option<f64>,
     /// Milliseconds of the handler.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_ms: Option<f64>,
@@ -118,6 +122,7 @@ impl Inner {
             traceback: None,
             ready_ms: None,
             import_ms: None,
+            own_ms: None,
             run_ms: None,
             total_ms: 0.0,
             cpu_ms: None,
@@ -261,6 +266,9 @@ impl Inner {
             },
         };
         drop(live);
+        if matches!(taken, Ok(Host::Node(_))) {
+            *held(&state.taken) = Some(Instant::now());
+        }
         if matches!(taken, Err(_) | Ok(Host::Node(_))) {
             self.look_after(id);
         }
@@ -293,6 +301,7 @@ fn conclude(told: &mut Invocation, answer: Answer) {
     told.traceback = answer.traceback;
     told.ready_ms = answer.load_ms;
     told.import_ms = answer.import_ms;
+    told.own_ms = answer.own_ms;
     told.run_ms = answer.run_ms;
     told.cpu_ms = answer.cpu_ms;
     told.peak_mb = answer.peak_mb;

@@ -262,6 +262,7 @@ fn fill(inner: &Inner, state: &ImageState) -> Result<(), HostError> {
         if matches!(&*held(&state.live), Live::Pool(ready) if ready.len() >= wanted) {
             return Ok(());
         }
+        std::thread::sleep(state.pause());
         let process = NodeProcess::start(&inner.maker.host(image, &inner.files, files)?)?;
         let mut live = held(&state.live);
         match &mut *live {

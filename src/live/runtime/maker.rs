@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::live::host::{CallLimits, ChildSpec, HostError, HostSpec, Interpreter, WarmCall};
+use crate::live::host::{CallLimits, ChildSpec, HostError, HostSpec, Interpreter, Only, WarmCall};
 use crate::live::install;
 use crate::live::runtime::provision::{FunctionFiles, ImageFiles, Provisioned};
 use crate::live::sandbox::{Group, Isolation, Limits, Root, Slot};
@@ -87,9 +87,17 @@ impl Maker {
             modules: image.preload.clone(),
             warmup: warm_calls(image, files),
             environment: environment(image),
+            only: Self::only(&image.id, files),
             slot: if node { self.slot()?.map(Arc::new) } else { None },
             ..self.spec(&own.interpreter)
         })
+    }
+
+    /// The function that a Node image is for, where it is for one.
+    fn only(image: &str, files: &Provisioned) -> Option<Only> {
+        let mut served = files.functions.values().filter_map(|f| Some((f, f.besides.get(image)?)));
+        let (function, besides) = served.next().filter(|_| served.next().is_none())?;
+        Some(Only { code: function.code.clone(), closure: Some(besides.clone()) })
     }
 
     /// What an image loads besides its parent.
@@ -110,6 +118,7 @@ impl Maker {
         Ok(HostSpec {
             packages: own.closure.clone(),
             environment,
+            only: node.then(|| Only { code: own.code.clone(), closure: None }),
             standby: 0,
             slot: if node { self.slot()?.map(Arc::new) } else { None },
             ..self.spec(&own.interpreter)

@@ -25,7 +25,7 @@ mod linux {
     use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
     use std::sync::{Arc, Condvar, Mutex};
     use std::thread::JoinHandle;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     pub use super::call::{Invocation, Started};
     pub use super::maker::{Maker, Options};
@@ -66,11 +66,20 @@ mod linux {
         pub restarts: AtomicU64,
         /// When it was last asked for, in calls of the runtime.
         pub used: AtomicU64,
+        /// When a call took a process of it (Node).
+        pub taken: Mutex<Option<Instant>>,
         /// Whether its keeper has looked at it.
         pub settled: AtomicBool,
     }
 
     impl ImageState {
+        /// How long the process that comes in the place of one just taken is to wait: the call should not have to share the
+        /// processor with it before its dependencies are ready.
+        pub fn pause(&self) -> Duration {
+            const QUIET: Duration = Duration::from_millis(30);
+            held(&self.taken).map_or(Duration::ZERO, |taken| QUIET.saturating_sub(taken.elapsed()))
+        }
+
         /// Replaces what runs of it. What ran is ended here, which may take a while, and calls do not wait for that.
         pub fn put(&self, live: Live) {
             let before = std::mem::replace(&mut *held(&self.live), live);
@@ -107,6 +116,7 @@ mod linux {
                     changed: Condvar::new(),
                     restarts: AtomicU64::new(0),
                     used: AtomicU64::new(0),
+                    taken: Mutex::new(None),
                     settled: AtomicBool::new(false),
                 };
                 (image.id.clone(), state)

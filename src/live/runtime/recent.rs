@@ -101,6 +101,7 @@ fn load(inner: &Inner, state: &ImageState) -> Result<Live, HostError> {
     let Some(files) = inner.files.images.get(&state.image.id) else {
         return Err(HostError::Setup("the image is not here".into()));
     };
+    std::thread::sleep(state.pause());
     let spec = inner.maker.host(&state.image, &inner.files, files)?;
     Ok(match state.image.platform.language {
         Language::Python => Live::Fork(Arc::new(ForkServer::start(&spec)?)),

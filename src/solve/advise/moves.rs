@@ -103,14 +103,19 @@ pub fn shift<'a>(
         let because = format!("{} comes from no registry", stranger.spec());
         return Some(Err(Refusal { because, declared: None }));
     }
-    // Names that stay where they are: in Python one lock has one version of a name for all of its functions.
-    let mut kept: BTreeSet<&'a str> = BTreeSet::new();
+    // Names that stay where they are: in Python one lock has one version of a name for all of its functions. Those of
+    // functions that do not move stay from the start.
+    let python = target.package.ecosystem == Ecosystem::Pypi;
+    let staying = fleet.units[unit].functions.iter().filter(|f| python && !functions.contains(f));
+    let others = staying.flat_map(|&f| &fleet.function(f).closure).filter(|id| !target.edges.contains_key(id));
+    let named: BTreeSet<&str> = target.edges.keys().map(|id| id.name.as_str()).filter(|n| n != name).collect();
+    let mut kept: BTreeSet<&'a str> = others.map(|id| id.name.as_str()).filter(|n| named.contains(n)).collect();
     'again: loop {
         let mut out = UnitShift { unit, functions: Vec::new(), questions: BTreeSet::new() };
         for &at in &functions {
             let Some(platform) = fleet.function(at).platform.as_ref() else { continue };
             let here = fleet.target_for(at, target, platform);
-            let mut mover = Mover { loose, ..Mover::new(fleet, at, here, &kept) };
+            let mut mover = Mover { loose, unit, ..Mover::new(fleet, at, here, &kept) };
             match mover.run() {
                 Ok(shift) => {
                     out.functions.push(shift);
@@ -126,8 +131,33 @@ pub fn shift<'a>(
                 Err(Stop::Refused(refusal)) => return Some(Err(refusal)),
             }
         }
-        return Some(Ok(out));
+        return Some(match two_versions(fleet, &out).filter(|_| python) {
+            Some(name) => {
+                let because = format!("{} would hold two versions of {name}", fleet.units[unit].lock);
+                Err(Refusal { because, declared: None })
+            }
+            None => Ok(out),
+        });
     }
+}
+
+/// A name of which the functions of a lock would have two versions on one platform, where they have one now.
+fn two_versions<'a>(fleet: &Fleet<'a>, shift: &UnitShift<'a>) -> Option<&'a str> {
+    type Versions<'v> = BTreeMap<(Option<&'v Platform>, &'v str), BTreeSet<&'v PackageId>>;
+    let (mut before, mut after) = (Versions::new(), Versions::new());
+    for &at in &fleet.units[shift.unit].functions {
+        let function = fleet.function(at);
+        let moved = shift.functions.iter().find(|s| s.function == at);
+        for id in &function.closure {
+            before.entry((function.platform.as_ref(), &id.name)).or_default().insert(id);
+        }
+        let now: BTreeSet<&PackageId> = moved.map_or_else(|| function.closure.iter().collect(), |s| s.closure.clone());
+        for id in now {
+            after.entry((function.platform.as_ref(), &id.name)).or_default().insert(id);
+        }
+    }
+    let had = |key: &_| before.get(key).map_or(0, BTreeSet::len);
+    after.into_iter().find(|(key, versions)| versions.len() > had(key).max(1)).map(|((_, name), _)| name)
 }
 
 /// Why a function does not move as was tried.
@@ -142,6 +172,7 @@ enum Stop<'a> {
 struct Mover<'f, 'a> {
     fleet: &'f Fleet<'a>,
     at: usize,
+    unit: usize,
     target: Target<'a>,
     kept: &'f BTreeSet<&'a str>,
     edges: std::rc::Rc<Edges<'a>>,
@@ -169,6 +200,7 @@ impl<'f, 'a> Mover<'f, 'a> {
         Self {
             fleet,
             at,
+            unit: 0,
             target,
             kept,
             edges,
@@ -350,7 +382,8 @@ impl<'f, 'a> Mover<'f, 'a> {
         mapped: &Edges<'a>,
         replaced: &BTreeMap<&'a PackageId, &'a PackageId>,
     ) -> Option<BTreeSet<&'a PackageId>> {
-        let Some(requires) = self.target.edges.get(id).cloned().flatten() else {
+        let of_target = self.target.edges.get(id).cloned().flatten();
+        let Some(requires) = of_target.or_else(|| self.required_in_lock(id)) else {
             self.questions.insert(match (self.target.guessed, self.platform) {
                 (true, Some(platform)) => format!("what {} requires on {platform}", id.spec()),
                 _ => format!("what {} requires: no lock says", id.spec()),
@@ -361,7 +394,8 @@ impl<'f, 'a> Mover<'f, 'a> {
             if !self.kept.contains(r.name.as_str()) {
                 return r;
             }
-            self.edges.keys().find(|id| id.name == r.name).copied().unwrap_or(r)
+            let own = self.edges.keys().find(|id| id.name == r.name).copied();
+            own.or_else(|| self.in_lock(|id| id.name == r.name)).unwrap_or(r)
         };
         let mut requires: BTreeSet<&'a PackageId> = requires.iter().map(here).collect();
         if id == self.target.package && self.fleet.extras(self.at, &id.name) != self.target.extras {
@@ -372,6 +406,20 @@ impl<'f, 'a> Mover<'f, 'a> {
             requires.extend(more);
         }
         Some(requires)
+    }
+
+    /// What other functions of the lock have on this platform.
+    fn in_lock(&self, is: impl Fn(&PackageId) -> bool) -> Option<&'a PackageId> {
+        let functions = self.fleet.units[self.unit].functions.iter().map(|&f| self.fleet.function(f));
+        let here = functions.filter(|f| f.platform.as_ref() == self.platform);
+        here.flat_map(|f| &f.closure).find(|id| is(id))
+    }
+
+    /// What a package requires there.
+    fn required_in_lock(&self, id: &PackageId) -> Option<BTreeSet<&'a PackageId>> {
+        let functions = self.fleet.units[self.unit].functions.iter();
+        let here = functions.filter(|&&f| self.fleet.function(f).platform.as_ref() == self.platform);
+        here.filter_map(|&f| self.fleet.edges(f).get(id).cloned().flatten()).next()
     }
 
     /// What a function imports without declaring it must not go.

@@ -94,9 +94,6 @@ target "node20-ms-5c5c" {
 target "node20-debug-ms-6d6d" {
   context    = "images/node20-debug-ms-6d6d"
   dockerfile = "Dockerfile"
-  contexts = {
-    "warmset/node20-ms-5c5c:1" = "target:node20-ms-5c5c"
-  }
   args = {
     BASE_IMAGE = BASE_NODE20_LINUX_X86_64_GLIBC
   }
