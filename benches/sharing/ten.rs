@@ -25,14 +25,14 @@ const HOST: [u64; 2] = [
 /// One arrangement's hosts of a language.
 enum Host {
     Fork(ForkServer),
-    Node(NodeProcess),
+    Node(Box<NodeProcess>),
 }
 
 impl Host {
     fn start(spec: &HostSpec, language: Language) -> Result<Self, HostError> {
         Ok(match language {
             Language::Python => Host::Fork(ForkServer::start(spec)?),
-            Language::Node => Host::Node(NodeProcess::start(spec)?),
+            Language::Node => Host::Node(Box::new(NodeProcess::start(spec)?)),
         })
     }
 
