@@ -24,14 +24,14 @@ const HOST: [u64; 2] = [
 
 /// One arrangement's hosts of a language.
 enum Host {
-    Fork(ForkServer),
+    Fork(Box<ForkServer>),
     Node(Box<NodeProcess>),
 }
 
 impl Host {
     fn start(spec: &HostSpec, language: Language) -> Result<Self, HostError> {
         Ok(match language {
-            Language::Python => Host::Fork(ForkServer::start(spec)?),
+            Language::Python => Host::Fork(Box::new(ForkServer::start(spec)?)),
             Language::Node => Host::Node(Box::new(NodeProcess::start(spec)?)),
         })
     }
