@@ -263,6 +263,17 @@ fn a_function_sees_its_own_code_and_no_others() {
 }
 
 #[test]
+fn what_was_installed_for_the_interpreter_is_in_no_image() {
+    let Some((_lock, _, bench)) = python() else { return };
+    bench.write("f/app.py", FUNCTION);
+    let host = bench.host(&[]);
+    assert!(!bench.interpreter.site.is_empty(), "a Python has a folder for packages: {:?}", bench.interpreter);
+    for folder in bench.interpreter.site.iter().filter(|folder| folder.is_dir()) {
+        assert_eq!(bench.ok(&host, "f/app.lists", json!(folder)), json!([]), "{}", folder.display());
+    }
+}
+
+#[test]
 fn limits_contain_what_has_none_itself() {
     let Some((_guard, permitted, bench)) = python() else { return };
     let Some(group) = Group::new(&permitted.hierarchies).expect("a group") else {

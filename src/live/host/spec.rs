@@ -28,13 +28,16 @@ pub struct Interpreter {
     pub program: PathBuf,
     /// Its own folders, outside of the system's; none with [`Root::Folder`].
     pub folders: Vec<PathBuf>,
+    /// Folders of packages that were installed for itself: no image has them, so that no host is shown them.
+    pub site: Vec<PathBuf>,
 }
 
 impl Interpreter {
     /// One that has said where it lies.
     pub fn of(found: &Found) -> Self {
         let own = !is_system(&found.prefix) && found.prefix.parent().is_some();
-        Self { program: found.program.clone(), folders: own.then(|| found.prefix.clone()).into_iter().collect() }
+        let folders = own.then(|| found.prefix.clone()).into_iter().collect();
+        Self { program: found.program.clone(), folders, site: found.site.clone() }
     }
 }
 
@@ -247,6 +250,7 @@ impl HostSpec {
             binds,
             texts: Vec::new(),
             empty: Vec::new(),
+            covered: if self.root == Root::System { self.interpreter.site.clone() } else { Vec::new() },
             network: self.network,
             powers: Powers::Forks,
             tmp_mb: self.tmp_mb,
