@@ -298,7 +298,6 @@ class Server:
             self.kernel.drop_bounding_set()
         if not first:
             importlib.invalidate_caches()
-            gc.unfreeze()
         self.loaded = True
         try:
             report = host.load(spec)
@@ -359,7 +358,7 @@ class Server:
         for folder in reversed(spec.get("site") or []):
             sys.path.insert(0, folder)
         importlib.invalidate_caches()
-        gc.unfreeze()
+        # What the parent has frozen stays so: a collection would write to all of it, and nothing of it would be shared.
         # Whoever asked does not wait for ever, and cannot end what has not said its number.
         signal.setitimer(signal.ITIMER_REAL, spec.get("limit_s") or 0)
         try:
