@@ -1,6 +1,6 @@
 //! Promise against reality: what a plan says a start is spared and its images take, and what a replay sees of it. The
 //! fixture fleet is planned with the prices that ship with warmset, replayed, measured (`warmset measure`), planned again
-//! with what was measured, and replayed again: the second promise should be the better one.
+//! with what was measured, and replayed again. Savings are wall time: compare the two at the same low load only.
 //!
 //! `cargo bench --bench promise [-- CALLS]` (9 calls of each function unless stated); `--test` takes four functions. As
 //! root in full isolation, else with what the user is permitted. Installs packages on the first run. Ends with 1 where a
