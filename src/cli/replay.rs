@@ -159,8 +159,14 @@ fn promise_text(promise: &Promise) -> String {
             f.image.clone(),
         ]);
     }
+    let by_cpu = promise.saved_cpu_ms.zip(promise.error_cpu).map_or(String::new(), |(ms, error)| {
+        format!(
+            "           by the CPU time of imports {ms:.1} ms ({:+.1} %): plans are made with that\n",
+            100.0 * error
+        )
+    });
     format!(
-        "\n{}\n{}    {:.1} ms promised for one start of each, {:.1} ms saved ({:+.1} %)\nmemory     {:.0} MB of {:.0} MB, {:.0} MB expected\n",
+        "\n{}\n{}    {:.1} ms promised for one start of each, {:.1} ms saved ({:+.1} %)\n{by_cpu}memory     {:.0} MB of {:.0} MB, {:.0} MB expected\n",
         table.render(),
         paint(BOLD, "promise"),
         promise.promised_ms,

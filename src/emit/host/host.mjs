@@ -31,6 +31,11 @@ const require = createRequire(import.meta.url);
 const say = (fields) => fs.writeSync(2, JSON.stringify(fields) + "\n");
 const describe = (problem) => (problem instanceof Error ? `${problem.name}: ${problem.message}` : String(problem));
 
+function cpuSince(before) {
+  const spent = process.cpuUsage(before);
+  return (spent.user + spent.system) / 1000;
+}
+
 function fail(status, fields) {
   say({ level: "error", ...fields });
   process.exit(status);
@@ -117,9 +122,8 @@ async function preload(file) {
   }
   // The first import takes what the loader itself takes.
   await import("data:text/javascript,");
-  const spent = process.cpuUsage(started);
   const rss = process.memoryUsage.rss();
-  return { loaded, ms: (spent.user + spent.system) / 1000, rss_mb: Math.round(rss / 1000) / 1000 };
+  return { loaded, ms: cpuSince(started), rss_mb: Math.round(rss / 1000) / 1000 };
 }
 
 // `src/orders.create` is the export `create` of src/orders.js, .mjs or .cjs, or of the index of a folder src/orders.
@@ -189,13 +193,13 @@ async function run(request, sinceSent = null) {
       callbackWaitsForEmptyEventLoop: false,
       getRemainingTimeInMillis: () => (deadline === null ? 0 : Math.max(0, Math.floor(deadline - performance.now()))),
     };
-    const started = performance.now();
+    const [started, spent] = [performance.now(), process.cpuUsage()];
     const packages = sinceSent && watchPackages();
     const module = await loadFile(file).finally(() => packages?.leave());
     const handler = name.split(".").reduce((value, part) => value?.[part], module[name] ? module : (module.default ?? module));
     if (typeof handler !== "function") throw new TypeError(`${file} has no function ${name}`);
     const ready = performance.now();
-    const more = sinceSent ? { ready_ms: sinceSent(), ...packages.after(ready) } : {};
+    const more = sinceSent ? { ready_ms: sinceSent(), load_cpu_ms: cpuSince(spent), ...packages.after(ready) } : {};
     const result = (await callHandler(handler, request.event, context)) ?? null;
     const round = (ms) => Math.round(ms * 1000) / 1000;
     const times = { load_ms: round(ready - started), run_ms: round(performance.now() - ready) };

@@ -113,6 +113,8 @@ pub struct Answer {
     pub load_ms: Option<f64>,
     /// Milliseconds of that in which the handler's module was imported.
     pub import_ms: Option<f64>,
+    /// CPU milliseconds of that import.
+    pub import_cpu_ms: Option<f64>,
     /// Milliseconds of that in which the module's own code ran, after the last package that it asks for was there: known
     /// of CommonJS.
     pub own_ms: Option<f64>,

@@ -58,6 +58,10 @@ pub struct FunctionCompared {
     pub promised_ms: f64,
     /// Milliseconds that were saved: what its imports took in a cold start, less all of a swap until they were ready.
     pub saved_ms: f64,
+    /// The same with the CPU time of both imports, which is what plans are made with: less depends on what else the machine
+    /// does. The swap itself is wall time, as plans have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saved_cpu_ms: Option<f64>,
     /// Until dependencies were ready, cold: interpreter and sandbox included. Median.
     pub cold_ready_ms: f64,
     /// The same on its image.
@@ -81,6 +85,12 @@ pub struct Promise {
     pub saved_ms: f64,
     /// `saved / promised - 1`.
     pub error: f64,
+    /// [`FunctionCompared::saved_cpu_ms`] of all, where it is known of each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saved_cpu_ms: Option<f64>,
+    /// `saved_cpu / promised - 1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_cpu: Option<f64>,
     /// MB that the plan's images may take.
     pub budget_mb: f64,
     /// MB that the plan expected.
@@ -176,6 +186,8 @@ pub fn compare(
     let cold_ready = medians(cold.calls.iter(), |call| call.ready_ms);
     let swapped = || plan.calls.iter().filter(|call| call.start == Started::Swap);
     let swap_ready = medians(swapped(), |call| call.ready_ms);
+    let imports_cpu = medians(cold.calls.iter(), |call| call.import_cpu_ms);
+    let swaps_cpu = medians(swapped(), |call| Some(call.ready_ms? - call.import_ms? + call.import_cpu_ms?));
     let packages = |call: &Invocation| Some(call.ready_ms? - call.own_ms?);
     let (cold_packages, swap_packages) = (medians(cold.calls.iter(), packages), medians(swapped(), packages));
     let of = |all: &BTreeMap<&str, (usize, f64)>, id: &str| all.get(id).map(|(_, ms)| round(*ms, 3));
@@ -193,6 +205,10 @@ pub fn compare(
             calls,
             promised_ms: round(*promised_ms, 3),
             saved_ms: round(import_ms - swap_ready_ms, 3),
+            saved_cpu_ms: imports_cpu
+                .get(id)
+                .zip(swaps_cpu.get(id))
+                .map(|((_, cold), (_, swap))| round(cold - swap, 3)),
             cold_ready_ms: round(cold_ready_ms, 3),
             swap_ready_ms: round(swap_ready_ms, 3),
             cold_packages_ms: of(&cold_packages, id),
@@ -201,6 +217,8 @@ pub fn compare(
     }
     let sum = |value: fn(&FunctionCompared) -> f64| functions.iter().map(value).sum::<f64>();
     let (promised_ms, saved_ms) = (sum(|f| f.promised_ms), sum(|f| f.saved_ms));
+    let saved_cpu_ms: Option<f64> = functions.iter().map(|f| f.saved_cpu_ms).sum();
+    let relative = |saved: f64| if promised_ms > 0.0 { round(saved / promised_ms - 1.0, 4) } else { 0.0 };
     let ratios: Vec<f64> = functions.iter().map(|f| f.cold_ready_ms / f.swap_ready_ms.max(1e-3)).collect();
     let speed = (!ratios.is_empty()).then(|| Compared {
         times_faster: round((ratios.iter().map(|r| r.ln()).sum::<f64>() / ratios.len() as f64).exp(), 2),
@@ -209,7 +227,9 @@ pub fn compare(
     let promise = Promise {
         promised_ms: round(promised_ms, 3),
         saved_ms: round(saved_ms, 3),
-        error: if promised_ms > 0.0 { round(saved_ms / promised_ms - 1.0, 4) } else { 0.0 },
+        error: relative(saved_ms),
+        saved_cpu_ms: saved_cpu_ms.map(|ms| round(ms, 3)),
+        error_cpu: saved_cpu_ms.map(relative),
         budget_mb,
         expected_mb,
         memory_mb: round(plan.memory_mb.iter().copied().fold(0.0, f64::max), 3),
@@ -237,6 +257,7 @@ mod tests {
             traceback: None,
             ready_ms: Some(ready_ms),
             import_ms: Some(import_ms),
+            import_cpu_ms: Some(import_ms / 2.0),
             own_ms: None,
             run_ms: None,
             total_ms: ready_ms,
@@ -278,6 +299,8 @@ mod tests {
         assert_eq!((promise.functions[0].cold_packages_ms, promise.functions[0].swap_packages_ms), (None, None));
         // 110 of import, less 10; promised were 80: a quarter more.
         assert_eq!((promise.promised_ms, promise.saved_ms, promise.error), (80.0, 100.0, 0.25));
+        // 55 of CPU, less the swap's 8 and its import's 1: 46.
+        assert_eq!((promise.saved_cpu_ms, promise.error_cpu), (Some(46.0), Some(-0.425)));
         assert_eq!(promise.memory_mb, 42.0);
         let speed = speed.unwrap();
         // 190 of a cold start against 10.

@@ -71,6 +71,9 @@ pub struct Invocation {
     /// Milliseconds of that in which the handler's module was imported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub import_ms: Option<f64>,
+    /// CPU milliseconds of that import: what others did on the machine meanwhile is not in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub import_cpu_ms: Option<f64>,
     /// Milliseconds of that in which the module's own code ran, after the last package that it asks for was there: known
     /// of CommonJS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -122,6 +125,7 @@ impl Inner {
             traceback: None,
             ready_ms: None,
             import_ms: None,
+            import_cpu_ms: None,
             own_ms: None,
             run_ms: None,
             total_ms: 0.0,
@@ -301,6 +305,7 @@ fn conclude(told: &mut Invocation, answer: Answer) {
     told.traceback = answer.traceback;
     told.ready_ms = answer.load_ms;
     told.import_ms = answer.import_ms;
+    told.import_cpu_ms = answer.import_cpu_ms;
     told.own_ms = answer.own_ms;
     told.run_ms = answer.run_ms;
     told.cpu_ms = answer.cpu_ms;

@@ -200,11 +200,11 @@ def run(request, ready=None):
         sys.path_importer_cache.pop(folder, None)
         reseed()
         forget_namesake(module.split(".")[0], folder)
-        started = time.perf_counter()
+        started, spent = time.perf_counter(), time.process_time()
         handler = getattr(importlib.import_module(module), attribute)
         loaded = time.perf_counter()
         if ready is not None:
-            answer.update(ready())
+            answer.update(ready(), load_cpu_ms=round((time.process_time() - spent) * 1e3, 3))
         result = handler(request.get("event"), Context(request))
         done = time.perf_counter()
         answer.update(ok=True, result=result)
