@@ -391,6 +391,36 @@ fn node_code_finds_the_images_packages_by_require_and_by_import() {
 }
 
 #[test]
+fn node_loads_for_require_and_for_import() {
+    let Some(bench) = node() else { return };
+    let note = |what: &str| format!("(globalThis.order ??= []).push('{what}');");
+    bench.write(
+        "node_modules/dual/package.json",
+        r#"{"name": "dual", "version": "1.0.0", "exports": {"import": "./main.mjs", "require": "./main.cjs"}}"#,
+    );
+    bench.write("node_modules/dual/main.mjs", &(note("import") + "export const kind = 'import';"));
+    bench.write("node_modules/dual/main.cjs", &(note("require") + "exports.kind = 'require';"));
+    // Without its ending only `require` finds it, which is no reason to warn.
+    bench.write("node_modules/dep/part.js", "exports.part = 1;");
+    let modules = r#"{"schema": "warmset.preload/1", "language": "node", "modules": ["dep/part", "dual"]}"#;
+    bench.write("preload.json", modules);
+    let (status, out, errors) = bench.run(&["--check"]);
+    assert_eq!((status, errors.as_str()), (0, ""), "{out}");
+    bench.write("function/first.mjs", &note("function"));
+    bench.write(
+        "function/both.mjs",
+        "import './first.mjs'; import { createRequire } from 'node:module'; import { kind } from 'dual';\n\
+         export const handler = () => [kind, createRequire(import.meta.url)('dual').kind, globalThis.order];\n",
+    );
+    bench.write("request.json", &bench.request("both.handler", json!(null)).to_string());
+    let (_, out, errors) = bench.run(&["--once", &bench.path("request.json").display().to_string()]);
+    let answer: Value = serde_json::from_str(&out).expect("JSON");
+    // Each build once and before the function is.
+    let order = json!(["require", "import", "function"]);
+    assert_eq!(answer["result"], json!(["import", "require", order]), "{errors}{out}");
+}
+
+#[test]
 fn node_serves_once_and_a_fresh_process_knows_nothing_of_it() {
     let Some(bench) = node() else { return };
     for _ in 0..2 {
