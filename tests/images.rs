@@ -3,7 +3,7 @@
 //! Needs root, buildah, and the package indexes: it runs only with `WARMSET_REQUIRE_BUILDAH=1`, as in a stage of
 //! `.ci/run`, and then whatever is missing is a failure. No registry of images is asked: `python:3.11-slim` and
 //! `node:20-slim` are stand-ins made of this machine's own interpreters by `scripts/standin_base.py`.
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -417,10 +417,8 @@ fn images_of_the_fleet_are_built_and_serve_functions() {
         println!("{}: {} ms to load, {} ms to run", function["id"], answer["load_ms"], answer["run_ms"]);
         compare(function, &answer["result"], wanted);
     }
-    if cfg!(target_os = "linux") {
-        let wanted = [(PARENT, &parent), (CHILD, &child), (NODE, &node)];
-        runtime(&lab, &plan, wanted.map(|(function, image)| (function, image.as_str())), &answers);
-    }
+    let wanted = [(PARENT, &parent), (CHILD, &child), (NODE, &node)];
+    runtime(&lab, &plan, wanted.map(|(function, image)| (function, image.as_str())), &answers);
 
     // In no layer and no configuration of what would be pushed, nor in one that stays in the store as a cache. The leaves
     // have the layers of their parents.
@@ -452,7 +450,7 @@ def handler(event, context):
             "own": own, "net": [name for _, name in socket.if_nameindex()], "processes": len(glob.glob("/proc/[0-9]*")),
             "writes": [f for f in ("/", "/opt/warm", "/opt/warmset", "/etc", "/usr/local/bin", "/tmp", "/var/tmp") if writes(f)],
             "before": event, "left": os.path.exists("/var/tmp/left") or open("/var/tmp/left", "w").close() or False,
-            "mounts": len(mounts), "path": os.environ["PATH"]}
+            "mounts": len(mounts), "hosts": os.path.exists("/etc/hosts") and open("/etc/hosts").read()}
 "#;
 
 /// `warmset serve --images buildah` of some functions and the images that were built for them.
@@ -462,13 +460,13 @@ struct Runtime<'a> {
 }
 
 impl<'a> Runtime<'a> {
-    fn start(lab: &'a Lab, manifest: &Path, images: &str) -> Self {
+    fn start(lab: &'a Lab, manifest: &Path, more: &[&str]) -> Self {
         let text = |path: PathBuf| path.display().to_string();
         let (manifest, code) = (text(manifest.to_path_buf()), text(lab.path("fleet")));
         let (cache, socket) = (text(lab.path("cache")), text(lab.socket()));
-        let args = ["serve", &manifest, "--images", images, "--code", &code, "--cache", &cache, "--socket", &socket];
+        let args = ["serve", &manifest, "--images", "buildah", "--code", &code, "--cache", &cache, "--socket", &socket];
         let mut command = lab.command(env!("CARGO_BIN_EXE_warmset"), &args);
-        command.args(["--first-id", runtime_support::FIRST_ID]);
+        command.args(["--first-id", runtime_support::FIRST_ID]).args(more);
         let log = fs::File::create(lab.path("serve.log")).expect("a log");
         let child = command.stdout(Stdio::null()).stderr(log).spawn().expect("serve");
         let mut runtime = Self { lab, child };
@@ -572,7 +570,7 @@ fn runtime(lab: &Lab, plan: &Path, images: [(&str, &str); 3], answers: &[String;
     fs::write(&file, manifest.to_string()).expect("a manifest");
 
     let before = lab.held();
-    let served = Runtime::start(lab, &file, "buildah");
+    let served = Runtime::start(lab, &file, &[]);
     let status = served.status();
     for ((id, image), wanted) in images.iter().zip(answers) {
         let function = by_id(&manifest["functions"], id);
@@ -612,6 +610,8 @@ fn runtime(lab: &Lab, plan: &Path, images: [(&str, &str); 3], answers: &[String;
             assert_eq!((&seen["left"], &seen["before"]), (&json!(false), &json!(call)), "a file of another call");
         }
     }
+    // What the runtime puts in is in the sandbox alone.
+    assert_eq!(lab.run("find", &[&lab.path("store").display().to_string(), "-name", "swap.py"]), "");
     assert_eq!(lab.held().0, before.0 + images.len());
     // Killed, it leaves what it has mounted; the next start removes that, and goes on without an image that is not the one
     // that the manifest names.
@@ -621,7 +621,7 @@ fn runtime(lab: &Lab, plan: &Path, images: [(&str, &str); 3], answers: &[String;
     let altered = images_at.iter_mut().find(|image| image["id"] == node).expect("the image");
     altered["digest"] = json!(format!("sha256:{}", "0".repeat(64)));
     fs::write(&file, manifest.to_string()).expect("a manifest");
-    let served = Runtime::start(lab, &file, "buildah");
+    let served = Runtime::start(lab, &file, &["--network"]);
     assert!(served.said().contains("3 working containers of killed runtimes were removed"), "{}", served.said());
     assert_eq!(lab.held().0, before.0 + images.len() - 1);
     let function = by_id(&manifest["functions"], node_function);
@@ -636,6 +636,8 @@ fn runtime(lab: &Lab, plan: &Path, images: [(&str, &str); 3], answers: &[String;
     let status = served.status();
     assert!(status[node]["up"] == false && status[node]["why"].to_string().contains(&why), "{}", status[node]);
     assert_eq!(served.ok(child_function, &event(by_id(&manifest["functions"], child_function)))["start"], "swap");
+    let seen = served.ok("probe-child", &json!(null))["result"].take();
+    assert_eq!(seen["hosts"], fs::read_to_string("/etc/hosts").expect("names"), "the machine's network has its names");
     let (code, said) = served.end("-TERM");
     assert!(code == Some(1) && said.contains("image-stale"), "{code:?} {said}");
     assert_eq!(lab.held(), before, "something of it stays mounted");

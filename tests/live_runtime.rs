@@ -375,6 +375,37 @@ fn an_image_that_cannot_start_keeps_no_other_waiting_and_settling_ends() {
     all_end(&pids);
 }
 
+/// Programs in the place of the builders: they note that they were run.
+fn builders(fleet: &Fleet) -> (String, std::path::PathBuf) {
+    let (bin, noted) = (fleet.path("bin"), fleet.path("noted"));
+    for name in ["docker", "podman", "buildah"] {
+        fleet.write(&format!("bin/{name}"), &format!("#!/bin/sh\necho \"$0 $*\" >> '{}'\nexit 1\n", noted.display()));
+        fs::set_permissions(bin.join(name), PermissionsExt::from_mode(0o755)).expect("a mode");
+    }
+    (format!("{}:{}", bin.display(), std::env::var("PATH").expect("a path")), noted)
+}
+
+#[test]
+fn no_builder_is_run_unless_images_are_asked_for_and_these_need_namespaces() {
+    let Some(fleet) = fleet() else { return };
+    let (path, noted) = builders(&fleet);
+    let run = |options: &[&str]| {
+        let mut command = fleet.serve_command(&warmset(), options);
+        ended(command.env("PATH", &path).stderr(Stdio::piped()).spawn().expect("serve"))
+    };
+    let (code, said) = run(&["--images", "buildah", "--isolation", "none"]);
+    assert!(code == Some(2) && said.contains("leave out --images"), "{code:?} {said}");
+    // Everything but the last step is done, which a socket that cannot be made ends.
+    let (code, said) = run(&["--isolation", "none", "--metrics", "192.0.2.1:1"]);
+    assert!(code == Some(2) && said.contains("192.0.2.1:1"), "{code:?} {said}");
+    assert!(!noted.exists(), "{}", fs::read_to_string(&noted).unwrap_or_default());
+    if has_rights() {
+        let (code, said) = run(&[&FULL[..], &["--images", "buildah"]].concat());
+        assert!(code == Some(2) && said.contains("no image builder works here (buildah: "), "{code:?} {said}");
+        assert!(fs::read_to_string(&noted).expect("it was run").contains("bin/buildah --version"));
+    }
+}
+
 #[test]
 fn calls_go_on_while_a_child_image_loads() {
     let Some(mut fleet) = fleet() else { return };

@@ -233,8 +233,9 @@ fn program(root: &Path, path: &str, name: &str) -> Option<PathBuf> {
 /// Opens a file of an image; its links lead where they would inside.
 fn inside(root: &Path, path: &str, flags: OFlags) -> io::Result<std::os::fd::OwnedFd> {
     let folder = rustix::fs::openat(CWD, root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-    // A pipe that nobody writes to is not waited for.
-    let flags = flags | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    // A pipe that nobody writes to is not waited for; with O_PATH nothing is opened that could wait.
+    let wait = if flags.contains(OFlags::PATH) { OFlags::empty() } else { OFlags::NONBLOCK };
+    let flags = flags | OFlags::CLOEXEC | wait;
     let scope = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     Ok(rustix::fs::openat2(folder, path, flags, Mode::empty(), scope)?)
 }
