@@ -417,8 +417,9 @@ fn images_of_the_fleet_are_built_and_serve_functions() {
         println!("{}: {} ms to load, {} ms to run", function["id"], answer["load_ms"], answer["run_ms"]);
         compare(function, &answer["result"], wanted);
     }
-    let wanted = [(PARENT, &parent), (CHILD, &child), (NODE, &node)];
-    runtime(&lab, &plan, wanted.map(|(function, image)| (function, image.as_str())), &answers);
+    let served =
+        [(PARENT, &parent), (CHILD, &child), (NODE, &node)].map(|(function, image)| (function, image.as_str()));
+    runtime(&lab, &plan, served, &answers);
 
     // In no layer and no configuration of what would be pushed, nor in one that stays in the store as a cache. The leaves
     // have the layers of their parents.
@@ -430,7 +431,17 @@ fn images_of_the_fleet_are_built_and_serve_functions() {
         assert_eq!(holding(&out, &secrets.canaries), Vec::<String>::new(), "secrets in {reference}");
     }
     assert_eq!(holding(&lab.path("store"), &secrets.canaries), Vec::<String>::new(), "secrets in the store");
-    buildkit(&lab, &roots, &plan, &arguments);
+    buildkit(&lab, &roots, &plan, &arguments, &|command| {
+        let (file, manifest) = trimmed(&plan, &served);
+        let runtime = Runtime::start(&lab, "docker", &file, command);
+        for (pair, wanted) in served.iter().zip(&answers) {
+            swaps(&runtime, &manifest, *pair, wanted);
+        }
+        let (code, said) = runtime.end("-TERM");
+        assert_eq!(code, Some(0), "{said}");
+        let left = fs::read_dir(lab.path("cache/scratch")).expect("a folder").count();
+        assert_eq!(left, 0, "unpacked images stay");
+    });
 }
 
 /// What a function can see and do inside.
@@ -460,13 +471,14 @@ struct Runtime<'a> {
 }
 
 impl<'a> Runtime<'a> {
-    fn start(lab: &'a Lab, manifest: &Path, more: &[&str]) -> Self {
+    /// `command` makes one of warmset that has the builder's settings.
+    fn start(lab: &'a Lab, builder: &str, manifest: &Path, command: &dyn Fn(&[&str]) -> Command) -> Self {
         let text = |path: PathBuf| path.display().to_string();
         let (manifest, code) = (text(manifest.to_path_buf()), text(lab.path("fleet")));
         let (cache, socket) = (text(lab.path("cache")), text(lab.socket()));
-        let args = ["serve", &manifest, "--images", "buildah", "--code", &code, "--cache", &cache, "--socket", &socket];
-        let mut command = lab.command(env!("CARGO_BIN_EXE_warmset"), &args);
-        command.args(["--first-id", runtime_support::FIRST_ID]).args(more);
+        let args = ["serve", &manifest, "--images", builder, "--code", &code, "--cache", &cache, "--socket", &socket];
+        let mut command = command(&args);
+        command.args(["--first-id", runtime_support::FIRST_ID]);
         let log = fs::File::create(lab.path("serve.log")).expect("a log");
         let child = command.stdout(Stdio::null()).stderr(log).spawn().expect("serve");
         let mut runtime = Self { lab, child };
@@ -543,45 +555,53 @@ impl Lab {
     }
 }
 
-/// The runtime on the images as they were built: functions swapped in, shut in, and what is left of it.
-fn runtime(lab: &Lab, plan: &Path, images: [(&str, &str); 3], answers: &[String; 3]) {
+/// A manifest of what was built, or everything else would have to be installed; with functions that look around.
+fn trimmed(plan: &Path, images: &[(&str, &str); 3]) -> (PathBuf, Value) {
     let text = fs::read(plan.join("swap-manifest.json")).expect("a manifest");
     let mut manifest: Value = serde_json::from_slice(&text).expect("JSON");
-    let [(parent_function, parent), (child_function, child), (node_function, node)] = images;
-    lab.run("cp", &["-r", &format!("{ROOT}/fixtures/fleet"), &lab.path("fleet").display().to_string()]);
-    fs::create_dir(lab.path("fleet/probe")).expect("a folder");
-    lab.write("fleet/probe/probe.py", PROBE);
-    // Only what was built, or everything else would have to be installed; and functions that look around.
-    let list = |manifest: &Value, name: &str| manifest[name].as_array().expect("a list").clone();
-    let mut functions = list(&manifest, "functions");
+    let list = |name: &str| manifest[name].as_array().expect("a list").clone();
+    let (mut functions, mut kept, mut closures) = (list("functions"), list("images"), list("closures"));
     functions.retain(|f| images.iter().any(|(id, _)| f["id"] == *id));
-    for (id, like) in [("probe-parent", parent_function), ("probe-child", child_function)] {
+    for (id, like) in [("probe-parent", images[0].0), ("probe-child", images[1].0)] {
         let mut probe = by_id(&manifest["functions"], like).clone();
         (probe["id"], probe["path"], probe["handler"]) = (json!(id), json!("probe"), json!("probe.handler"));
         functions.push(probe);
     }
-    let mut kept = list(&manifest, "images");
     kept.retain(|i| images.iter().any(|(_, id)| i["id"] == *id));
-    let mut closures = list(&manifest, "closures");
     closures.retain(|c| functions.iter().any(|f| f["closure"] == c["id"]));
     (manifest["functions"], manifest["images"], manifest["closures"]) =
         (json!(functions), json!(kept), json!(closures));
     let file = plan.join("served.json");
     fs::write(&file, manifest.to_string()).expect("a manifest");
+    (file, manifest)
+}
+
+/// A function is put onto its image, and answers what it should.
+fn swaps(served: &Runtime<'_>, manifest: &Value, (id, image): (&str, &str), wanted: &str) {
+    let function = by_id(&manifest["functions"], id);
+    let told = served.ok(id, &event(function));
+    let (start, on) = (&told["start"], &told["image"]);
+    assert_eq!((start, on, &told["because"]), (&json!("swap"), &json!(image), &Value::Null), "{told:#}");
+    compare(function, &told["result"], wanted);
+}
+
+/// The runtime on the images as they were built: functions swapped in, shut in, and what is left of it.
+fn runtime(lab: &Lab, plan: &Path, images: [(&str, &str); 3], answers: &[String; 3]) {
+    let [(_, parent), (child_function, child), (node_function, node)] = images;
+    lab.run("cp", &["-r", &format!("{ROOT}/fixtures/fleet"), &lab.path("fleet").display().to_string()]);
+    fs::create_dir(lab.path("fleet/probe")).expect("a folder");
+    lab.write("fleet/probe/probe.py", PROBE);
+    let (file, mut manifest) = trimmed(plan, &images);
 
     let before = lab.held();
-    let served = Runtime::start(lab, &file, &[]);
+    let served = Runtime::start(lab, "buildah", &file, &|args| lab.command(env!("CARGO_BIN_EXE_warmset"), args));
     let status = served.status();
     for ((id, image), wanted) in images.iter().zip(answers) {
-        let function = by_id(&manifest["functions"], id);
-        let told = served.ok(id, &event(function));
-        let (start, on) = (&told["start"], &told["image"]);
-        assert_eq!((start, on, &told["because"]), (&json!("swap"), &json!(image), &Value::Null), "{told:#}");
-        compare(function, &told["result"], wanted);
-        // Its host's own root is the image's, by the base's own word.
+        // Its host's own root is the image's, by the base's own word; a Node process ends with its call.
         let host = status[image]["pids"].as_array().and_then(|pids| pids.last()).expect("a process").to_string();
         let release = fs::read_to_string(format!("/proc/{host}/root/etc/os-release")).expect("the image's file");
         assert!(release.contains("warmset-stand-in"), "{image} runs in {release}");
+        swaps(&served, &manifest, (id, image), wanted);
         println!(
             "{image}: {} MB of its own and shared, {} MB resident",
             status[image]["pss_mb"], status[image]["rss_mb"]
@@ -621,7 +641,11 @@ fn runtime(lab: &Lab, plan: &Path, images: [(&str, &str); 3], answers: &[String;
     let altered = images_at.iter_mut().find(|image| image["id"] == node).expect("the image");
     altered["digest"] = json!(format!("sha256:{}", "0".repeat(64)));
     fs::write(&file, manifest.to_string()).expect("a manifest");
-    let served = Runtime::start(lab, &file, &["--network"]);
+    let served = Runtime::start(lab, "buildah", &file, &|args| {
+        let mut command = lab.command(env!("CARGO_BIN_EXE_warmset"), args);
+        command.arg("--network");
+        command
+    });
     assert!(served.said().contains("3 working containers of killed runtimes were removed"), "{}", served.said());
     assert_eq!(lab.held().0, before.0 + images.len() - 1);
     let function = by_id(&manifest["functions"], node_function);
@@ -644,7 +668,14 @@ fn runtime(lab: &Lab, plan: &Path, images: [(&str, &str); 3], answers: &[String;
 }
 
 /// The same Dockerfiles by docker's BuildKit, with a daemon of our own; where there is none, that is said by name.
-fn buildkit(lab: &Lab, roots: &[PathBuf; 2], plan: &Path, arguments: &[String]) {
+/// `then` gets what makes a command of warmset that finds the daemon.
+fn buildkit(
+    lab: &Lab,
+    roots: &[PathBuf; 2],
+    plan: &Path,
+    arguments: &[String],
+    then: &dyn Fn(&dyn Fn(&[&str]) -> Command),
+) {
     // A client from 23 on needs the buildx plugin; Debian's older one has BuildKit built in.
     let clients = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
         .map(|dir| dir.join("docker"))
@@ -730,6 +761,9 @@ fn buildkit(lab: &Lab, roots: &[PathBuf; 2], plan: &Path, arguments: &[String]) 
         let parent = image["parent"].as_str().map(|parent| by_id(&built["images"], parent)["layers"].clone());
         assert_eq!(image["shared_layers"], parent.unwrap_or(json!(1)), "{image}");
     }
+    then(&|args| docker(env!("CARGO_BIN_EXE_warmset"), args));
+    let left = docker("docker", &["ps", "--all", "--quiet"]).output().expect("ran");
+    assert!(left.status.success() && left.stdout.is_empty(), "{}", String::from_utf8_lossy(&left.stdout));
 }
 
 struct Daemon(Child);
