@@ -464,15 +464,17 @@ def handler(event, context):
             "mounts": len(mounts), "hosts": os.path.exists("/etc/hosts") and open("/etc/hosts").read()}
 "#;
 
-/// `warmset serve --images buildah` of some functions and the images that were built for them.
+/// Makes a command of warmset that has the builder's settings.
+type Make<'a> = dyn Fn(&[&str]) -> Command + 'a;
+
+/// `warmset serve --images` of some functions and the images that were built for them.
 struct Runtime<'a> {
     lab: &'a Lab,
     child: Child,
 }
 
 impl<'a> Runtime<'a> {
-    /// `command` makes one of warmset that has the builder's settings.
-    fn start(lab: &'a Lab, builder: &str, manifest: &Path, command: &dyn Fn(&[&str]) -> Command) -> Self {
+    fn start(lab: &'a Lab, builder: &str, manifest: &Path, command: &Make<'_>) -> Self {
         let text = |path: PathBuf| path.display().to_string();
         let (manifest, code) = (text(manifest.to_path_buf()), text(lab.path("fleet")));
         let (cache, socket) = (text(lab.path("cache")), text(lab.socket()));
@@ -646,7 +648,7 @@ fn runtime(lab: &Lab, plan: &Path, images: [(&str, &str); 3], answers: &[String;
         command.arg("--network");
         command
     });
-    assert!(served.said().contains("3 working containers of killed runtimes were removed"), "{}", served.said());
+    assert!(served.said().contains("3 working containers were removed from buildah"), "{}", served.said());
     assert_eq!(lab.held().0, before.0 + images.len() - 1);
     let function = by_id(&manifest["functions"], node_function);
     let told = served.ok(node_function, &event(function));
@@ -668,14 +670,7 @@ fn runtime(lab: &Lab, plan: &Path, images: [(&str, &str); 3], answers: &[String;
 }
 
 /// The same Dockerfiles by docker's BuildKit, with a daemon of our own; where there is none, that is said by name.
-/// `then` gets what makes a command of warmset that finds the daemon.
-fn buildkit(
-    lab: &Lab,
-    roots: &[PathBuf; 2],
-    plan: &Path,
-    arguments: &[String],
-    then: &dyn Fn(&dyn Fn(&[&str]) -> Command),
-) {
+fn buildkit(lab: &Lab, roots: &[PathBuf; 2], plan: &Path, arguments: &[String], then: &dyn Fn(&Make<'_>)) {
     // A client from 23 on needs the buildx plugin; Debian's older one has BuildKit built in.
     let clients = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
         .map(|dir| dir.join("docker"))

@@ -406,6 +406,45 @@ fn no_builder_is_run_unless_images_are_asked_for_and_these_need_namespaces() {
     }
 }
 
+/// Knows every image by one id, keeps a list of its working containers, and never gets one mounted.
+const SLOW: &str = r##"#!/bin/sh
+here=$(dirname "$0"); mkdir -p "$here/held"
+case $1 in
+  --version) echo "buildah version 1.28.2";;
+  info) echo '{"host": {"OCIRuntime": ""}}';;
+  containers) ls "$here/held";;
+  inspect) echo "{\"FromImageID\":\"ID\",\"Manifest\":\"{\\\"layers\\\":[]}\",\"OCIv1\":{\"rootfs\":{\"diff_ids\":[]}}}";;
+  from) touch "$here/held/$4";;
+  mount) touch "$here/mounting"; sleep 300;;
+  rm) rm "$here/held/$2";;
+esac
+"##;
+
+#[test]
+fn a_runtime_that_is_stopped_while_it_mounts_images_leaves_none() {
+    if !has_rights() {
+        return;
+    }
+    let Some(mut fleet) = fleet() else { return };
+    let digest = "ab".repeat(32);
+    for image in fleet.manifest["images"].as_array_mut().expect("images") {
+        image["digest"] = json!(format!("sha256:{digest}"));
+    }
+    let (path, _) = builders(&fleet);
+    fleet.write("bin/buildah", &SLOW.replace("ID\\\"", &format!("{digest}\\\"")));
+    fleet.write("bin/held/warmset-root-4194305-7-0", "");
+    let mut command = fleet.serve_command(&warmset(), &[&FULL[..], &["--images", "buildah"]].concat());
+    let child = command.env("PATH", &path).stderr(Stdio::piped()).spawn().expect("serve");
+    until("an image is being mounted", || fleet.path("bin/mounting").exists().then_some(()));
+    let held = || fs::read_dir(fleet.path("bin/held")).expect("a folder").count();
+    assert_eq!(held(), 1, "what a killed runtime left is gone");
+    signal(child.id(), Signal::TERM);
+    let (code, said) = ended(child);
+    assert!(code == Some(2) && said.contains("stopped"), "{code:?} {said}");
+    assert!(said.contains("1 working container"), "{said}");
+    assert_eq!((held(), fleet.scratch().len()), (0, 0));
+}
+
 #[test]
 fn calls_go_on_while_a_child_image_loads() {
     let Some(mut fleet) = fleet() else { return };

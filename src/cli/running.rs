@@ -179,7 +179,10 @@ fn built(
     let builder = build::builder(choice, stop)?;
     match sweep(&builder, stop) {
         Ok(0) => {}
-        Ok(n) => talk.say(format!("{n} working containers of killed runtimes were removed from {}", builder.kind)),
+        Ok(n) => {
+            let what = if n == 1 { "container was" } else { "containers were" };
+            talk.say(format!("{n} working {what} removed from {}, left by killed runtimes", builder.kind));
+        }
         Err(why) => talk.say(format!("what killed runtimes left in {} could not be removed: {why}", builder.kind)),
     }
     let bar = talk.bar("mounting");

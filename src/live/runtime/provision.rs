@@ -425,3 +425,59 @@ fn folder_name(id: &str) -> String {
     let plain: String = id.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(40).collect();
     format!("{plain}-{hash}")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_built_image_shows_the_packages_of_all_that_are_forked_from_it() {
+        let image = |id: &str, parent: Option<&str>, platform: &str| {
+            json!({"id": id, "parent": parent, "platform": platform, "trust_domain": "default", "folder": id,
+                "reference": id, "interpreter": "python", "lock": {"file": "x", "sha256": ""}, "environment": {},
+                "packages": [], "preload": [], "warmup": [], "swap": [],
+                "costs": {"load_ms": 1.0, "resident_mb": 1.0, "added_mb": 1.0, "swap_ms": 1.0}})
+        };
+        let (python, node) = ("python3.11-linux-x86_64-glibc", "node20-linux-x86_64-glibc");
+        let all = [
+            ("a", None, python),
+            ("b", Some("a"), python),
+            ("stale", Some("a"), python),
+            ("c", Some("b"), python),
+            ("alone", Some("stale"), python),
+            ("on-alone", Some("alone"), python),
+            ("n", None, node),
+            ("m", Some("n"), node),
+        ];
+        let manifest: SwapManifest = serde_json::from_value(json!({"schema": "warmset.swap-manifest/1", "name": "t",
+            "budget_mb": 1.0, "memory_mb": 1.0, "functions": [],
+            "images": all.map(|(id, parent, platform)| image(id, parent, platform))}))
+        .unwrap();
+        let interpreter: Interpreter =
+            serde_json::from_value(json!({"program": "/x", "prefix": "/", "version": "3.11.7",
+            "arch": "x86_64", "libc": "glibc"}))
+            .unwrap();
+        let built = all.iter().filter(|(id, ..)| *id != "stale").map(|(id, ..)| {
+            let packages = Path::new("/roots").join(id).join("opt/warm");
+            let root = ImageRoot {
+                folder: Path::new("/roots").join(id),
+                program: "/usr/local/bin/python".into(),
+                environment: BTreeMap::new(),
+                packages: packages.clone(),
+                below: Vec::new(),
+            };
+            let (interpreter, folder) = (interpreter.clone(), PathBuf::from(id));
+            (id.to_string(), ImageFiles { interpreter, environment: packages, folder, root: Some(root) })
+        });
+        let mut images: BTreeMap<String, ImageFiles> = built.collect();
+        show_children(&manifest, &mut images);
+        let below = |id: &str| images[id].root.as_ref().unwrap().below.clone();
+        assert_eq!(below("a"), [PathBuf::from("/roots/b/opt/warm"), PathBuf::from("/roots/c/opt/warm")]);
+        assert_eq!(below("alone"), [PathBuf::from("/roots/on-alone/opt/warm")]);
+        for id in ["b", "c", "on-alone", "n", "m"] {
+            assert_eq!(below(id), Vec::<PathBuf>::new(), "{id}");
+        }
+    }
+}
