@@ -413,7 +413,7 @@ case $1 in
   --version) echo "buildah version 1.28.2";;
   info) echo '{"host": {"OCIRuntime": ""}}';;
   containers) ls "$here/held";;
-  inspect) echo "{\"FromImageID\":\"ID\",\"Manifest\":\"{\\\"layers\\\":[]}\",\"OCIv1\":{\"rootfs\":{\"diff_ids\":[]}}}";;
+  inspect) echo "{\"FromImageID\":\"DIGEST\",\"Manifest\":\"{\\\"layers\\\":[]}\",\"OCIv1\":{\"rootfs\":{\"diff_ids\":[]}}}";;
   from) touch "$here/held/$4";;
   mount) touch "$here/mounting"; sleep 300;;
   rm) rm "$here/held/$2";;
@@ -431,7 +431,7 @@ fn a_runtime_that_is_stopped_while_it_mounts_images_leaves_none() {
         image["digest"] = json!(format!("sha256:{digest}"));
     }
     let (path, _) = builders(&fleet);
-    fleet.write("bin/buildah", &SLOW.replace("ID\\\"", &format!("{digest}\\\"")));
+    fleet.write("bin/buildah", &SLOW.replace("DIGEST", &digest));
     fleet.write("bin/held/warmset-root-4194305-7-0", "");
     let mut command = fleet.serve_command(&warmset(), &[&FULL[..], &["--images", "buildah"]].concat());
     let child = command.env("PATH", &path).stderr(Stdio::piped()).spawn().expect("serve");
