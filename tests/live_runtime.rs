@@ -446,6 +446,108 @@ fn a_runtime_that_is_stopped_while_it_mounts_images_leaves_none() {
 }
 
 #[test]
+fn two_functions_of_one_id_are_refused_and_the_second_is_never_deployed_over_the_first() {
+    use warmset::live::install::Store;
+    use warmset::live::runtime::provision::{Sources, provision};
+
+    let Some(mut fleet) = fleet() else { return };
+    fleet.write("fleet/other/app.py", "def handler(event, context): return 'other'\n");
+    fleet.function("on-base", "other", "app.handler", None, None);
+    let (status, said) = fleet.refused(&NONE);
+    assert_eq!(status, Some(2));
+    assert!(said.contains("two functions have the id on-base"), "{said}");
+    // Who reads a manifest otherwise gets the first, and is told of the second.
+    let manifest = serde_json::from_value(fleet.manifest.clone()).expect("a manifest");
+    let store = Store::open(&fleet.path("cache"), runtime_support::LONG).expect("a store");
+    let no = std::sync::atomic::AtomicBool::new(false);
+    let (plan, code, state) = (fleet.path("plan"), fleet.path("fleet"), fleet.path("state"));
+    let sources = Sources { plan: &plan, code: &code, state: &state, modules_at: None };
+    let files = provision(&manifest, sources, &store, &no, &|_| ()).expect("files");
+    assert_eq!(fs::read_to_string(files.functions["on-base"].code.join("app.py")).expect("its code"), APP);
+    let told: Vec<&str> = files.diagnostics.iter().map(|d| d.reason.as_str()).collect();
+    assert_eq!(told, ["on-base cannot be deployed: another function of the manifest has its id"]);
+}
+
+/// A process that stands by and is killed is replaced, as often as that happens, and no later call fails for it.
+#[test]
+fn full_a_process_that_stands_by_and_is_killed_is_replaced() {
+    if !has_rights() {
+        return;
+    }
+    let Some(fleet) = fleet() else { return };
+    let served = fleet.serve(&["--first-id", FIRST_ID, "--standby", "2"]);
+    served.up("base");
+    // Process 1 of the sandbox, the host, and two in PID namespaces of their own.
+    let standing = || -> Vec<u32> {
+        let depth = |pid: &u32| {
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            let line = status.lines().find_map(|l| l.strip_prefix("NSpid:")).unwrap_or_default().to_string();
+            line.split_whitespace().count()
+        };
+        let pids = served.pids("base");
+        let most = pids.iter().map(depth).max().unwrap_or(0);
+        if pids.len() < 4 { Vec::new() } else { pids.into_iter().filter(|pid| depth(pid) == most).collect() }
+    };
+    for _ in 0..4 {
+        let before = until("two stand by", || Some(standing()).filter(|all| all.len() == 2));
+        signal(before[0], Signal::KILL);
+        // A call that comes in the moment in which it ends may be its.
+        all_end(&before[..1]);
+        assert_eq!(served.ok("on-base", json!(1))["start"], json!("swap"));
+        until("another stands by", || Some(standing()).filter(|all| all.len() == 2 && !all.contains(&before[0])));
+    }
+    assert_eq!(served.image("base")["restarts"], json!(0));
+}
+
+/// What is being loaded is given up when the runtime is told to end; a call that runs is not.
+fn gives_up_loading(fleet: &Fleet, image: &str, function: &str) {
+    let mut served = fleet.begin(&NONE);
+    until("it loads", || fleet.path("loading").exists().then_some(()));
+    assert_eq!(served.image(image)["why"], json!("the image is being loaded"));
+    assert_eq!(served.ok(function, json!([0, null]))["start"], json!("fallback"));
+    let pid = fs::read_to_string(fleet.path("loading")).expect("a pid").parse().expect("a number");
+    // An image may load for two minutes, which is longer than what is waited for here.
+    assert_eq!(served.end(Signal::TERM), Some(0));
+    all_end(&[pid]);
+    assert_eq!(fleet.scratch(), Vec::<std::path::PathBuf>::new());
+}
+
+#[test]
+fn sigterm_does_not_wait_for_images_that_are_being_loaded() {
+    let Some(mut fleet) = fleet() else { return };
+    let loading = fleet.path("loading").display().to_string();
+    let endless = format!(
+        "import os, time\nwith open({loading:?} + '-', 'w') as file: file.write(str(os.getpid()))\n\
+         os.rename({loading:?} + '-', {loading:?})\nwhile True: time.sleep(1)\n"
+    );
+    fleet.image("endless", None, &["endless"], &[BASE, ("endless.py", &endless)]);
+    fleet.function("on-endless", "app", "app.sleeps", Some("endless"), Some("all"));
+    gives_up_loading(&fleet, "endless", "on-endless");
+    // And one that is forked from another.
+    fs::remove_file(&loading).expect("removed");
+    fleet.image("child", Some("base"), &["endless"], &[BASE, ("endless.py", &endless)]);
+    fleet.function("on-child", "app", "app.sleeps", Some("child"), Some("all"));
+    let images = fleet.manifest["images"].as_array_mut().expect("images");
+    images.retain(|image| image["id"] != json!("endless"));
+    fleet.manifest["functions"].as_array_mut().expect("functions").retain(|f| f["id"] != json!("on-endless"));
+    gives_up_loading(&fleet, "child", "on-child");
+}
+
+#[test]
+fn node_sigterm_does_not_wait_for_images_that_are_being_loaded() {
+    let Some(mut fleet) = node_fleet() else { return };
+    let loading = fleet.path("loading").display().to_string();
+    let endless = format!(
+        "const fs = require('fs');\nfs.writeFileSync({loading:?} + '-', String(process.pid));\n\
+         fs.renameSync({loading:?} + '-', {loading:?});\nfor (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000);\n"
+    );
+    let named = ("endless/package.json", r#"{"name": "endless", "version": "1.0.0"}"#);
+    fleet.image("endless", None, &["endless"], &[("endless/index.js", &endless), named]);
+    fleet.function("on-endless", "app", "index.handler", Some("endless"), Some("all"));
+    gives_up_loading(&fleet, "endless", "on-endless");
+}
+
+#[test]
 fn calls_go_on_while_a_child_image_loads() {
     let Some(mut fleet) = fleet() else { return };
     // It loads until it is let, and no call of its parent may wait for that.

@@ -167,6 +167,21 @@ fn each_package_is_charged_with_its_own_modules_and_the_plan_takes_the_table() {
     assert_eq!(b["samples"], 10, "both functions load it");
     assert!(costs["host"].as_str().unwrap().contains("load average"), "{}", costs["host"]);
     assert!(costs["languages"]["python"]["image_overhead_mb"].as_f64().unwrap() > 0.0);
+    if cfg!(target_os = "linux") {
+        // Swaps were timed on warm hosts: a bare one each round, and one for each of the two loads.
+        let samples = bench.samples();
+        let swaps: Vec<Value> = samples
+            .iter()
+            .filter(|(path, _)| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("host-")))
+            .map(|(_, bytes)| serde_json::from_slice::<Value>(bytes).unwrap()["answer"].clone())
+            .collect();
+        assert!(swaps.len() > 5, "{:?}", samples.keys());
+        for swap in &swaps {
+            let wall = swap["wall_ms"].as_array().unwrap();
+            assert!(wall.len() == 25 && wall.iter().all(|ms| ms.as_f64() > Some(0.0)), "{swap}");
+            assert!(swap["bytes"][0].as_f64() > Some(1e6), "{swap}");
+        }
+    }
     let predicted = costs["prediction"]["functions"].as_array().unwrap();
     assert_eq!(predicted.iter().map(|p| p["function"].as_str().unwrap()).collect::<Vec<_>>(), ["one", "two"]);
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::emit::json;
-use crate::live::measure::{self, MeasureError, Options, Outcome as Measured, Stage};
+use crate::live::measure::{self, Hosts, MeasureError, Options, Outcome as Measured, Stage};
 use crate::live::process;
 use crate::model::{CostSource, Costs, Diagnostic, How};
 
@@ -59,6 +59,7 @@ pub fn run(command: &MeasureCommand, talk: Talk) -> Result<Outcome, Failure> {
     } else {
         "this installs packages, and runs their code"
     });
+    let hosts = hosts();
     let options = Options {
         cache: &cache,
         root: root.as_deref(),
@@ -67,6 +68,7 @@ pub fn run(command: &MeasureCommand, talk: Talk) -> Result<Outcome, Failure> {
         limit: Duration::from_secs_f64(command.timeout),
         only: &command.only,
         warmup: command.warmup,
+        hosts: hosts.as_ref(),
         stop: &stop,
     };
     let bar = talk.timed_bar("installing");
@@ -87,6 +89,19 @@ pub fn run(command: &MeasureCommand, talk: Talk) -> Result<Outcome, Failure> {
     })?;
     talk.diagnostics(&measured.diagnostics);
     Ok(Outcome::of(&measured.diagnostics))
+}
+
+/// Warm hosts in the strongest isolation that is permitted here; without any where it cannot be found out.
+#[cfg(target_os = "linux")]
+fn hosts() -> Option<Hosts> {
+    let warmset = std::env::current_exe().ok()?;
+    let permitted = crate::live::sandbox::probe(&warmset, super::options::FIRST_ID).ok()?;
+    Hosts::new(&warmset, &permitted).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn hosts() -> Option<Hosts> {
+    None
 }
 
 /// The fleet's folder, where that is what was given.

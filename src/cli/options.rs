@@ -149,6 +149,9 @@ pub enum ShareChoice {
     Superset,
 }
 
+/// First of the user ids of sandboxes, unless stated.
+pub const FIRST_ID: u32 = 1_000_000_000;
+
 /// How functions are run on this machine.
 #[derive(Debug, Clone, Args)]
 pub struct RunOptions {
@@ -169,7 +172,7 @@ pub struct RunOptions {
     #[arg(long)]
     pub allow_missing_isolation: bool,
     /// First of 65,536 user ids that nothing else on this machine uses, for full isolation.
-    #[arg(long, value_name = "ID", default_value_t = 1_000_000_000)]
+    #[arg(long, value_name = "ID", default_value_t = FIRST_ID)]
     pub first_id: u32,
     /// Fork hosts although loading has started threads, which the fork loses.
     #[arg(long)]

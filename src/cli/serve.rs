@@ -23,6 +23,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Runs the reference runtime until it is told to end.
 pub fn run(command: &ServeCommand, talk: Talk) -> Result<Outcome, Failure> {
     let stop = stop_sign();
+    allow_descriptors();
     let (manifest, plan) = running::manifest(&command.manifest)?;
     http::check(&command.socket)?;
     let rights = running::rights(&command.run, talk)?;
@@ -56,6 +57,14 @@ pub fn run(command: &ServeCommand, talk: Talk) -> Result<Outcome, Failure> {
     let longest = Duration::from_secs_f64(command.run.timeout) + GRACE;
     serving.block_on(http::serve(runtime, &command.socket, command.metrics, ready, until, longest))?;
     Ok(outcome)
+}
+
+/// A call takes some seven descriptors while it runs, and many shells allow 1,024: all that is permitted is asked for.
+/// Functions have a limit of their own.
+fn allow_descriptors() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
 /// Calls a function of a running runtime.

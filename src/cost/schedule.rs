@@ -49,13 +49,19 @@ pub struct Fit {
 type Raw = (f64, String);
 
 /// The calls, and which format they are in.
-fn calls(file: &str, bytes: &[u8]) -> Result<(Vec<Raw>, &'static str), Diagnostic> {
+fn calls(file: &str, bytes: &[u8], names: &Names<'_>) -> Result<(Vec<Raw>, &'static str), Diagnostic> {
     let sheet = Sheet::read(file, bytes)?;
     let column = |name: &str| sheet.column(name);
     let mut calls = Vec::new();
     if let (Some(func), Some(end), Some(duration)) = (column("func"), column("end_timestamp"), column("duration")) {
+        let app = column("app");
         for row in &sheet.rows {
-            calls.push((sheet.number(row, end)? - sheet.number(row, duration)?, text(row, func)));
+            // A function's name is its own within its application only; the fleet's names are the fleet's.
+            let name = match (text(row, func), app) {
+                (name, Some(app)) if names.get(&name).is_none() => format!("{}/{name}", text(row, app)),
+                (name, _) => name,
+            };
+            calls.push((sheet.number(row, end)? - sheet.number(row, duration)?, name));
         }
         return Ok((calls, "azure-2021"));
     }
@@ -90,10 +96,10 @@ fn calls(file: &str, bytes: &[u8]) -> Result<(Vec<Raw>, &'static str), Diagnosti
 /// # Errors
 /// When the file is no trace.
 pub fn read(file: &str, bytes: &[u8], ids: &[&str], fit: Fit) -> Result<(Schedule, Vec<Diagnostic>), Diagnostic> {
-    let (mut calls, format) = calls(file, bytes)?;
+    let names = Names::new(ids.iter().copied());
+    let (mut calls, format) = calls(file, bytes, &names)?;
     calls.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.cmp(&b.1)));
     let mut describes = format!("{format} trace");
-    let names = Names::new(ids.iter().copied());
     let strangers: BTreeSet<&str> = calls.iter().map(|c| c.1.as_str()).filter(|n| names.get(n).is_none()).collect();
     let mut diagnostics = Vec::new();
     let none_is_known = calls.iter().all(|c| strangers.contains(c.1.as_str())) && !calls.is_empty() && !ids.is_empty();
@@ -177,6 +183,14 @@ mod tests {
         let (kept, said) = read("t.csv", text.as_bytes(), &["x", "b"], ALL).unwrap();
         assert_eq!(kept.calls.len(), 1);
         assert!(said[0].reason.starts_with("2 names in the trace match no function"), "{said:?}");
+    }
+
+    #[test]
+    fn functions_of_two_applications_are_two_whatever_they_are_called() {
+        // The names repeat in other applications: f of a is called twice, f of b and g of a once.
+        let text = "app,func,end_timestamp,duration\na,f,1,1\nb,f,2,1\na,f,3,1\na,g,4,1\n";
+        assert_eq!(schedule(text, &["x", "y", "z"], ALL), [(0.0, 0), (1.0, 2), (2.0, 0), (3.0, 1)]);
+        assert_eq!(schedule(text, &["f", "g"], ALL), [(0.0, 0), (1.0, 0), (2.0, 0), (3.0, 1)]);
     }
 
     #[test]

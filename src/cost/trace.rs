@@ -48,14 +48,17 @@ pub fn read(file: &str, bytes: &[u8], keep: KeepAlive) -> Result<Weights, Diagno
     let number = |row: &StringRecord, at: usize| sheet.number(row, at);
     let mut cold: BTreeMap<String, f64> = BTreeMap::new();
     if let (Some(func), Some(end), Some(duration)) = (column("func"), column("end_timestamp"), column("duration")) {
-        let mut calls: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
+        // A function's name is its own within its application only.
+        let app = column("app");
+        let mut calls: BTreeMap<(String, String), Vec<(f64, f64)>> = BTreeMap::new();
         for row in rows {
             let (end, duration) = (number(row, end)?, number(row, duration)?);
-            calls.entry(text(row, func)).or_default().push((end - duration, end));
+            let whose = (text(row, func), app.map(|at| text(row, at)).unwrap_or_default());
+            calls.entry(whose).or_default().push((end - duration, end));
         }
-        for (function, mut calls) in calls {
+        for ((function, _), mut calls) in calls {
             calls.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
-            cold.insert(function, cold_by_times(&calls, keep.idle_s));
+            *cold.entry(function).or_default() += cold_by_times(&calls, keep.idle_s);
         }
         return Ok(Weights { cold_starts: cold, describes: describe("azure-2021", keep) });
     }
@@ -172,6 +175,13 @@ mod tests {
         let text = "duration,func,app,end_timestamp\n5,f,a,5\n1,f,a,101\n20,f,a,30\n";
         assert_eq!(cold(text, 60.0)["f"], 2.0);
         assert_eq!(cold(text, 71.0)["f"], 1.0);
+    }
+
+    #[test]
+    fn functions_of_one_name_in_two_applications_keep_instances_of_their_own() {
+        // Both first calls are cold: the instance of a is none of b's.
+        let text = "app,func,end_timestamp,duration\na,f,1,1\nb,f,3,1\na,f,5,1\n";
+        assert_eq!(cold(text, 60.0), BTreeMap::from([("f".to_string(), 2.0)]));
     }
 
     #[test]

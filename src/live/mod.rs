@@ -4,6 +4,7 @@
 //! its caller names, and prints nothing.
 
 pub mod build;
+pub mod handler;
 pub mod install;
 pub mod measure;
 pub mod process;

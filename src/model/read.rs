@@ -124,6 +124,13 @@ pub fn manifest(file: &str, text: &str) -> Result<SwapManifest, Diagnostic> {
             return broken(format!("`{}` is no reference of an image", image.reference));
         }
     }
+    let functions = manifest.functions.iter().map(|f| ("functions", f.id.as_str()));
+    let mut seen = BTreeSet::new();
+    for (what, id) in functions.chain(manifest.closures.iter().map(|c| ("closures", c.id.as_str()))) {
+        if !seen.insert((what, id)) {
+            return broken(format!("two {what} have the id {id}"));
+        }
+    }
     Ok(manifest)
 }
 
@@ -137,6 +144,34 @@ mod tests {
     use super::*;
 
     const HEAD: &str = r#""schema":"warmset.inventory/1""#;
+
+    #[test]
+    fn ids_of_a_manifest_are_unique() {
+        let manifest = |functions: &str, closures: &str| {
+            let head = r#""schema":"warmset.swap-manifest/1","name":"t","budget_mb":1.0,"memory_mb":1.0"#;
+            let text = format!(r#"{{{head},"images":[],"closures":[{closures}],"functions":[{functions}]}}"#);
+            super::manifest("m", &text).map_err(|d| d.reason)
+        };
+        let function = |id: &str| {
+            format!(
+                r#"{{"id":"{id}","path":"f","handler":"a.b","platform":null,"image":null,"closure":null,
+                "fallback":[],"loads":[],"environment":{{}}}}"#
+            )
+        };
+        let closure = |id: &str| {
+            format!(
+                r#"{{"id":"{id}","platform":"python3.11-linux-x86_64-glibc","folder":"closures/{id}",
+                "lock":{{"file":"requirements.lock","sha256":""}},"packages":[],"preload":[]}}"#
+            )
+        };
+        let two = |a: String, b: String| format!("{a},{b}");
+        // A function and a closure may have the same one.
+        assert_eq!(manifest(&two(function("a"), function("b")), &closure("a")).map(|_| ()), Ok(()));
+        let said = manifest(&two(function("a"), function("a")), "").unwrap_err();
+        assert_eq!(said, "two functions have the id a");
+        let said = manifest("", &two(closure("a"), closure("a"))).unwrap_err();
+        assert_eq!(said, "two closures have the id a");
+    }
 
     #[test]
     fn the_smallest_inventory_that_another_tool_may_write() {

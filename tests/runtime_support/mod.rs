@@ -186,10 +186,30 @@ impl Fleet {
 
     /// A runtime whose images have all been tried.
     pub fn serve(&self, options: &[&str]) -> Served<'_> {
+        self.serve_in(options, &[])
+    }
+
+    /// The same, with variables in its environment.
+    pub fn serve_in(&self, options: &[&str], environment: &[(&str, &Path)]) -> Served<'_> {
+        let served = self.begin_in(options, environment);
+        until("its images are loaded", || {
+            let status = served.status();
+            let images = status["images"].as_object().expect("images");
+            images.values().all(|i| i["why"] != json!("the image is being loaded")).then_some(())
+        });
+        served
+    }
+
+    /// A runtime that listens, whatever its images do.
+    pub fn begin(&self, options: &[&str]) -> Served<'_> {
+        self.begin_in(options, &[])
+    }
+
+    fn begin_in(&self, options: &[&str], environment: &[(&str, &Path)]) -> Served<'_> {
         fs::create_dir_all(self.path("fleet")).expect("a folder");
         let log = self.path("serve.log");
         let mut command = self.serve_command(&warmset(), options);
-        command.stderr(fs::File::create(&log).expect("a log"));
+        command.stderr(fs::File::create(&log).expect("a log")).envs(environment.iter().copied());
         let child = command.spawn().expect("serve");
         let served = Served { fleet: self, child: Some(child) };
         until("the runtime listens", || {
@@ -197,11 +217,6 @@ impl Fleet {
                 assert!(served.is_running(), "{}", served.said());
                 None
             })
-        });
-        until("its images are loaded", || {
-            let status = served.status();
-            let images = status["images"].as_object().expect("images");
-            images.values().all(|i| i["why"] != json!("the image is being loaded")).then_some(())
         });
         served
     }

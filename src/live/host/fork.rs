@@ -1,6 +1,6 @@
 //! Python hosts, which fork.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -34,7 +34,7 @@ enum Origin {
     /// A sandbox of its own; its files, where they are on this machine.
     Sandbox { sandbox: Sandbox, _files: Option<tempfile::TempDir> },
     /// Another host.
-    Fork { process: OwnedFd, listener: Option<std::thread::JoinHandle<()>> },
+    Fork { process: Arc<OwnedFd>, listener: Option<std::thread::JoinHandle<()>> },
 }
 
 /// A Python host that forks a process for every call. Dropping it ends it with all that it forked.
@@ -47,7 +47,7 @@ pub struct ForkServer {
     pid: u32,
     report: Report,
     /// Hosts that were forked from it.
-    children: Mutex<BTreeSet<u32>>,
+    children: Mutex<Vec<(u32, Arc<OwnedFd>)>>,
     /// Slots of what stands by, with the count of processes that were ended in them for want of memory.
     slots: Mutex<BTreeMap<u64, (Slot, u64)>>,
     numbers: AtomicU64,
@@ -81,7 +81,7 @@ impl ForkServer {
         let said = sandbox.said().clone();
         let work = spec.work(None).map_err(setup)?;
         let body = serde_json::to_vec(&work).map_err(|e| HostError::Setup(e.to_string()))?;
-        let loaded = order_load(&control, "load", &[]).and_then(|on| load(&on, &body, spec.start_limit));
+        let loaded = order_load(&control, "load", &[]).and_then(|on| load(&on, &body, spec.start_limit, &spec.stop));
         let (report, pid) = match loaded {
             Ok(loaded) => loaded,
             Err(problem) => {
@@ -97,7 +97,7 @@ impl ForkServer {
             said,
             pid,
             report,
-            children: Mutex::new(BTreeSet::new()),
+            children: Mutex::new(Vec::new()),
             slots: Mutex::new(BTreeMap::new()),
             numbers: AtomicU64::new(0),
             gone: AtomicBool::new(false),
@@ -128,7 +128,7 @@ impl ForkServer {
             let Some(control) = control.as_ref() else { return Err(HostError::Gone("it was ended".to_string())) };
             order_load(control, "image", &[theirs, writer])
         };
-        let (report, pid) = match connection.and_then(|on| load(&on, &body, child.start_limit)) {
+        let (report, pid) = match connection.and_then(|on| load(&on, &body, child.start_limit, &self.spec.stop)) {
             Ok(loaded) => loaded,
             Err(problem) => {
                 // With its control socket the host that was forked ends, and with it its log.
@@ -142,7 +142,13 @@ impl ForkServer {
         };
         let process = number(pid).and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok());
         let process = process.ok_or_else(|| HostError::Gone("it ended at once".to_string()))?;
-        held(&self.children).insert(pid);
+        let process = Arc::new(process);
+        {
+            let mut children = held(&self.children);
+            // Numbers of those that have ended may be others' by now.
+            children.retain(|(_, process)| !ended(process, Duration::ZERO));
+            children.push((pid, Arc::clone(&process)));
+        }
         let host = ForkServer {
             spec: Arc::clone(&self.spec),
             control: Mutex::new(Some(control)),
@@ -150,7 +156,7 @@ impl ForkServer {
             said,
             pid,
             report,
-            children: Mutex::new(BTreeSet::new()),
+            children: Mutex::new(Vec::new()),
             slots: Mutex::new(BTreeMap::new()),
             numbers: AtomicU64::new(0),
             gone: AtomicBool::new(false),
@@ -249,7 +255,8 @@ impl ForkServer {
             if !log.ended {
                 polled.push(PollFd::from_borrowed_fd(log_fd, log.wants()));
             }
-            wire::wait(&mut polled, deadline).map_err(setup)?;
+            // It may have begun.
+            wire::wait(&mut polled, deadline).map_err(|e| HostError::Gone(format!("nobody listens to it: {e}")))?;
             host.go_on();
             function.go_on();
             log.go_on();
@@ -321,7 +328,9 @@ impl ForkServer {
             Origin::Sandbox { sandbox, .. } => sandbox.pid(),
             Origin::Fork { .. } => self.pid,
         };
-        descendants(root, &held(&self.children))
+        let children = held(&self.children);
+        let running = children.iter().filter(|(_, process)| !ended(process, Duration::ZERO));
+        descendants(root, &running.map(|(pid, _)| *pid).collect())
     }
 
     /// What its processes take.
@@ -384,8 +393,8 @@ fn order_load(control: &OwnedFd, op: &str, more: &[OwnedFd]) -> Result<OwnedFd, 
 }
 
 /// Says what to load, and takes the host's report and its number on this machine.
-fn load(connection: &OwnedFd, body: &[u8], limit: Duration) -> Result<(Report, u32), HostError> {
-    let (reply, sender) = wire::converse(connection, body, limit, MAX_REPORT).map_err(setup)?;
+fn load(connection: &OwnedFd, body: &[u8], limit: Duration, stop: &AtomicBool) -> Result<(Report, u32), HostError> {
+    let (reply, sender) = wire::converse(connection, body, limit, MAX_REPORT, stop).map_err(setup)?;
     let loaded: Loaded = match serde_json::from_slice(&reply) {
         Ok(loaded) => loaded,
         Err(_) => return Err(HostError::Setup("the host ended while it loaded".to_string())),

@@ -67,7 +67,7 @@ impl NodeProcess {
         rustix::net::sockopt::set_socket_passcred(&control, true).map_err(|e| setup(e.into()))?;
         let sandbox = Sandbox::start(&spec.warmset, spec.isolation, &sandboxed, theirs, spec.slot.as_deref());
         let sandbox = sandbox.map_err(setup)?;
-        let (report, pid) = match ready(&control, spec.start_limit) {
+        let (report, pid) = match ready(&control, spec) {
             Ok(ready) => ready,
             Err(problem) => {
                 // With its end all that it has said has been read.
@@ -78,7 +78,7 @@ impl NodeProcess {
         };
         rustix::net::sockopt::set_socket_passcred(&control, false).map_err(|e| setup(e.into()))?;
         if report.rehearses {
-            rehearse(&control, spec.start_limit)?;
+            rehearse(&control, spec)?;
         }
         Ok(Self { spec: spec.clone(), sandbox, control, files, pid, report })
     }
@@ -105,7 +105,9 @@ impl NodeProcess {
         let mut too_much = false;
         talk.go_on();
         while !talk.ended && talk.reply.last() != Some(&b'\n') && Instant::now() < deadline {
-            wire::wait(&mut [PollFd::new(&self.control, talk.wants())], deadline).map_err(setup)?;
+            // It may have begun.
+            wire::wait(&mut [PollFd::new(&self.control, talk.wants())], deadline)
+                .map_err(|e| HostError::Gone(format!("nobody listens to it: {e}")))?;
             talk.go_on();
             if talk.reply.len() > limits.output_bytes + 4096 {
                 too_much = true;
@@ -206,17 +208,17 @@ impl NodeProcess {
 }
 
 /// Makes it go the way that a call goes. How that went does not matter: it costs time later, and nothing else.
-fn rehearse(control: &OwnedFd, limit: Duration) -> Result<(), HostError> {
+fn rehearse(control: &OwnedFd, spec: &HostSpec) -> Result<(), HostError> {
     rustix::net::send(control, REHEARSAL, SendFlags::NOSIGNAL).map_err(|e| setup(e.into()))?;
-    match line(control, limit)?.ended {
+    match line(control, spec)?.ended {
         true => Err(HostError::Setup("the process ended while it rehearsed a call".to_string())),
         false => Ok(()),
     }
 }
 
 /// Waits for the first line.
-fn ready(control: &OwnedFd, limit: Duration) -> Result<(Report, u32), HostError> {
-    let talk = line(control, limit)?;
+fn ready(control: &OwnedFd, spec: &HostSpec) -> Result<(Report, u32), HostError> {
+    let talk = line(control, spec)?;
     match (serde_json::from_slice::<Ready>(&talk.reply), talk.sender) {
         (Ok(line), Some(pid)) => Ok((line.ready, pid)),
         _ => Err(HostError::Setup("the process ended while it loaded".to_string())),
@@ -224,14 +226,15 @@ fn ready(control: &OwnedFd, limit: Duration) -> Result<(Report, u32), HostError>
 }
 
 /// Waits for a line, or the end.
-fn line(control: &OwnedFd, limit: Duration) -> Result<Talk<'_>, HostError> {
+fn line<'a>(control: &'a OwnedFd, spec: &HostSpec) -> Result<Talk<'a>, HostError> {
+    let limit = spec.start_limit;
     let deadline = Instant::now() + limit;
     let mut talk = Talk::new(control, b"");
     while !talk.is_answered() {
         if Instant::now() >= deadline {
             return Err(HostError::Setup(format!("it was not ready within {} ms", limit.as_millis())));
         }
-        wire::wait(&mut [PollFd::new(control, PollFlags::IN)], deadline).map_err(setup)?;
+        wire::wait_unless(&spec.stop, &mut [PollFd::new(control, PollFlags::IN)], deadline).map_err(setup)?;
         talk.go_on();
     }
     Ok(talk)

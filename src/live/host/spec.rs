@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -27,13 +28,16 @@ pub struct Interpreter {
     pub program: PathBuf,
     /// Its own folders, outside of the system's; none with [`Root::Folder`].
     pub folders: Vec<PathBuf>,
+    /// Folders of packages that were installed for itself: no image has them, so that no host is shown them.
+    pub site: Vec<PathBuf>,
 }
 
 impl Interpreter {
     /// One that has said where it lies.
     pub fn of(found: &Found) -> Self {
         let own = !is_system(&found.prefix) && found.prefix.parent().is_some();
-        Self { program: found.program.clone(), folders: own.then(|| found.prefix.clone()).into_iter().collect() }
+        let folders = own.then(|| found.prefix.clone()).into_iter().collect();
+        Self { program: found.program.clone(), folders, site: found.site.clone() }
     }
 }
 
@@ -101,6 +105,8 @@ pub struct HostSpec {
     pub nofile: Option<u64>,
     /// How long loading and warming up may take.
     pub start_limit: Duration,
+    /// Loading is given up when this is set.
+    pub stop: Arc<AtomicBool>,
     /// What it counts for.
     pub slot: Option<Arc<Slot>>,
     /// Where its calls count, and what each may take: every call that names no slot of its own gets one. To move a process
@@ -162,6 +168,7 @@ impl HostSpec {
             tmp_mb: 64,
             nofile: None,
             start_limit: Duration::from_secs(60),
+            stop: Arc::default(),
             slot: None,
             calls: None,
         }
@@ -243,6 +250,7 @@ impl HostSpec {
             binds,
             texts: Vec::new(),
             empty: Vec::new(),
+            covered: if self.root == Root::System { self.interpreter.site.clone() } else { Vec::new() },
             network: self.network,
             powers: Powers::Forks,
             tmp_mb: self.tmp_mb,

@@ -203,6 +203,8 @@ class Server:
         self.hosts = {}
         self.ready = []
         self.slots = []
+        self.lost = 0
+        self.refill_at = None
         self.wake_read, self.wake_write = socket.socketpair()
         self.wake_read.setblocking(False)
         self.wake_write.setblocking(False)
@@ -238,6 +240,8 @@ class Server:
     def patience(self):
         """Milliseconds until the next deadline."""
         deadlines = [c.deadline for c in self.calls.values() if c.deadline is not None and c.killed is None]
+        if self.refill_at is not None:
+            deadlines.append(self.refill_at)
         return max(0, int((min(deadlines) - time.monotonic()) * 1000) + 1) if deadlines else None
 
     def hang_up(self, number):
@@ -294,7 +298,6 @@ class Server:
             self.kernel.drop_bounding_set()
         if not first:
             importlib.invalidate_caches()
-            gc.unfreeze()
         self.loaded = True
         try:
             report = host.load(spec)
@@ -355,7 +358,7 @@ class Server:
         for folder in reversed(spec.get("site") or []):
             sys.path.insert(0, folder)
         importlib.invalidate_caches()
-        gc.unfreeze()
+        # What the parent has frozen stays so: a collection would write to all of it, and nothing of it would be shared.
         # Whoever asked does not wait for ever, and cannot end what has not said its number.
         signal.setitimer(signal.ITIMER_REAL, spec.get("limit_s") or 0)
         try:
@@ -379,12 +382,22 @@ class Server:
         self.count += 1
         message["number"] = self.count
         # Who brings a slot of its own wants the process in that one.
-        if self.ready and not (message.get("own_slot") and self.ready[0][2] is not None):
-            call.pid, waiting, slot = self.ready.pop(0)
-            call.slot = message.get("slot") if slot is None else slot
-            # It has its slot, unless there was none for it.
-            socket.send_fds(waiting, [json.dumps(message).encode()], rest if slot is None else rest[:2])
+        while self.ready and not (message.get("own_slot") and self.ready[0][2] is not None):
+            call.pid, waiting, slot, doors = self.ready.pop(0)
+            try:
+                # It has its slot, unless there was none for it.
+                socket.send_fds(waiting, [json.dumps(message).encode()], rest if slot is None else rest[:2])
+            except OSError:
+                # It has ended, and nobody has looked yet: the next one takes the call.
+                call.pid = None
+                self.standby_ended(waiting, slot, doors)
+                continue
             waiting.close()
+            for number in doors:
+                os.close(number)
+            self.lost = 0
+            call.slot = message.get("slot") if slot is None else slot
+            break
         else:
             call.slot = message.get("slot")
             call.pid = self.fork()
@@ -402,6 +415,10 @@ class Server:
 
         To move into a control group takes the kernel some 5 to 15 ms (it waits until no processor forks), more than all
         the rest together: so that is what it pays most to have done ahead of time."""
+        if self.refill_at is not None:
+            if time.monotonic() < self.refill_at:
+                return
+            self.refill_at = None
         while len(self.ready) < int(self.spec.get("standby") or 0) and self.loaded and not self.too_many_threads():
             if self.spec.get("slots") and not self.slots:
                 return
@@ -419,9 +436,17 @@ class Server:
                 self.let_go()
                 self.in_child(None, doors, theirs)
             theirs.close()
-            for number in doors:
-                os.close(number)
-            self.ready.append((pid, ours, slot))
+            # Its slot is the next one's, should it end before a call has taken it.
+            self.ready.append((pid, ours, slot, doors))
+
+    def standby_ended(self, waiting, slot, doors):
+        """One that stood by has ended by itself or was ended. Its slot is free; if they go on ending, so the pauses grow."""
+        waiting.close()
+        if slot is not None:
+            self.slots.append((slot, doors))
+        if self.lost:
+            self.refill_at = time.monotonic() + min(5.0, 0.01 * 2 ** min(self.lost, 10))
+        self.lost += 1
 
     def too_many_threads(self):
         return not self.spec.get("allow_threads") and len(os.listdir("/proc/self/task")) > 1
@@ -464,9 +489,9 @@ class Server:
         signal.set_wakeup_fd(-1)
         for call in self.calls.values():
             call.connection.close()
-        for _, waiting, _ in self.ready:
+        for _, waiting, _, _ in self.ready:
             waiting.close()
-        for _, doors in self.slots:
+        for doors in [child[3] for child in self.ready] + [slot[1] for slot in self.slots]:
             for number in doors:
                 os.close(number)
         self.control.close()
@@ -482,7 +507,11 @@ class Server:
             if pid == 0:
                 return
             self.hosts.pop(pid, None)
-            self.ready = [child for child in self.ready if child[0] != pid]
+            for at, (standby, waiting, slot, doors) in enumerate(self.ready):
+                if standby == pid:
+                    del self.ready[at]
+                    self.standby_ended(waiting, slot, doors)
+                    break
             call = self.calls.pop(pid, None)
             if call is None:
                 continue

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -124,12 +125,13 @@ impl<'a> Talk<'a> {
 /// Sends a body and takes the reply to the end of its line.
 ///
 /// # Errors
-/// When it does not end in time, or gets longer than `most`.
+/// When it does not end in time, gets longer than `most`, or `stop` is set meanwhile.
 pub(super) fn converse(
     socket: &OwnedFd,
     body: &[u8],
     limit: Duration,
     most: usize,
+    stop: &AtomicBool,
 ) -> io::Result<(Vec<u8>, Option<u32>)> {
     let deadline = Instant::now() + limit;
     let mut talk = Talk::new(socket, body);
@@ -144,7 +146,7 @@ pub(super) fn converse(
         if Instant::now() >= deadline {
             return Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} ms", limit.as_millis())));
         }
-        wait(&mut [PollFd::new(socket, talk.wants())], deadline)?;
+        wait_unless(stop, &mut [PollFd::new(socket, talk.wants())], deadline)?;
     }
     Ok((talk.reply, talk.sender))
 }
@@ -155,6 +157,19 @@ pub(super) fn wait(polled: &mut [PollFd<'_>], deadline: Instant) -> io::Result<(
         Ok(_) | Err(Errno::INTR) => Ok(()),
         Err(e) => Err(e.into()),
     }
+}
+
+/// The same, and gives up soon after `stop` is set.
+///
+/// # Errors
+/// [`io::ErrorKind::Interrupted`] then.
+pub(super) fn wait_unless(stop: &AtomicBool, polled: &mut [PollFd<'_>], deadline: Instant) -> io::Result<()> {
+    /// How often it is looked at.
+    const LOOK: Duration = Duration::from_millis(50);
+    if stop.load(Ordering::SeqCst) {
+        return Err(io::Error::new(io::ErrorKind::Interrupted, "the runtime ends"));
+    }
+    wait(polled, deadline.min(Instant::now() + LOOK))
 }
 
 /// The reading end of a log, with the part that is kept.
@@ -241,9 +256,10 @@ mod tests {
     #[test]
     fn a_conversation_ends_with_its_other_end_or_its_deadline() {
         use rustix::net::SocketType;
+        let no = AtomicBool::new(false);
         let (ours, theirs) = crate::live::sandbox::sockets(SocketType::STREAM).unwrap();
         let silent = std::os::unix::net::UnixStream::from(theirs);
-        let late = converse(&ours, b"body", Duration::from_millis(20), 100).unwrap_err();
+        let late = converse(&ours, b"body", Duration::from_millis(20), 100, &no).unwrap_err();
         assert_eq!(late.kind(), io::ErrorKind::TimedOut);
         drop(silent);
         let (ours, theirs) = crate::live::sandbox::sockets(SocketType::STREAM).unwrap();
@@ -256,12 +272,15 @@ mod tests {
             other.write_all(b"\n").unwrap();
         });
         let body = "x".repeat(1 << 20);
-        let (reply, sender) = converse(&ours, body.as_bytes(), Duration::from_secs(20), 1 << 21).unwrap();
+        let (reply, sender) = converse(&ours, body.as_bytes(), Duration::from_secs(20), 1 << 21, &no).unwrap();
         echo.join().unwrap();
         assert_eq!((reply.len(), reply[0], sender), ((1 << 20) + 1, b'X', Some(std::process::id())));
         let (ours, theirs) = crate::live::sandbox::sockets(SocketType::STREAM).unwrap();
         std::os::unix::net::UnixStream::from(theirs).write_all(b"0123456789").unwrap();
-        assert!(converse(&ours, b"", Duration::from_secs(20), 5).unwrap_err().to_string().contains("too long"));
+        assert!(converse(&ours, b"", Duration::from_secs(20), 5, &no).unwrap_err().to_string().contains("too long"));
+        let (ours, _silent) = crate::live::sandbox::sockets(SocketType::STREAM).unwrap();
+        let given_up = converse(&ours, b"", Duration::from_secs(3600), 5, &AtomicBool::new(true)).unwrap_err();
+        assert_eq!(given_up.kind(), io::ErrorKind::Interrupted);
     }
 
     #[test]

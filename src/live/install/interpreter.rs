@@ -18,8 +18,9 @@ use crate::model::{Language, Platform};
 pub const VARIABLE: &str = "WARMSET_INTERPRETERS";
 const ASK_LIMIT: Duration = Duration::from_secs(30);
 
-const ASK_PYTHON: &str = "import json, os, platform, sys; print('warmset ' + json.dumps({'program': os.path.realpath(\
-    sys.executable), 'prefix': sys.base_prefix, 'version': platform.python_version(), 'arch': platform.machine(), \
+const ASK_PYTHON: &str = "import json, os, platform, site, sys; print('warmset ' + json.dumps({'program': os.path.realpath(\
+    sys.executable), 'prefix': sys.base_prefix, 'site': site.getsitepackages([sys.base_prefix]), \
+    'version': platform.python_version(), 'arch': platform.machine(), \
     'libc': 'glibc' if platform.libc_ver()[0] == 'glibc' else 'musl'}))";
 const ASK_NODE: &str = "console.log('warmset ' + JSON.stringify({program: process.execPath, \
     prefix: require('path').dirname(require('path').dirname(process.execPath)), version: process.versions.node, \
@@ -33,6 +34,9 @@ pub struct Interpreter {
     pub program: PathBuf,
     /// Folder that it and its standard library lie in.
     pub prefix: PathBuf,
+    /// Python: folders of the packages that were installed for it.
+    #[serde(default)]
+    pub site: Vec<PathBuf>,
     /// In full: `3.11.7`, `20.20.2`.
     pub version: String,
     arch: String,

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+#[cfg(target_os = "linux")]
+use std::sync::atomic::Ordering;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -104,13 +106,21 @@ impl<'a> Bench<'a> {
         view: &Path,
         request: &Request<'_>,
     ) -> Result<Value, Missed> {
+        self.kept_or((key, mode, number), |bench| bench.run_now(mode, platform, view, request))
+    }
+
+    fn kept_or(
+        &mut self,
+        (key, mode, number): (&str, &str, usize),
+        run: impl FnOnce(&Self) -> Result<Sample, Missed>,
+    ) -> Result<Value, Missed> {
         let sample = match self.samples.get(key, mode, number) {
             Some(sample) => {
                 self.kept += 1;
                 sample
             }
             None => {
-                let sample = self.run_now(mode, platform, view, request)?;
+                let sample = run(self)?;
                 self.samples.put(key, mode, number, &sample).map_err(at(self.options.cache)).map_err(Missed::Fatal)?;
                 self.runs += 1;
                 sample
@@ -298,17 +308,65 @@ impl<'a> Bench<'a> {
                 continue;
             };
             let bare = Request { count, ..Request::default() };
-            for (mode, request) in [("idle", &request), ("swap", &bare)] {
-                self.tolerated((&key, mode, round), &platform, view, request)?;
-            }
+            self.tolerated(&key, "idle", round, &platform, view, &request)?;
+            let mode = self.swap_mode();
+            self.tolerated(&key, mode, round, &platform, view, &bare)?;
             for &at in subjects.iter().filter(|_| is_last) {
                 let subject = &self.ready.subjects[at];
                 let request = Request { load: &subject.steps, count, ..Request::default() };
                 let view = &self.ready.views[subject.view].root;
-                self.tolerated((&subject.key, "swap", 0), &platform, view, &request)?;
+                self.tolerated(&subject.key, mode, 0, &platform, view, &request)?;
             }
         }
         Ok(())
+    }
+
+    /// Name of the mode in which swaps are timed.
+    pub fn swap_mode(&self) -> &'static str {
+        #[cfg(target_os = "linux")]
+        if let Some(hosts) = self.options.hosts {
+            return hosts.mode();
+        }
+        "swap"
+    }
+
+    /// Swaps onto a warm host as the runtime has it.
+    #[cfg(target_os = "linux")]
+    fn on_host(&self, key: &str, platform: &Platform, view: &Path, request: &Request<'_>) -> Result<Sample, Missed> {
+        let failed = |why: &str| Missed::Failed(why.to_string());
+        let hosts = self.options.hosts.ok_or_else(|| failed("there are no hosts"))?;
+        let interpreter = self.ready.interpreters.get(platform).ok_or_else(|| failed("no interpreter"))?;
+        if self.options.stop.load(Ordering::SeqCst) {
+            return Err(Missed::Fatal(MeasureError::Stopped));
+        }
+        // What may be missing is missing here too.
+        let first = self.samples.get(key, "first", 0).map(|sample| sample.answer).unwrap_or_default();
+        let missing = |module: &str| {
+            let failed = first.get("failed").and_then(Value::as_array).into_iter().flatten();
+            failed.into_iter().any(|pair| pair.get(0).and_then(Value::as_str) == Some(module))
+        };
+        let modules = request.load.iter().filter(|step| step.base.is_none() && !missing(&step.module));
+        let modules = modules.flat_map(|step| {
+            let names = step.names.iter().filter(|name| *name != "*").map(|name| format!("{}:{name}", step.module));
+            std::iter::once(step.module.clone()).chain(names)
+        });
+        let load = super::swap::Load {
+            interpreter,
+            language: platform.language,
+            view,
+            modules: modules.collect(),
+            count: request.count,
+        };
+        let (average, before) = (host::load_average(), Ticks::now());
+        let answer =
+            hosts.swap(&load, &self.options.cache.join("scratch"), self.options.limit).map_err(Missed::Failed)?;
+        Ok(Sample { load: average, stolen: crate::model::units::round(Ticks::now().stolen_since(before), 4), answer })
+    }
+
+    /// Never asked for: there are no hosts.
+    #[cfg(not(target_os = "linux"))]
+    fn on_host(&self, _: &str, _: &Platform, _: &Path, _: &Request<'_>) -> Result<Sample, Missed> {
+        Err(Missed::Failed("warm hosts run on Linux only".into()))
     }
 
     /// What samples of an interpreter with nothing loaded are kept under.
@@ -320,12 +378,20 @@ impl<'a> Bench<'a> {
     /// A run without which the table is poorer, and nothing more.
     fn tolerated(
         &mut self,
-        what: (&str, &str, usize),
+        key: &str,
+        mode: &str,
+        number: usize,
         platform: &Platform,
         view: &Path,
         request: &Request<'_>,
     ) -> Result<(), MeasureError> {
-        match self.take(what, platform, view, request) {
+        let what = (key, mode, number);
+        let taken = if mode.starts_with("host-") {
+            self.kept_or(what, |bench| bench.on_host(key, platform, view, request))
+        } else {
+            self.take(what, platform, view, request)
+        };
+        match taken {
             Err(Missed::Fatal(error)) => Err(error),
             Ok(_) | Err(Missed::Failed(_)) => Ok(()),
         }

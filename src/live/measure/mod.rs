@@ -10,6 +10,8 @@ mod host;
 mod probe;
 mod results;
 mod samples;
+#[cfg(target_os = "linux")]
+mod swap;
 mod view;
 mod warm;
 
@@ -39,9 +41,19 @@ pub struct Options<'a> {
     pub only: &'a [String],
     /// Whether handlers are called with their events.
     pub warmup: bool,
+    /// How swaps are timed: on warm hosts as the runtime has them. Without it by a fork and a hand-over alone.
+    pub hosts: Option<&'a Hosts>,
     /// Set when the user wants to stop.
     pub stop: &'a AtomicBool,
 }
+
+#[cfg(target_os = "linux")]
+pub use swap::Hosts;
+
+/// Warm hosts run on Linux only.
+#[cfg(not(target_os = "linux"))]
+#[derive(Debug)]
+pub enum Hosts {}
 
 /// What is being done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -181,16 +181,22 @@ fn languages(bench: &Bench<'_>, entries: &[Cost]) -> BTreeMap<Language, Language
     let mut out = BTreeMap::new();
     for (language, (platform, subjects)) in &bench.swaps {
         let key = bench.bare_key(platform);
-        let rounds = |mode: &'static str| {
+        let rounds = |mode: &str| {
             let all = (0..bench.options.repetitions).filter_map(|n| bench.samples.get(&key, mode, n));
             all.map(|sample| sample.answer).collect::<Vec<_>>()
         };
         let idle = stats::median(&rounds("idle").iter().flat_map(|a| numbers(a, "bytes")).collect::<Vec<_>>());
-        let bare: Vec<Value> = rounds("swap");
-        let loaded = subjects.iter().filter_map(|&at| bench.samples.get(&bench.ready.subjects[at].key, "swap", 0));
+        let mode = bench.swap_mode();
+        let bare: Vec<Value> = rounds(mode);
+        let bare_bytes = stats::median(&bare.iter().flat_map(|a| numbers(a, "bytes")).collect::<Vec<_>>());
+        let loaded = subjects.iter().filter_map(|&at| bench.samples.get(&bench.ready.subjects[at].key, mode, 0));
         let answers: Vec<Value> = bare.into_iter().chain(loaded.map(|sample| sample.answer)).collect();
         let point = |answer: &Value| {
             let bytes = stats::median(&numbers(answer, "bytes"));
+            let wall = numbers(answer, "wall_ms");
+            if !wall.is_empty() {
+                return ((bytes - bare_bytes).max(0.0) / 1e6, stats::median(&wall));
+            }
             // A fork server says what it grew by, a waiting process all that it has.
             let grown = if *language == Language::Node { (bytes - idle).max(0.0) } else { bytes };
             (grown / 1e6, stats::median(&numbers(answer, "cpu")) / 1e6)

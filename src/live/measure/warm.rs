@@ -13,6 +13,7 @@ use super::bench::{Bench, Missed};
 use super::probe::{Call, Request};
 use super::{MeasureError, fleet, results};
 use crate::cost::stats::{median, quantile};
+use crate::live::handler::Handler;
 use crate::live::install::code;
 use crate::model::units::round;
 use crate::model::{Diagnostic, Function, Language, MeasuredWarmup, codes};
@@ -23,8 +24,6 @@ pub const CODE: &str = ".warmset-code-";
 const MOST: usize = 5;
 /// Calls after the first one.
 const LATER: u32 = 3;
-/// An event larger than this is no example.
-const LARGEST_EVENT: u64 = 4 << 20;
 /// What Node runs as it is.
 const NODE_FILES: [&str; 6] = [".js", ".mjs", ".cjs", "/index.js", "/index.mjs", "/index.cjs"];
 
@@ -56,8 +55,11 @@ pub fn measure(bench: &mut Bench<'_>) -> Result<Vec<MeasuredWarmup>, MeasureErro
     for (at, subject) in ready.subjects.iter().enumerate().filter(|(at, _)| !bench.failed.contains(at)) {
         for &number in &subject.functions {
             let function = &bench.inventory.functions[number];
-            if let Some(found) = find(root, function, subject.platform.language) {
-                wanted.push((number, at, found));
+            let handler = function.handler.as_deref().and_then(|h| Handler::of(h, subject.platform.language));
+            let Some(handler) = handler.filter(|_| !leaves(&function.path)) else { continue };
+            if let Some(event) = handler.event(&root.join(&function.path)) {
+                let (stem, attribute) = (handler.stem(), handler.attribute.to_string());
+                wanted.push((number, at, Found { stem, attribute, event }));
             }
         }
     }
@@ -148,6 +150,11 @@ fn call(
     }))
 }
 
+/// Whether a path leads out of the fleet's folder.
+fn leaves(path: &str) -> bool {
+    path.starts_with('/') || path.split('/').any(|part| part == "..")
+}
+
 /// What a call depends on besides what is loaded before it: code, event, handler, environment.
 fn digest(folder: &Path, function: &Function, found: &Found, event: &str) -> io::Result<String> {
     let mut hasher = Sha256::new();
@@ -163,71 +170,4 @@ fn digest(folder: &Path, function: &Function, found: &Found, event: &str) -> io:
         }
     }
     Ok(hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// The event beside a handler: `NAME.event.json` for a handler's file of that name, `event.json`, or the first of `events`;
-/// then the same in the code folder.
-fn find(root: &Path, function: &Function, language: Language) -> Option<Found> {
-    let handler = function.handler.as_deref()?;
-    let (stem, attribute) = match language {
-        Language::Python => {
-            let (module, attribute) = handler.rsplit_once('.')?;
-            (module.replace('.', "/"), attribute)
-        }
-        Language::Node => {
-            let at = handler.rfind('/').map_or(0, |at| at + 1);
-            let (name, attribute) = handler[at..].split_once('.')?;
-            (format!("{}{name}", &handler[..at]), attribute)
-        }
-    };
-    let leaves = |path: &str| path.starts_with('/') || path.split('/').any(|part| part == "..");
-    if leaves(&stem) || leaves(&function.path) || attribute.is_empty() {
-        return None;
-    }
-    let folder = root.join(&function.path);
-    let name = stem.rsplit('/').next().unwrap_or(&stem);
-    let beside = folder.join(&stem).parent().map(Path::to_path_buf).unwrap_or_default();
-    let mut candidates = vec![beside.join(format!("{name}.event.json"))];
-    for place in [beside, folder] {
-        candidates.push(place.join("event.json"));
-        let mut several: Vec<PathBuf> =
-            fs::read_dir(place.join("events")).into_iter().flatten().flatten().map(|e| e.path()).collect();
-        several.retain(|path| path.extension().is_some_and(|e| e == "json"));
-        several.sort();
-        candidates.extend(several.into_iter().next());
-    }
-    let small = |path: &PathBuf| path.metadata().is_ok_and(|meta| meta.is_file() && meta.len() <= LARGEST_EVENT);
-    let event = candidates.into_iter().find(small)?;
-    Some(Found { stem, attribute: attribute.to_string(), event })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_event_nearest_to_the_handler_counts() {
-        let dir = tempfile::tempdir().unwrap();
-        let write = |file: &str| {
-            let path = dir.path().join(file);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, "{}").unwrap();
-        };
-        let event = |handler: &str, path: &str, language| {
-            let function = Function { handler: Some(handler.into()), path: path.into(), ..Function::new("f") };
-            let found = find(dir.path(), &function, language)?;
-            Some(found.event.strip_prefix(dir.path()).unwrap().to_str().unwrap().to_string())
-        };
-        write("shop/events/b.json");
-        write("shop/events/a.json");
-        assert_eq!(event("src/pay.handler", "shop", Language::Node).as_deref(), Some("shop/events/a.json"));
-        write("shop/event.json");
-        assert_eq!(event("src/pay.handler", "shop", Language::Node).as_deref(), Some("shop/event.json"));
-        write("shop/src/event.json");
-        assert_eq!(event("src.pay.handler", "shop", Language::Python).as_deref(), Some("shop/src/event.json"));
-        write("shop/src/pay.event.json");
-        assert_eq!(event("src/pay.handler", "shop", Language::Node).as_deref(), Some("shop/src/pay.event.json"));
-        assert_eq!(event("../pay.handler", "shop", Language::Node), None);
-        assert_eq!(event("handler", "shop", Language::Python), None);
-    }
 }

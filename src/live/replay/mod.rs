@@ -4,7 +4,6 @@
 mod report;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -14,6 +13,7 @@ use serde_json::Value;
 pub use self::report::{Compared, FunctionCompared, Promise, Replay, SCHEMA, Summary, compare};
 
 use crate::cost::schedule::Schedule;
+use crate::live::handler::Handler;
 use crate::live::runtime::provision::{ImageFiles, Provisioned};
 use crate::live::runtime::{Invocation, Keep, Maker, Runtime};
 use crate::live::sandbox::held;
@@ -224,16 +224,11 @@ fn cpu_of_children() -> f64 {
 
 /// The event of each function that has one, from its deployed code.
 pub fn events(manifest: &SwapManifest, files: &Provisioned) -> BTreeMap<String, Value> {
-    let read = |path: &Path| serde_json::from_slice(&std::fs::read(path).ok()?).ok();
     let of = |function: &crate::model::manifest::ManifestFunction| {
+        let language = function.platform.as_ref()?.language;
         let code = &files.functions.get(&function.id)?.code;
-        let handler = function.handler.as_deref()?;
-        let stem = handler.rsplit_once('.').map_or(handler, |(stem, _)| stem);
-        let folder = Path::new(stem).parent().unwrap_or(Path::new(""));
-        let name = Path::new(stem).file_name()?.to_string_lossy().into_owned();
-        let places = [folder.join(format!("{name}.event.json")), folder.join("event.json"), "event.json".into()];
-        let event = places.iter().find_map(|place| read(&code.join(place)))?;
-        Some((function.id.clone(), event))
+        let file = Handler::of(function.handler.as_deref()?, language)?.event(code)?;
+        Some((function.id.clone(), serde_json::from_slice(&std::fs::read(file).ok()?).ok()?))
     };
     manifest.functions.iter().filter_map(of).collect()
 }

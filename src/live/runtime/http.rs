@@ -75,12 +75,15 @@ pub async fn serve(
     let listener = listen(socket)?;
     ready(other.as_ref().and_then(|l| l.local_addr().ok()));
     let open = other.map(|listener| tokio::spawn(axum::serve(listener, reading(&runtime)).into_future()));
+    let loading = Arc::clone(&runtime);
     let all = reading(&runtime)
         .merge(Router::new().route("/invoke/{*function}", post(invoke)).with_state(runtime))
         .layer(DefaultBodyLimit::max(MOST_EVENT));
     let (told, over) = tokio::sync::oneshot::channel();
     let until = async move {
         until.await;
+        loading.stop_loading();
+        drop(loading);
         let _ = told.send(());
     };
     let served = axum::serve(listener, all).with_graceful_shutdown(until).into_future();

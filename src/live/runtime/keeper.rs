@@ -151,7 +151,7 @@ fn keep(inner: &Inner, tree: &[String]) {
     while !inner.stop.load(Ordering::SeqCst) {
         let mut again = false;
         for id in tree {
-            if inner.stop.load(Ordering::SeqCst) {
+            if inner.closing.load(Ordering::SeqCst) {
                 break;
             }
             let Some(state) = inner.images.get(id) else { continue };
@@ -224,7 +224,7 @@ fn tend(inner: &Inner, tree: &[String], state: &ImageState) -> Result<(), Troubl
     }
     let parent = image.parent.as_ref().filter(|id| tree.contains(id)).and_then(|id| inner.images.get(id));
     let host = match parent {
-        None => ForkServer::start(&inner.maker.host(image, &inner.files, files)?)?,
+        None => ForkServer::start(&inner.host(image, files)?)?,
         Some(parent) => {
             let host = match &*held(&parent.live) {
                 Live::Fork(host) => Arc::clone(host),
@@ -258,12 +258,12 @@ fn fill(inner: &Inner, state: &ImageState) -> Result<(), HostError> {
             state.restarts.fetch_add((before - ready.len()) as u64, Ordering::Relaxed);
         }
     }
-    while !inner.stop.load(Ordering::SeqCst) {
+    while !inner.closing.load(Ordering::SeqCst) {
         if matches!(&*held(&state.live), Live::Pool(ready) if ready.len() >= wanted) {
             return Ok(());
         }
         std::thread::sleep(state.pause());
-        let process = NodeProcess::start(&inner.maker.host(image, &inner.files, files)?)?;
+        let process = NodeProcess::start(&inner.host(image, files)?)?;
         let mut live = held(&state.live);
         match &mut *live {
             Live::Pool(ready) => ready.push_back(process),

@@ -34,9 +34,9 @@ mod linux {
 
     use super::keeper::{self, Live};
     use super::metrics::{ImageNow, Metrics, Snapshot};
-    use super::provision::Provisioned;
+    use super::provision::{ImageFiles, Provisioned};
     use super::recent::{self, Wanted};
-    use crate::live::host::Memory;
+    use crate::live::host::{HostError, HostSpec, Memory};
     use crate::live::sandbox::held;
     use crate::model::manifest::{ManifestFunction, ManifestImage, SwapManifest};
 
@@ -54,6 +54,8 @@ mod linux {
         pub maker: Maker,
         pub metrics: Metrics,
         pub stop: AtomicBool,
+        /// Nothing is loaded any more; what runs goes on.
+        pub closing: Arc<AtomicBool>,
         pub numbers: AtomicU64,
         /// Which images are to be loaded, where not all are.
         pub wanted: Option<Wanted>,
@@ -86,6 +88,14 @@ mod linux {
         pub fn put(&self, live: Live) {
             let before = std::mem::replace(&mut *held(&self.live), live);
             drop(before);
+        }
+    }
+
+    impl Inner {
+        /// What starts a host of an image.
+        pub fn host(&self, image: &ManifestImage, files: &ImageFiles) -> Result<HostSpec, HostError> {
+            let spec = self.maker.host(image, &self.files, files)?;
+            Ok(HostSpec { stop: Arc::clone(&self.closing), ..spec })
         }
     }
 
@@ -130,6 +140,7 @@ mod linux {
                 maker,
                 metrics: Metrics::default(),
                 stop: AtomicBool::new(false),
+                closing: Arc::default(),
                 numbers: AtomicU64::new(0),
                 wanted: matches!(keep, Keep::Recent { .. }).then(Wanted::default),
             });
@@ -153,6 +164,12 @@ mod linux {
                 std::thread::sleep(Duration::from_millis(5));
             }
             true
+        }
+
+        /// From now on nothing is loaded: images that are being loaded are given up, and those that end are not replaced.
+        /// Calls that run go on, and others find what there still is.
+        pub fn stop_loading(&self) {
+            self.inner.closing.store(true, Ordering::SeqCst);
         }
 
         /// Runs a function.
@@ -197,6 +214,7 @@ mod linux {
 
     impl Drop for Runtime {
         fn drop(&mut self) {
+            self.stop_loading();
             self.inner.stop.store(true, Ordering::SeqCst);
             self.inner.images.values().for_each(|state| state.changed.notify_all());
             self.inner.wanted.iter().for_each(Wanted::wake);

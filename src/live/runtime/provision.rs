@@ -147,9 +147,15 @@ pub fn provision_with(
     show_children(manifest, &mut out.images);
     let closures: BTreeMap<&str, &str> = manifest.closures.iter().map(|c| (c.id.as_str(), c.folder.as_str())).collect();
     let images: BTreeMap<&str, &ManifestImage> = manifest.images.iter().map(|i| (i.id.as_str(), i)).collect();
+    let mut ids = BTreeSet::new();
     for function in &manifest.functions {
         if stop.load(Ordering::SeqCst) {
             return Err(InstallError::Stopped);
+        }
+        // Its folder would be the other's, and a call could mean either.
+        if !ids.insert(function.id.as_str()) {
+            out.diagnostics.push(not_deployed(function, "another function of the manifest has its id"));
+            continue;
         }
         let unknown = match (&function.platform, &function.handler) {
             (None, _) => Some("its platform is not known"),

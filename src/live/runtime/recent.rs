@@ -102,7 +102,7 @@ fn load(inner: &Inner, state: &ImageState) -> Result<Live, HostError> {
         return Err(HostError::Setup("the image is not here".into()));
     };
     std::thread::sleep(state.pause());
-    let spec = inner.maker.host(&state.image, &inner.files, files)?;
+    let spec = inner.host(&state.image, files)?;
     Ok(match state.image.platform.language {
         Language::Python => Live::Fork(Arc::new(ForkServer::start(&spec)?)),
         Language::Node => Live::Pool(VecDeque::from([NodeProcess::start(&spec)?])),

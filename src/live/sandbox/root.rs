@@ -113,6 +113,12 @@ impl Tree {
             // What is there already is what the root itself shows at that path.
             self.bind(&bind.from, &to)?;
         }
+        for covered in &spec.covered {
+            let at = self.at.join(relative(covered)?);
+            if at.is_dir() {
+                mount_tmpfs(&at, c"mode=755,size=4k")?;
+            }
+        }
         for empty in &spec.empty {
             self.folder(&relative(empty)?)?;
         }

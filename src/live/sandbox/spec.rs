@@ -89,6 +89,9 @@ pub struct Spec {
     pub texts: Vec<Text>,
     /// Empty folders, for mounts that come later.
     pub empty: Vec<PathBuf>,
+    /// Folders of the root or of a bind that are shown empty; those that are not there are no matter.
+    #[serde(default)]
+    pub covered: Vec<PathBuf>,
     /// Whether it has the machine's network instead of none.
     pub network: bool,
     /// What it may do.
