@@ -142,7 +142,7 @@ impl Maker {
 /// A host whose `/` is its built image: the interpreter, the packages and the host's own files are that image's.
 fn in_image(mut spec: HostSpec, root: &ImageRoot) -> HostSpec {
     spec.root = Root::Folder(root.folder.clone());
-    spec.interpreter = Interpreter { program: root.program.clone(), folders: Vec::new() };
+    spec.interpreter = Interpreter { program: root.program.clone(), folders: Vec::new(), site: Vec::new() };
     spec.packages = None;
     spec.shared.extend(root.below.iter().cloned());
     for (name, value) in environment(&root.environment) {
