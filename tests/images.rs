@@ -3,7 +3,7 @@
 //! Needs root, buildah, and the package indexes: it runs only with `WARMSET_REQUIRE_BUILDAH=1`, as in a stage of
 //! `.ci/run`, and then whatever is missing is a failure. No registry of images is asked: `python:3.11-slim` and
 //! `node:20-slim` are stand-ins made of this machine's own interpreters by `scripts/standin_base.py`.
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+mod common;
+mod runtime_support;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// The functions that are called: of a Python parent, its child, and a Node image.
@@ -294,6 +297,27 @@ fn holding(folder: &Path, texts: &[String]) -> Vec<String> {
     String::from_utf8_lossy(&found.stdout).lines().map(str::to_string).collect()
 }
 
+/// The event beside a function.
+fn event(function: &Value) -> Value {
+    let file = match function["id"].as_str() {
+        Some(NODE) => "checkout/functions/receipts/event.json".to_string(),
+        _ => format!("{}/event.json", function["path"].as_str().expect("a path")),
+    };
+    let text = fs::read(Path::new(ROOT).join("fixtures/fleet").join(file)).expect("an event");
+    serde_json::from_slice(&text).expect("JSON")
+}
+
+/// Compares a result with what the function answers without warmset.
+fn compare(function: &Value, result: &Value, wanted: &str) {
+    if function["id"] == NODE {
+        // The script shows the beginning of a long answer.
+        let said = result.to_string();
+        assert!(said.starts_with(wanted.trim_end_matches('…')) && wanted.len() > 60, "{said} is not {wanted}");
+    } else {
+        assert_eq!(*result, serde_json::from_str::<Value>(wanted).expect("JSON"), "{}", function["id"]);
+    }
+}
+
 fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout == b"0\n")
 }
@@ -387,24 +411,15 @@ fn images_of_the_fleet_are_built_and_serve_functions() {
 
     for ((function, image), wanted) in [(PARENT, &parent), (CHILD, &child), (NODE, &node)].into_iter().zip(&answers) {
         let function = by_id(&before["functions"], function);
-        let event = match function["id"].as_str() {
-            Some(NODE) => "checkout/functions/receipts/event.json".to_string(),
-            _ => format!("{}/event.json", function["path"].as_str().expect("a path")),
-        };
-        let event = fs::read(Path::new(ROOT).join("fixtures/fleet").join(event)).expect("an event");
-        let event: Value = serde_json::from_slice(&event).expect("JSON");
         let host = Host::start(&lab, by_id(&built["images"], image), function);
-        let answer = host.call(function, &event);
+        let answer = host.call(function, &event(function));
         assert_eq!(answer["ok"], true, "{answer}");
         println!("{}: {} ms to load, {} ms to run", function["id"], answer["load_ms"], answer["run_ms"]);
-        if function["id"] == NODE {
-            // The script shows the beginning of a long answer.
-            let said = answer["result"].to_string();
-            assert!(said.starts_with(wanted.trim_end_matches('…')) && wanted.len() > 60, "{said} is not {wanted}");
-        } else {
-            assert_eq!(answer["result"], serde_json::from_str::<Value>(wanted).expect("JSON"), "{}", function["id"]);
-        }
+        compare(function, &answer["result"], wanted);
     }
+    let served =
+        [(PARENT, &parent), (CHILD, &child), (NODE, &node)].map(|(function, image)| (function, image.as_str()));
+    runtime(&lab, &plan, served, &answers);
 
     // In no layer and no configuration of what would be pushed, nor in one that stays in the store as a cache. The leaves
     // have the layers of their parents.
@@ -416,11 +431,246 @@ fn images_of_the_fleet_are_built_and_serve_functions() {
         assert_eq!(holding(&out, &secrets.canaries), Vec::<String>::new(), "secrets in {reference}");
     }
     assert_eq!(holding(&lab.path("store"), &secrets.canaries), Vec::<String>::new(), "secrets in the store");
-    buildkit(&lab, &roots, &plan, &arguments);
+    buildkit(&lab, &roots, &plan, &arguments, &|command| {
+        let (file, manifest) = trimmed(&plan, &served);
+        let runtime = Runtime::start(&lab, "docker", &file, command);
+        for (pair, wanted) in served.iter().zip(&answers) {
+            swaps(&runtime, &manifest, *pair, wanted);
+        }
+        let (code, said) = runtime.end("-TERM");
+        assert_eq!(code, Some(0), "{said}");
+        let left = fs::read_dir(lab.path("cache/scratch")).expect("a folder").count();
+        assert_eq!(left, 0, "unpacked images stay");
+    });
+}
+
+/// What a function can see and do inside.
+const PROBE: &str = r#"
+import glob, os, socket
+def writes(folder):
+    try:
+        open(folder + "/written", "w").close()
+        return True
+    except OSError:
+        return False
+def handler(event, context):
+    shown = os.listdir("/opt/warmset/shared")
+    own = sorted(os.listdir("/opt/function"))
+    mounts = [line.split()[4] for line in open("/proc/self/mountinfo")]
+    return {"system": open("/etc/os-release").read(), "pid": os.getpid(), "root": os.getuid() == 0, "shown": shown,
+            "own": own, "net": [name for _, name in socket.if_nameindex()], "processes": len(glob.glob("/proc/[0-9]*")),
+            "writes": [f for f in ("/", "/opt/warm", "/opt/warmset", "/etc", "/usr/local/bin", "/tmp", "/var/tmp") if writes(f)],
+            "before": event, "left": os.path.exists("/var/tmp/left") or open("/var/tmp/left", "w").close() or False,
+            "mounts": len(mounts), "hosts": os.path.exists("/etc/hosts") and open("/etc/hosts").read()}
+"#;
+
+/// Makes a command of warmset that has the builder's settings.
+type Make<'a> = dyn Fn(&[&str]) -> Command + 'a;
+
+/// `warmset serve --images` of some functions and the images that were built for them.
+struct Runtime<'a> {
+    lab: &'a Lab,
+    child: Child,
+}
+
+impl<'a> Runtime<'a> {
+    fn start(lab: &'a Lab, builder: &str, manifest: &Path, command: &Make<'_>) -> Self {
+        let text = |path: PathBuf| path.display().to_string();
+        let (manifest, code) = (text(manifest.to_path_buf()), text(lab.path("fleet")));
+        let (cache, socket) = (text(lab.path("cache")), text(lab.socket()));
+        let args = ["serve", &manifest, "--images", builder, "--code", &code, "--cache", &cache, "--socket", &socket];
+        let mut command = command(&args);
+        command.args(["--first-id", runtime_support::FIRST_ID]);
+        let log = fs::File::create(lab.path("serve.log")).expect("a log");
+        let child = command.stdout(Stdio::null()).stderr(log).spawn().expect("serve");
+        let mut runtime = Self { lab, child };
+        let start = Instant::now();
+        loop {
+            let ready = UnixStream::connect(lab.socket()).is_ok()
+                && runtime
+                    .status()
+                    .as_object()
+                    .is_some_and(|images| images.values().all(|image| image["why"] != "the image is being loaded"));
+            if ready {
+                println!("{}after {:.0} s", runtime.said(), start.elapsed().as_secs_f64());
+                return runtime;
+            }
+            let ended = runtime.child.try_wait().expect("a child").is_some();
+            assert!(!ended && start.elapsed() < Duration::from_secs(900), "{}", runtime.said());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn said(&self) -> String {
+        fs::read_to_string(self.lab.path("serve.log")).expect("a log")
+    }
+
+    fn status(&self) -> Value {
+        let (_, body) = runtime_support::http(&self.lab.socket(), "GET", "/status", b"");
+        serde_json::from_slice::<Value>(&body).expect("JSON")["images"].take()
+    }
+
+    /// A call whose function must return.
+    fn ok(&self, function: &str, event: &Value) -> Value {
+        let path = format!("/invoke/{function}");
+        let (status, body) = runtime_support::http(&self.lab.socket(), "POST", &path, event.to_string().as_bytes());
+        let told: Value = serde_json::from_slice(&body).expect("JSON");
+        assert!(status == 200 && told["ok"] == true, "{function}: {status} {told:#}\n{}", self.said());
+        println!("{function}: {} on {}, ready after {} ms", told["start"], told["image"], told["ready_ms"]);
+        told
+    }
+
+    fn end(mut self, signal: &str) -> (Option<i32>, String) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().expect("kill").success());
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                return (status.code(), self.said());
+            }
+            assert!(start.elapsed() < Duration::from_secs(300), "it goes on: {}", self.said());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Runtime<'_> {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Lab {
+    fn socket(&self) -> PathBuf {
+        // The laboratory's own folder may be too long for an address.
+        std::env::temp_dir().join(format!("warmset-images-{}.sock", std::process::id()))
+    }
+
+    /// Working containers of runtimes, dead or alive, and what is mounted of the store.
+    fn held(&self) -> (usize, usize) {
+        let names = self.run("buildah", &["containers", "--noheading", "--format", "{{.ContainerName}}"]);
+        let mounts = fs::read_to_string("/proc/self/mountinfo").expect("mounts");
+        let store = self.path("store").display().to_string();
+        let own = names.lines().filter(|name| name.starts_with("warmset-root-")).count();
+        (own, mounts.lines().filter(|line| line.contains(&store)).count())
+    }
+}
+
+/// A manifest of what was built, or everything else would have to be installed; with functions that look around.
+fn trimmed(plan: &Path, images: &[(&str, &str); 3]) -> (PathBuf, Value) {
+    let text = fs::read(plan.join("swap-manifest.json")).expect("a manifest");
+    let mut manifest: Value = serde_json::from_slice(&text).expect("JSON");
+    let list = |name: &str| manifest[name].as_array().expect("a list").clone();
+    let (mut functions, mut kept, mut closures) = (list("functions"), list("images"), list("closures"));
+    functions.retain(|f| images.iter().any(|(id, _)| f["id"] == *id));
+    for (id, like) in [("probe-parent", images[0].0), ("probe-child", images[1].0)] {
+        let mut probe = by_id(&manifest["functions"], like).clone();
+        (probe["id"], probe["path"], probe["handler"]) = (json!(id), json!("probe"), json!("probe.handler"));
+        functions.push(probe);
+    }
+    kept.retain(|i| images.iter().any(|(_, id)| i["id"] == *id));
+    closures.retain(|c| functions.iter().any(|f| f["closure"] == c["id"]));
+    (manifest["functions"], manifest["images"], manifest["closures"]) =
+        (json!(functions), json!(kept), json!(closures));
+    let file = plan.join("served.json");
+    fs::write(&file, manifest.to_string()).expect("a manifest");
+    (file, manifest)
+}
+
+/// A function is put onto its image, and answers what it should.
+fn swaps(served: &Runtime<'_>, manifest: &Value, (id, image): (&str, &str), wanted: &str) {
+    let function = by_id(&manifest["functions"], id);
+    let told = served.ok(id, &event(function));
+    let (start, on) = (&told["start"], &told["image"]);
+    assert_eq!((start, on, &told["because"]), (&json!("swap"), &json!(image), &Value::Null), "{told:#}");
+    compare(function, &told["result"], wanted);
+}
+
+/// The runtime on the images as they were built: functions swapped in, shut in, and what is left of it.
+fn runtime(lab: &Lab, plan: &Path, images: [(&str, &str); 3], answers: &[String; 3]) {
+    let [(_, parent), (child_function, child), (node_function, node)] = images;
+    lab.run("cp", &["-r", &format!("{ROOT}/fixtures/fleet"), &lab.path("fleet").display().to_string()]);
+    fs::create_dir(lab.path("fleet/probe")).expect("a folder");
+    lab.write("fleet/probe/probe.py", PROBE);
+    let (file, mut manifest) = trimmed(plan, &images);
+
+    let before = lab.held();
+    let served = Runtime::start(lab, "buildah", &file, &|args| lab.command(env!("CARGO_BIN_EXE_warmset"), args));
+    let status = served.status();
+    for ((id, image), wanted) in images.iter().zip(answers) {
+        // Its host's own root is the image's, by the base's own word; a Node process ends with its call.
+        let host = status[image]["pids"].as_array().and_then(|pids| pids.last()).expect("a process").to_string();
+        let release = fs::read_to_string(format!("/proc/{host}/root/etc/os-release")).expect("the image's file");
+        assert!(release.contains("warmset-stand-in"), "{image} runs in {release}");
+        swaps(&served, &manifest, (id, image), wanted);
+        println!(
+            "{image}: {} MB of its own and shared, {} MB resident",
+            status[image]["pss_mb"], status[image]["rss_mb"]
+        );
+    }
+    // The child is its parent's fork, and its pages are.
+    let pids = |image: &str| -> Vec<u64> { serde_json::from_value(status[image]["pids"].clone()).expect("numbers") };
+    let state = fs::read_to_string(format!("/proc/{}/status", pids(child)[0])).expect("a process");
+    let above = state.lines().find_map(|line| line.strip_prefix("PPid:")).expect("a parent").trim().to_string();
+    assert!(pids(parent).contains(&above.parse().expect("a number")), "{above} is none of {:?}", pids(parent));
+    assert!(status[child]["pss_mb"].as_f64() < status[child]["rss_mb"].as_f64(), "{}", status[child]);
+
+    for (id, image) in [("probe-parent", parent), ("probe-child", child)] {
+        for call in 0..2 {
+            let told = served.ok(id, &json!(call));
+            assert_eq!((&told["start"], &told["image"]), (&json!("swap"), &json!(image)));
+            let seen = &told["result"];
+            assert!(seen["system"].to_string().contains("warmset-stand-in"), "{seen}");
+            assert_eq!(
+                (&seen["pid"], &seen["processes"], &seen["root"]),
+                (&json!(1), &json!(1), &json!(false)),
+                "{seen}"
+            );
+            assert_eq!((&seen["shown"], &seen["own"]), (&json!([]), &json!(["probe.py"])), "other functions' code");
+            assert_eq!((&seen["writes"], &seen["net"]), (&json!(["/tmp", "/var/tmp"]), &json!(["lo"])), "{seen}");
+            assert_eq!((&seen["left"], &seen["before"]), (&json!(false), &json!(call)), "a file of another call");
+        }
+    }
+    // What the runtime puts in is in the sandbox alone.
+    assert_eq!(lab.run("find", &[&lab.path("store").display().to_string(), "-name", "swap.py"]), "");
+    assert_eq!(lab.held().0, before.0 + images.len());
+    // Killed, it leaves what it has mounted; the next start removes that, and goes on without an image that is not the one
+    // that the manifest names.
+    assert_eq!(served.end("-KILL").0, None);
+    assert_eq!(lab.held().0, before.0 + images.len());
+    let images_at = manifest["images"].as_array_mut().expect("images");
+    let altered = images_at.iter_mut().find(|image| image["id"] == node).expect("the image");
+    altered["digest"] = json!(format!("sha256:{}", "0".repeat(64)));
+    fs::write(&file, manifest.to_string()).expect("a manifest");
+    let served = Runtime::start(lab, "buildah", &file, &|args| {
+        let mut command = lab.command(env!("CARGO_BIN_EXE_warmset"), args);
+        command.arg("--network");
+        command
+    });
+    assert!(served.said().contains("3 working containers were removed from buildah"), "{}", served.said());
+    assert_eq!(lab.held().0, before.0 + images.len() - 1);
+    let function = by_id(&manifest["functions"], node_function);
+    let told = served.ok(node_function, &event(function));
+    assert_eq!((&told["start"], &told["image"]), (&json!("fallback"), &Value::Null), "{told:#}");
+    let why = format!("the built image {node} is stale: ");
+    assert!(
+        told["because"].to_string().contains(&why) && told["because"].to_string().contains("sha256:0000"),
+        "{told:#}"
+    );
+    compare(function, &told["result"], &answers[2]);
+    let status = served.status();
+    assert!(status[node]["up"] == false && status[node]["why"].to_string().contains(&why), "{}", status[node]);
+    assert_eq!(served.ok(child_function, &event(by_id(&manifest["functions"], child_function)))["start"], "swap");
+    let seen = served.ok("probe-child", &json!(null))["result"].take();
+    assert_eq!(seen["hosts"], fs::read_to_string("/etc/hosts").expect("names"), "the machine's network has its names");
+    let (code, said) = served.end("-TERM");
+    assert!(code == Some(1) && said.contains("image-stale"), "{code:?} {said}");
+    assert_eq!(lab.held(), before, "something of it stays mounted");
 }
 
 /// The same Dockerfiles by docker's BuildKit, with a daemon of our own; where there is none, that is said by name.
-fn buildkit(lab: &Lab, roots: &[PathBuf; 2], plan: &Path, arguments: &[String]) {
+fn buildkit(lab: &Lab, roots: &[PathBuf; 2], plan: &Path, arguments: &[String], then: &dyn Fn(&Make<'_>)) {
     // A client from 23 on needs the buildx plugin; Debian's older one has BuildKit built in.
     let clients = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
         .map(|dir| dir.join("docker"))
@@ -506,6 +756,9 @@ fn buildkit(lab: &Lab, roots: &[PathBuf; 2], plan: &Path, arguments: &[String]) 
         let parent = image["parent"].as_str().map(|parent| by_id(&built["images"], parent)["layers"].clone());
         assert_eq!(image["shared_layers"], parent.unwrap_or(json!(1)), "{image}");
     }
+    then(&|args| docker(env!("CARGO_BIN_EXE_warmset"), args));
+    let left = docker("docker", &["ps", "--all", "--quiet"]).output().expect("ran");
+    assert!(left.status.success() && left.stdout.is_empty(), "{}", String::from_utf8_lossy(&left.stdout));
 }
 
 struct Daemon(Child);

@@ -375,6 +375,76 @@ fn an_image_that_cannot_start_keeps_no_other_waiting_and_settling_ends() {
     all_end(&pids);
 }
 
+/// Programs in the place of the builders: they note that they were run.
+fn builders(fleet: &Fleet) -> (String, std::path::PathBuf) {
+    let (bin, noted) = (fleet.path("bin"), fleet.path("noted"));
+    for name in ["docker", "podman", "buildah"] {
+        fleet.write(&format!("bin/{name}"), &format!("#!/bin/sh\necho \"$0 $*\" >> '{}'\nexit 1\n", noted.display()));
+        fs::set_permissions(bin.join(name), PermissionsExt::from_mode(0o755)).expect("a mode");
+    }
+    (format!("{}:{}", bin.display(), std::env::var("PATH").expect("a path")), noted)
+}
+
+#[test]
+fn no_builder_is_run_unless_images_are_asked_for_and_these_need_namespaces() {
+    let Some(fleet) = fleet() else { return };
+    let (path, noted) = builders(&fleet);
+    let run = |options: &[&str]| {
+        let mut command = fleet.serve_command(&warmset(), options);
+        ended(command.env("PATH", &path).stderr(Stdio::piped()).spawn().expect("serve"))
+    };
+    let (code, said) = run(&["--images", "buildah", "--isolation", "none"]);
+    assert!(code == Some(2) && said.contains("leave out --images"), "{code:?} {said}");
+    // Everything but the last step is done, which a socket that cannot be made ends.
+    let (code, said) = run(&["--isolation", "none", "--metrics", "192.0.2.1:1"]);
+    assert!(code == Some(2) && said.contains("192.0.2.1:1"), "{code:?} {said}");
+    assert!(!noted.exists(), "{}", fs::read_to_string(&noted).unwrap_or_default());
+    if has_rights() {
+        let (code, said) = run(&[&FULL[..], &["--images", "buildah"]].concat());
+        assert!(code == Some(2) && said.contains("no image builder works here (buildah: "), "{code:?} {said}");
+        assert!(fs::read_to_string(&noted).expect("it was run").contains("bin/buildah --version"));
+    }
+}
+
+/// Knows every image by one id, keeps a list of its working containers, and never gets one mounted.
+const SLOW: &str = r##"#!/bin/sh
+here=$(dirname "$0"); mkdir -p "$here/held"
+case $1 in
+  --version) echo "buildah version 1.28.2";;
+  info) echo '{"host": {"OCIRuntime": ""}}';;
+  containers) ls "$here/held";;
+  inspect) echo "{\"FromImageID\":\"DIGEST\",\"Manifest\":\"{\\\"layers\\\":[]}\",\"OCIv1\":{\"rootfs\":{\"diff_ids\":[]}}}";;
+  from) touch "$here/held/$4";;
+  mount) touch "$here/mounting"; sleep 300;;
+  rm) rm "$here/held/$2";;
+esac
+"##;
+
+#[test]
+fn a_runtime_that_is_stopped_while_it_mounts_images_leaves_none() {
+    if !has_rights() {
+        return;
+    }
+    let Some(mut fleet) = fleet() else { return };
+    let digest = "ab".repeat(32);
+    for image in fleet.manifest["images"].as_array_mut().expect("images") {
+        image["digest"] = json!(format!("sha256:{digest}"));
+    }
+    let (path, _) = builders(&fleet);
+    fleet.write("bin/buildah", &SLOW.replace("DIGEST", &digest));
+    fleet.write("bin/held/warmset-root-4194305-7-0", "");
+    let mut command = fleet.serve_command(&warmset(), &[&FULL[..], &["--images", "buildah"]].concat());
+    let child = command.env("PATH", &path).stderr(Stdio::piped()).spawn().expect("serve");
+    until("an image is being mounted", || fleet.path("bin/mounting").exists().then_some(()));
+    let held = || fs::read_dir(fleet.path("bin/held")).expect("a folder").count();
+    assert_eq!(held(), 1, "what a killed runtime left is gone");
+    signal(child.id(), Signal::TERM);
+    let (code, said) = ended(child);
+    assert!(code == Some(2) && said.contains("stopped"), "{code:?} {said}");
+    assert!(said.contains("1 working container"), "{said}");
+    assert_eq!((held(), fleet.scratch().len()), (0, 0));
+}
+
 #[test]
 fn two_functions_of_one_id_are_refused_and_the_second_is_never_deployed_over_the_first() {
     use warmset::live::install::Store;

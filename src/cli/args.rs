@@ -134,7 +134,8 @@ pub enum Command {
     /// Run functions on the images of a swap manifest: the reference runtime (Linux)
     #[command(after_help = "Examples:\n  warmset serve target/plan/swap-manifest.json --code fixtures/fleet\n  \
         warmset serve plan --code . --isolation none --metrics 127.0.0.1:9464\n  \
-        warmset serve plan --code . --memory 512MiB --cpus 1 --timeout 10s --retries 1\n\n\
+        warmset serve plan --code . --memory 512MiB --cpus 1 --timeout 10s --retries 1\n  \
+        warmset serve plan --code . --images buildah\n\n\
         Runs installers for the locks in the plan folder, then package code in warm hosts, and functions as they are called\n\
         (`warmset invoke`). Full isolation needs root: what is missing is said, and --allow-missing-isolation goes on without.\n\
         Ends with SIGTERM or Ctrl-C, after the calls that run.")]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -65,13 +66,7 @@ pub fn run(command: &BuildCommand, talk: Talk) -> Result<Outcome, Failure> {
     let manifest = read::manifest(&file.display().to_string(), &load::text(&file)?)?;
     let images = chosen(&manifest, &command.only)?;
     let order = order(command, &folder, &images)?;
-    let choice = match command.builder {
-        BuilderChoice::Auto => None,
-        BuilderChoice::Docker => Some(Kind::Docker),
-        BuilderChoice::Podman => Some(Kind::Podman),
-        BuilderChoice::Buildah => Some(Kind::Buildah),
-    };
-    let builder = Builder::find(choice, &stop).map_err(|none| no_builder(&none))?;
+    let builder = builder(command.builder, &stop)?;
     if command.dry_run {
         let lines = order.targets.iter().map(|target| format!("{}\n", shell(&builder.build(&order, target))));
         talk.result(&lines.collect::<String>())?;
@@ -270,6 +265,17 @@ fn reference(plain: &str, registry: Option<&str>, tag: Option<&str>) -> String {
         (None, _) => plain.to_string(),
     };
     format!("{}{tagged}", registry.unwrap_or_default())
+}
+
+/// The builder of the user's choice.
+pub fn builder(choice: BuilderChoice, stop: &AtomicBool) -> Result<Builder, Failure> {
+    let choice = match choice {
+        BuilderChoice::Auto => None,
+        BuilderChoice::Docker => Some(Kind::Docker),
+        BuilderChoice::Podman => Some(Kind::Podman),
+        BuilderChoice::Buildah => Some(Kind::Buildah),
+    };
+    Builder::find(choice, stop).map_err(|none| no_builder(&none))
 }
 
 fn no_builder(none: &NoBuilder) -> Failure {

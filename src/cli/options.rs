@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 use crate::cost::AssumedCost;
 
+use super::args::BuilderChoice;
 use super::values::{
     assumed_cost, budget, duration, floor, milliseconds, node_version, positive, python_version, seconds,
 };
@@ -157,6 +158,10 @@ pub struct RunOptions {
     /// Folder that the functions' paths are relative to: the fleet that was planned.
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub code: PathBuf,
+    /// Run each image's host in its built image, from the store of this builder (auto: the first that works) and only where
+    /// the manifest has that image's digest. Without it images are installed, and no builder is asked.
+    #[arg(long, value_enum, value_name = "BUILDER")]
+    pub images: Option<BuilderChoice>,
     /// Folder for installed packages, shared by all runs; safe to delete. In the user's cache folder by default.
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,

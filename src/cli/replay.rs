@@ -34,7 +34,8 @@ pub fn run(command: &ReplayCommand, talk: Talk) -> Result<Outcome, Failure> {
     let rights = running::rights(&command.run, talk)?;
     let store = running::store(&command.run)?;
     let scratch = store.scratch().map_err(running::install_failure)?;
-    let files = running::provision(&manifest, &folder, &command.run, &rights, (&store, &scratch), &stop, talk)?;
+    let made = running::provision(&manifest, &folder, &command.run, &rights, (&store, &scratch), &stop, talk)?;
+    let files = &made.files;
     talk.diagnostics(&files.diagnostics);
 
     let deployed: Vec<String> = files.functions.keys().cloned().collect();
@@ -42,7 +43,7 @@ pub fn run(command: &ReplayCommand, talk: Talk) -> Result<Outcome, Failure> {
     let (schedule, mut diagnostics) = schedule(command, &functions)?;
     talk.diagnostics(&diagnostics);
     diagnostics.extend(files.diagnostics.iter().cloned());
-    let events = replay::events(&manifest, &files);
+    let events = replay::events(&manifest, files);
 
     let mut seen: BTreeMap<Arrangement, Seen> = BTreeMap::new();
     for arrangement in Arrangement::ALL {
@@ -55,7 +56,7 @@ pub fn run(command: &ReplayCommand, talk: Talk) -> Result<Outcome, Failure> {
         let at_once = if command.trace.is_some() { replay::AT_ONCE } else { 1 };
         let made = Calls { schedule: &schedule, functions: &functions, events: &events, at_once };
         let told = |done: usize| bar.set(done, schedule.calls.len());
-        seen.insert(arrangement, replay::run(&manifest, &files, maker, arrangement, made, &stop, &told));
+        seen.insert(arrangement, replay::run(&manifest, files, maker, arrangement, made, &stop, &told));
     }
     let promised: Vec<(String, String, f64)> =
         plan.assignments.iter().map(|a| (a.function.clone(), a.image.clone(), a.saved_ms)).collect();

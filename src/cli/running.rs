@@ -4,14 +4,18 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use crate::live::build::sweep;
 use crate::live::host::CallLimits;
 use crate::live::install::{InstallError, Scratch, Store};
+use crate::live::runtime::built::{self, Built};
 use crate::live::runtime::provision::{self, Provisioned, Sources};
 use crate::live::runtime::{Maker, Options};
 use crate::live::sandbox::{Group, Hierarchies, Isolation, Lack, Limits, probe};
 use crate::model::manifest::SwapManifest;
 use crate::model::{Diagnostic, Place, codes, read};
 
+use super::args::BuilderChoice;
+use super::build;
 use super::load::{self, Failure};
 use super::options::{IsolationChoice, RunOptions};
 use super::talk::Talk;
@@ -122,7 +126,14 @@ pub fn install_failure(error: InstallError) -> Failure {
     Failure::Message(format!("{error}: {}", error.next()))
 }
 
-/// Installs and copies all that a manifest names, with progress.
+/// What a manifest names, and what it lies in: hosts are ended before that goes.
+pub struct Made {
+    pub files: Provisioned,
+    /// Built images, where those are used.
+    _built: Option<Built>,
+}
+
+/// Installs and copies all that a manifest names, with progress. Built images are used where the user asks for that.
 pub fn provision(
     manifest: &SwapManifest,
     plan: &Path,
@@ -131,14 +142,56 @@ pub fn provision(
     (store, scratch): (&Store, &Scratch),
     stop: &AtomicBool,
     talk: Talk,
-) -> Result<Provisioned, Failure> {
+) -> Result<Made, Failure> {
+    let built = match options.images {
+        Some(choice) => Some(built(choice, manifest, rights, scratch, stop, talk)?),
+        None => None,
+    };
     let inside = Path::new(MODULES_AT);
     let modules_at = rights.isolation.is_isolated().then_some(inside);
     let sources = Sources { plan, code: &options.code, state: scratch.path(), modules_at };
     let bar = talk.bar("installing");
-    provision::provision(manifest, sources, store, stop, &|step| {
+    let roots = built.as_ref().map(|built| &built.roots);
+    let mut files = provision::provision_with(manifest, sources, roots, store, stop, &|step| {
         bar.set(step.done, step.of);
         bar.message(step.what);
     })
-    .map_err(install_failure)
+    .map_err(install_failure)?;
+    files.diagnostics.extend(built.iter().flat_map(|built| built.diagnostics.iter().cloned()));
+    Ok(Made { files, _built: built })
+}
+
+/// The built images of a manifest, mounted.
+fn built(
+    choice: BuilderChoice,
+    manifest: &SwapManifest,
+    rights: &Rights,
+    scratch: &Scratch,
+    stop: &AtomicBool,
+    talk: Talk,
+) -> Result<Built, Failure> {
+    if !rights.isolation.is_isolated() {
+        return Err(Failure::Message(
+            "built images need namespaces to run in: run as root, leave out --isolation none, or leave out --images"
+                .into(),
+        ));
+    }
+    let builder = build::builder(choice, stop)?;
+    match sweep(&builder, stop) {
+        Ok(0) => {}
+        Ok(n) => {
+            let what = if n == 1 { "container was" } else { "containers were" };
+            talk.say(format!("{n} working {what} removed from {}, left by killed runtimes", builder.kind));
+        }
+        Err(why) => talk.say(format!("what killed runtimes left in {} could not be removed: {why}", builder.kind)),
+    }
+    let bar = talk.bar("mounting");
+    let found = built::find(manifest, &builder, scratch.path(), stop, &|step| {
+        bar.set(step.done, step.of);
+        bar.message(step.what);
+    });
+    drop(bar);
+    let found = found.map_err(install_failure)?;
+    talk.say(format!("{} of {} images are in {}", found.roots.len(), manifest.images.len(), builder.kind));
+    Ok(found)
 }

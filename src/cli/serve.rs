@@ -29,7 +29,9 @@ pub fn run(command: &ServeCommand, talk: Talk) -> Result<Outcome, Failure> {
     let rights = running::rights(&command.run, talk)?;
     let store = running::store(&command.run)?;
     let scratch = store.scratch().map_err(running::install_failure)?;
-    let files = running::provision(&manifest, &plan, &command.run, &rights, (&store, &scratch), &stop, talk)?;
+    // Declared before the runtime, so that what hosts run in goes after them.
+    let made = running::provision(&manifest, &plan, &command.run, &rights, (&store, &scratch), &stop, talk)?;
+    let files = made.files.clone();
     talk.diagnostics(&files.diagnostics);
     let outcome = Outcome::of(&files.diagnostics);
     let maker = command.run.maker(&rights, &store, scratch.path())?;

@@ -29,6 +29,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 pub use self::preload::environment as host_environment;
+pub use self::preload::{host, host_folder};
 use crate::model::curve::Curve;
 use crate::model::manifest::SwapManifest;
 use crate::model::{Advice, Costs, Diagnostic, Inventory, Language, Package, PackageId, Place, Plan, Platform, codes};

@@ -120,6 +120,8 @@ codes! {
     ISOLATION_MISSING = "isolation-missing", Warning, "this machine or user does not permit all isolation that functions should have", "run as root";
     INTERPRETER_MISSING = "interpreter-missing", Error, "no interpreter of a platform is on this machine", "install it, or name it in WARMSET_INTERPRETERS";
     PACKAGES_NOT_INSTALLED = "packages-not-installed", Error, "the packages of an image or a closure could not be installed", "run the tool by hand with the lock in the plan folder";
+    IMAGE_STALE = "image-stale", Error, "the image in a builder's store is not the one that the manifest names", "build it again: warmset build";
+    IMAGE_MISSING = "image-missing", Error, "a built image is not in the builder's store, or cannot be used", "build it: warmset build";
     FUNCTION_NOT_DEPLOYED = "function-not-deployed", Warning, "a function cannot run here: its code or its packages are not complete", "lock it (`warmset lock`) and plan again";
 }
 

@@ -1,5 +1,6 @@
 //! The three builders: how each is found, told to build, and asked what it has.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -67,6 +68,8 @@ pub struct Image {
     pub bytes: u64,
     /// Digests of the uncompressed layers (`diff_ids` of the OCI image configuration), the base's first.
     pub layers: Vec<String>,
+    /// What is in the environment of whatever runs in it.
+    pub environment: BTreeMap<String, String>,
 }
 
 /// A builder that works here.
@@ -272,7 +275,7 @@ fn repository(reference: &str) -> &str {
 }
 
 /// Whether the text is `sha256:` and 64 hexadecimal digits.
-fn is_digest(text: &str) -> bool {
+pub(in crate::live) fn is_digest(text: &str) -> bool {
     text.strip_prefix("sha256:").is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
@@ -286,6 +289,12 @@ fn texts(list: &Value) -> Option<Vec<String>> {
     list.as_array()?.iter().map(|item| item.as_str().map(str::to_string)).collect()
 }
 
+/// `NAME=VALUE` of an image's configuration; absent or null where it has none.
+fn environment(list: Option<&Value>) -> BTreeMap<String, String> {
+    let pairs = list.and_then(texts).unwrap_or_default();
+    pairs.iter().filter_map(|pair| pair.split_once('=')).map(|(k, v)| (k.to_string(), v.to_string())).collect()
+}
+
 /// `docker image inspect` and `podman image inspect`: a list of one.
 fn docker_image(value: &Value) -> Option<Image> {
     let image = value.get(0)?;
@@ -293,6 +302,7 @@ fn docker_image(value: &Value) -> Option<Image> {
         digest: digest(image.get("Id")?)?,
         bytes: image.get("Size")?.as_u64()?,
         layers: texts(image.pointer("/RootFS/Layers")?)?,
+        environment: environment(image.pointer("/Config/Env")),
     })
 }
 
@@ -304,6 +314,7 @@ fn buildah_image(value: &Value) -> Option<Image> {
         digest: digest(value.get("FromImageID")?)?,
         bytes: sizes.sum::<Option<u64>>()?,
         layers: texts(value.pointer("/OCIv1/rootfs/diff_ids")?)?,
+        environment: environment(value.pointer("/OCIv1/config/Env")),
     })
 }
 
@@ -346,16 +357,24 @@ mod tests {
     fn what_stores_say_of_an_image_is_read() {
         let id = "ab".repeat(32);
         let layers = serde_json::json!(["sha256:1", "sha256:2"]);
-        let docker = serde_json::json!([{"Id": format!("sha256:{id}"), "Size": 7, "RootFS": {"Layers": layers}}]);
-        let podman = serde_json::json!([{"Id": id, "Size": 7, "RootFS": {"Layers": layers}}]);
+        let config = serde_json::json!({"Env": ["PATH=/usr/bin", "A=b=c", "broken"]});
+        let docker = serde_json::json!([{"Id": format!("sha256:{id}"), "Size": 7, "RootFS": {"Layers": layers},
+            "Config": config}]);
+        let podman = serde_json::json!([{"Id": id, "Size": 7, "RootFS": {"Layers": layers}, "Config": config}]);
         let manifest = r#"{"layers":[{"size":3},{"size":4}]}"#;
-        let buildah =
-            serde_json::json!({"FromImageID": id, "Manifest": manifest, "OCIv1": {"rootfs": {"diff_ids": layers}}});
-        let wanted =
-            Image { digest: format!("sha256:{id}"), bytes: 7, layers: vec!["sha256:1".into(), "sha256:2".into()] };
+        let buildah = serde_json::json!({"FromImageID": id, "Manifest": manifest, "OCIv1": {"rootfs": {"diff_ids": layers},
+                "config": config}});
+        let wanted = Image {
+            digest: format!("sha256:{id}"),
+            bytes: 7,
+            layers: vec!["sha256:1".into(), "sha256:2".into()],
+            environment: [("PATH".into(), "/usr/bin".into()), ("A".into(), "b=c".into())].into(),
+        };
         assert_eq!(docker_image(&docker).unwrap(), wanted);
         assert_eq!(docker_image(&podman).unwrap(), wanted);
         assert_eq!(buildah_image(&buildah).unwrap(), wanted);
+        let bare = serde_json::json!([{"Id": id, "Size": 7, "RootFS": {"Layers": layers}, "Config": {"Env": null}}]);
+        assert!(docker_image(&bare).unwrap().environment.is_empty());
         assert_eq!(docker_image(&serde_json::json!([])), None);
         assert_eq!(docker_image(&serde_json::json!([{"Id": "short", "Size": 7, "RootFS": {"Layers": []}}])), None);
     }

@@ -20,7 +20,9 @@ use crate::live::process::Ended;
 use crate::resolve::relock::last_words;
 
 pub use builder::{Builder, Image, Kind, NoBuilder, Pull};
-pub use rootfs::{Mounted, mounted, rootfs};
+pub use rootfs::{Mounted, mounted, rootfs, sweep};
+
+pub(in crate::live) use builder::is_digest;
 
 /// What is to be built, and how.
 #[derive(Debug)]

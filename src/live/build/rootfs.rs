@@ -32,10 +32,64 @@ impl Drop for Mounted {
     }
 }
 
-/// A name that no other call and no other process uses.
+/// What names of working containers begin with.
+const PREFIX: &str = "warmset-root";
+
+/// A name that no other call and no other process uses, by which [`sweep`] knows whether that process still runs.
 fn unique() -> String {
     static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-    format!("warmset-root-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+    let pid = std::process::id();
+    let since = started(pid).unwrap_or_default();
+    format!("{PREFIX}-{pid}-{since}-{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// When a process started, in the kernel's ticks (proc_pid_stat(5), field 22): numbers of processes come again.
+fn started(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field is the program's name, in which anything may stand.
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_whitespace().nth(19)?.parse().ok()
+}
+
+/// Whether a working container is one of a warmset that has ended.
+fn is_left(name: &str) -> bool {
+    let parts: Vec<&str> = name.strip_prefix(PREFIX).map(|rest| rest.split('-').collect()).unwrap_or_default();
+    let ["", pid, since, _] = parts[..] else { return false };
+    let (Ok(pid), Ok(since)) = (pid.parse::<u32>(), since.parse::<u64>()) else { return false };
+    // Elsewhere nobody says when a process started.
+    cfg!(target_os = "linux") && started(pid) != Some(since)
+}
+
+/// Removes the working containers that a killed warmset left in the builder's store, with their mounts: how many. Those
+/// of other processes of this machine stay as long as these run.
+///
+/// # Errors
+/// When the builder does not answer, or one cannot be removed.
+pub fn sweep(builder: &Builder, stop: &AtomicBool) -> Result<usize, String> {
+    let program = builder.program.as_str();
+    let args: &[&str] = match builder.kind {
+        Kind::Buildah => &["containers", "--noheading", "--notruncate", "--format", "{{.ContainerName}}"],
+        Kind::Docker | Kind::Podman => &["ps", "--all", "--no-trunc", "--format", "{{.Names}}"],
+    };
+    let said = ask_within(&[&[program], args].concat(), UNPACKED, stop)?;
+    let left: Vec<&str> = said.lines().map(str::trim).filter(|name| is_left(name)).collect();
+    for name in &left {
+        ask_within(&removal(builder, name), UNPACKED, stop).map_err(|why| format!("{name}: {why}"))?;
+    }
+    Ok(left.len())
+}
+
+/// The command that removes a working container; its mount goes with it.
+fn removal<'a>(builder: &'a Builder, container: &'a str) -> Vec<&'a str> {
+    match builder.kind {
+        Kind::Buildah => vec![&builder.program, "rm", container],
+        Kind::Docker | Kind::Podman => vec![&builder.program, "rm", "--force", container],
+    }
+}
+
+/// Removes it whatever the user wants meanwhile.
+fn remove(builder: &Builder, container: &str) -> Result<(), String> {
+    ask_within(&removal(builder, container), UNPACKED, &AtomicBool::new(false)).map(|_| ())
 }
 
 /// Mounts an image, by reference or digest, where the builder's store allows it: buildah's and podman's as root.
@@ -46,26 +100,17 @@ pub fn mounted(builder: &Builder, reference: &str, stop: &AtomicBool) -> Result<
     let name = builder.local(reference);
     let ask = |words: &[&str]| ask_within(words, UNPACKED, stop);
     let program = builder.program.as_str();
-    let (path, end) = match builder.kind {
+    let container = unique();
+    let made = match builder.kind {
         Kind::Docker => return Err("docker's store cannot be mounted from outside".into()),
-        Kind::Podman => {
-            let path = ask(&[program, "image", "mount", name])?;
-            (path, [program, "image", "umount", name].map(String::from).to_vec())
-        }
-        Kind::Buildah => {
-            let container = unique();
-            ask(&[program, "from", "--pull=never", "--name", &container, name])?;
-            let end = [program, "rm", &container].map(String::from).to_vec();
-            match ask(&[program, "mount", &container]) {
-                Ok(path) => (path, end),
-                Err(reason) => {
-                    let _ = ask(&[program, "rm", &container]);
-                    return Err(reason);
-                }
-            }
-        }
+        Kind::Podman => ask(&[program, "create", "--pull=never", "--name", &container, name]),
+        Kind::Buildah => ask(&[program, "from", "--pull=never", "--name", &container, name]),
     };
-    let mounted = Mounted { path: PathBuf::from(path.trim()), end };
+    // Dropped from here on it takes with it what there is of the container, also of one that was stopped half-way.
+    let end = removal(builder, &container).into_iter().map(String::from).collect();
+    let mut mounted = Mounted { path: PathBuf::new(), end };
+    made?;
+    mounted.path = PathBuf::from(ask(&[program, "mount", &container])?.trim());
     if mounted.path.is_dir() { Ok(mounted) } else { Err(format!("{} mounted it nowhere", builder.kind)) }
 }
 
@@ -99,11 +144,31 @@ fn fill(builder: &Builder, reference: &str, stage: &Path, stop: &AtomicBool) -> 
         return ask(&["cp", "-a", "--reflink=auto", &from, &to]).map(|_| ());
     }
     let program = builder.program.as_str();
-    let container = ask(&[program, "create", builder.local(reference)])?;
+    let container = unique();
     let tar = format!("{to}.tar");
-    let unpacked = ask(&[program, "export", "--output", &tar, container.trim()])
+    let unpacked = ask(&[program, "create", "--name", &container, builder.local(reference)])
+        .and_then(|_| ask(&[program, "export", "--output", &tar, &container]))
         .and_then(|_| ask(&["tar", "-x", "-p", "--numeric-owner", "-f", &tar, "-C", &to]));
     let _ = std::fs::remove_file(&tar);
-    let removed = ask_within(&[program, "rm", container.trim()], UNPACKED, &AtomicBool::new(false));
-    unpacked.and(removed).map(|_| ())
+    let removed = remove(builder, &container);
+    unpacked.and(removed)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_an_ended_warmset_has_left_is_swept() {
+        let own = unique();
+        assert!(!is_left(&own), "{own}");
+        let (pid, since) = (std::process::id(), started(std::process::id()).unwrap());
+        assert!(own.starts_with(&format!("warmset-root-{pid}-{since}-")) && since > 0);
+        assert!(is_left(&format!("warmset-root-{pid}-{}-0", since + 1)), "another process with the same number");
+        assert!(is_left("warmset-root-4194305-77-0"), "above the highest number of a process");
+        for other in ["python-working-container", "warmset-root", "warmset-root-1", "warmset-root-x-1-0", ""] {
+            assert!(!is_left(other), "{other}");
+        }
+        assert!(!is_left("warmset-roots-4194305-77-0"));
+    }
 }

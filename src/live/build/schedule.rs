@@ -102,6 +102,7 @@ fn lock(board: &Mutex<Board>) -> MutexGuard<'_, Board> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::sync::atomic::AtomicUsize;
     use std::time::{Duration, Instant};
 
@@ -109,7 +110,7 @@ mod tests {
     use super::*;
 
     fn built() -> State {
-        let image = Image { digest: "sha256:0".into(), bytes: 0, layers: Vec::new() };
+        let image = Image { digest: "sha256:0".into(), bytes: 0, layers: Vec::new(), environment: BTreeMap::new() };
         State::Built(Built { image, seconds: 0.0, shared: 0, added: 0, pushed: None })
     }
 

@@ -75,7 +75,7 @@ pub struct HostSpec {
     pub isolation: Isolation,
     /// What runs it.
     pub interpreter: Interpreter,
-    /// What its `/` shows.
+    /// What its `/` shows. An unpacked image has the host's own files where its Dockerfile puts them.
     pub root: Root,
     /// The image's packages: a folder for Python's path, or one that holds `node_modules`. Absent where the root has them
     /// (an unpacked image), or where there are none.
@@ -262,7 +262,9 @@ impl HostSpec {
     pub(super) fn python(&self, files: &Path) -> Spec {
         let mut spec = self.base();
         let folder = if self.isolation.is_isolated() { Path::new("/opt/warmset") } else { files };
-        for (name, text) in [("host.py", HOST_PY), ("swap.py", SWAP_PY)] {
+        // An unpacked image has a host of its own; what forks it is the runtime's.
+        let host = (self.root == Root::System).then_some(("host.py", HOST_PY));
+        for (name, text) in host.into_iter().chain([("swap.py", SWAP_PY)]) {
             spec.texts.push(Text { to: folder.join(name), text: text.to_string() });
         }
         spec.arguments = vec![text(folder.join("swap.py")), text(folder.join("host.py"))];
@@ -283,8 +285,10 @@ impl HostSpec {
         let folder = if self.isolation.is_isolated() { Path::new(WARM) } else { files };
         let preload = serde_json::json!({"schema": "warmset.preload/1", "language": "node", "modules": self.modules,
             "warmup": self.warmup.iter().map(|w| &w.warmup).collect::<Vec<_>>()});
-        spec.texts.push(Text { to: folder.join("host.mjs"), text: HOST_MJS.to_string() });
-        spec.texts.push(Text { to: folder.join("preload.json"), text: preload.to_string() });
+        if self.root == Root::System {
+            spec.texts.push(Text { to: folder.join("host.mjs"), text: HOST_MJS.to_string() });
+            spec.texts.push(Text { to: folder.join("preload.json"), text: preload.to_string() });
+        }
         if links.is_some() {
             // Code and packages are links: what they are found by is where the links are.
             spec.arguments = ["--preserve-symlinks", "--preserve-symlinks-main"].map(ToString::to_string).to_vec();

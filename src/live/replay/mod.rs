@@ -85,7 +85,8 @@ pub fn arrange(manifest: &SwapManifest, files: &Provisioned, arrangement: Arrang
         let (Some((own, environment)), Some(platform)) = (own, &function.platform) else { continue };
         let preload = function.closure.as_ref().and_then(|id| closures.get(id)).cloned().unwrap_or_default();
         // Everything is its image's, and nothing is left to load but its own code.
-        let image = ImageFiles { interpreter: own.interpreter.clone(), environment, folder: own.code.clone() };
+        let image =
+            ImageFiles { interpreter: own.interpreter.clone(), environment, folder: own.code.clone(), root: None };
         files.images.insert(function.id.clone(), image);
         manifest.images.push(ManifestImage {
             id: function.id.clone(),

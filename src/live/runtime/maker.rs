@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::live::host::{CallLimits, ChildSpec, HostError, HostSpec, Interpreter, Only, WarmCall};
 use crate::live::install;
-use crate::live::runtime::provision::{FunctionFiles, ImageFiles, Provisioned};
+use crate::live::runtime::provision::{FunctionFiles, ImageFiles, ImageRoot, Provisioned};
 use crate::live::sandbox::{Group, Isolation, Limits, Root, Slot};
 use crate::model::Language;
 use crate::model::manifest::{ManifestFunction, ManifestImage, SwapMethod};
@@ -82,14 +82,18 @@ impl Maker {
         own: &ImageFiles,
     ) -> Result<HostSpec, HostError> {
         let node = image.platform.language == Language::Node;
-        Ok(HostSpec {
+        let spec = HostSpec {
             packages: Some(own.environment.clone()),
             modules: image.preload.clone(),
             warmup: warm_calls(image, files),
-            environment: environment(image),
+            environment: environment(&image.environment),
             only: Self::only(&image.id, files),
             slot: if node { self.slot()?.map(Arc::new) } else { None },
             ..self.spec(&own.interpreter)
+        };
+        Ok(match &own.root {
+            Some(root) => in_image(spec, root),
+            None => spec,
         })
     }
 
@@ -135,10 +139,22 @@ impl Maker {
     }
 }
 
-/// The manifest's, without what is of use in a container only.
-fn environment(image: &ManifestImage) -> BTreeMap<String, String> {
+/// A host whose `/` is its built image: the interpreter, the packages and the host's own files are that image's.
+fn in_image(mut spec: HostSpec, root: &ImageRoot) -> HostSpec {
+    spec.root = Root::Folder(root.folder.clone());
+    spec.interpreter = Interpreter { program: root.program.clone(), folders: Vec::new(), site: Vec::new() };
+    spec.packages = None;
+    spec.shared.extend(root.below.iter().cloned());
+    for (name, value) in environment(&root.environment) {
+        spec.environment.entry(name).or_insert(value);
+    }
+    spec
+}
+
+/// The manifest's or an image's, without what is of use in a container only.
+fn environment(all: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let not_here = |name: &str| matches!(name, "WARMSET_SOCKET" | "PYTHONPATH");
-    image.environment.iter().filter(|(name, _)| !not_here(name)).map(|(k, v)| (k.clone(), v.clone())).collect()
+    all.iter().filter(|(name, _)| !not_here(name)).map(|(k, v)| (k.clone(), v.clone())).collect()
 }
 
 fn base_environment(node: bool) -> BTreeMap<String, String> {

@@ -4,6 +4,8 @@
 //! what ends. A call goes to its function's image, else to a fallback, else it starts cold; it never waits for a host.
 
 #[cfg(target_os = "linux")]
+pub mod built;
+#[cfg(target_os = "linux")]
 mod call;
 #[cfg(target_os = "linux")]
 pub mod http;

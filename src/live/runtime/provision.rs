@@ -42,6 +42,23 @@ pub struct ImageFiles {
     pub environment: PathBuf,
     /// The warm host's own file and the preload list.
     pub folder: PathBuf,
+    /// The built image that its host runs in; absent where that is this machine's own system.
+    pub root: Option<ImageRoot>,
+}
+
+/// A built image, unpacked or mounted, as the root of a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageRoot {
+    /// Its `/` on this machine.
+    pub folder: PathBuf,
+    /// The program that runs its language, as a path inside.
+    pub program: PathBuf,
+    /// What the image was configured with.
+    pub environment: BTreeMap<String, String>,
+    /// Where its packages are on this machine.
+    pub packages: PathBuf,
+    /// Packages of the images whose hosts are forked from this one's: it shows them, as they run in its root.
+    pub below: Vec<PathBuf>,
 }
 
 /// A function whose code is there.
@@ -90,10 +107,31 @@ pub fn provision(
     stop: &AtomicBool,
     told: &(dyn Fn(Step<'_>) + Sync),
 ) -> Result<Provisioned, InstallError> {
+    provision_with(manifest, sources, None, store, stop, told)
+}
+
+/// The same, with images that were built: nothing of theirs is installed, and one that is not among them is left out.
+///
+/// # Errors
+/// As [`provision`].
+pub fn provision_with(
+    manifest: &SwapManifest,
+    sources: Sources<'_>,
+    built: Option<&BTreeMap<String, ImageRoot>>,
+    store: &Store,
+    stop: &AtomicBool,
+    told: &(dyn Fn(Step<'_>) + Sync),
+) -> Result<Provisioned, InstallError> {
     let mut out = Provisioned::default();
     let interpreters = interpreters(manifest, store, stop, &mut out.diagnostics);
-    let locks = locks(manifest, sources.plan, &mut out.diagnostics);
-    let environments = install(&locks, &interpreters, store, stop, told, &mut out.diagnostics)?;
+    let images = if built.is_some() { &[][..] } else { &manifest.images };
+    let locks = locks(manifest, images, sources.plan, &mut out.diagnostics);
+    let mut environments = install(&locks, &interpreters, store, stop, told, &mut out.diagnostics)?;
+    for image in &manifest.images {
+        if let Some(root) = built.and_then(|built| built.get(&image.id)) {
+            environments.insert(&image.folder, root.packages.clone());
+        }
+    }
 
     for image in &manifest.images {
         let (Some(interpreter), Some(environment)) =
@@ -103,8 +141,10 @@ pub fn provision(
         };
         let (interpreter, environment) = (interpreter.clone(), environment.clone());
         let folder = sources.plan.join(&image.folder);
-        out.images.insert(image.id.clone(), ImageFiles { interpreter, environment, folder });
+        let root = built.and_then(|built| built.get(&image.id)).cloned();
+        out.images.insert(image.id.clone(), ImageFiles { interpreter, environment, folder, root });
     }
+    show_children(manifest, &mut out.images);
     let closures: BTreeMap<&str, &str> = manifest.closures.iter().map(|c| (c.id.as_str(), c.folder.as_str())).collect();
     let images: BTreeMap<&str, &ManifestImage> = manifest.images.iter().map(|i| (i.id.as_str(), i)).collect();
     let mut ids = BTreeSet::new();
@@ -198,18 +238,40 @@ fn interpreters(
     out
 }
 
-/// The locks by folder: those of an image with its parents', and those of closures.
-fn locks<'a>(manifest: &'a SwapManifest, plan: &Path, diagnostics: &mut Vec<Diagnostic>) -> BTreeMap<&'a str, Locked> {
+/// Adds the packages of built images to the images whose hosts theirs are forked from, however far above.
+fn show_children(manifest: &SwapManifest, images: &mut BTreeMap<String, ImageFiles>) {
+    let mut top: BTreeMap<&str, &str> = BTreeMap::new();
+    // Parents stand before their children; one that is not there makes its children stand alone.
+    for image in &manifest.images {
+        let Some(packages) = images.get(&image.id).and_then(|i| i.root.as_ref()).map(|r| r.packages.clone()) else {
+            continue;
+        };
+        let parent = image.parent.as_deref().filter(|_| image.platform.language.forks());
+        let above = parent.and_then(|id| top.get(id).copied());
+        top.insert(&image.id, above.unwrap_or(&image.id));
+        if let Some(root) = above.and_then(|id| images.get_mut(id)).and_then(|i| i.root.as_mut()) {
+            root.below.push(packages);
+        }
+    }
+}
+
+/// The locks by folder: those of images with their parents', and those of closures.
+fn locks<'a>(
+    manifest: &'a SwapManifest,
+    images: &'a [ManifestImage],
+    plan: &Path,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> BTreeMap<&'a str, Locked> {
     let mut broken = |folder: &str, reason: String| {
         diagnostics.push(Diagnostic::new(codes::ARTEFACT_INVALID, Place::file(folder), reason));
     };
     let mut out: BTreeMap<&str, Locked> = BTreeMap::new();
-    let by_id: BTreeMap<&str, &ManifestImage> = manifest.images.iter().map(|i| (i.id.as_str(), i)).collect();
-    for image in &manifest.images {
+    let by_id: BTreeMap<&str, &ManifestImage> = images.iter().map(|i| (i.id.as_str(), i)).collect();
+    for image in images {
         let mut chain = vec![image];
         // A manifest may come from a file that someone edited: a circle ends after all images.
         while let Some(parent) = chain.last().and_then(|i| i.parent.as_deref()).and_then(|id| by_id.get(id)) {
-            if chain.len() > manifest.images.len() {
+            if chain.len() > images.len() {
                 break;
             }
             chain.push(parent);
@@ -368,4 +430,60 @@ fn folder_name(id: &str) -> String {
     let hash: String = Sha256::digest(id).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     let plain: String = id.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(40).collect();
     format!("{plain}-{hash}")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_built_image_shows_the_packages_of_all_that_are_forked_from_it() {
+        let image = |id: &str, parent: Option<&str>, platform: &str| {
+            json!({"id": id, "parent": parent, "platform": platform, "trust_domain": "default", "folder": id,
+                "reference": id, "interpreter": "python", "lock": {"file": "x", "sha256": ""}, "environment": {},
+                "packages": [], "preload": [], "warmup": [], "swap": [],
+                "costs": {"load_ms": 1.0, "resident_mb": 1.0, "added_mb": 1.0, "swap_ms": 1.0}})
+        };
+        let (python, node) = ("python3.11-linux-x86_64-glibc", "node20-linux-x86_64-glibc");
+        let all = [
+            ("a", None, python),
+            ("b", Some("a"), python),
+            ("stale", Some("a"), python),
+            ("c", Some("b"), python),
+            ("alone", Some("stale"), python),
+            ("on-alone", Some("alone"), python),
+            ("n", None, node),
+            ("m", Some("n"), node),
+        ];
+        let manifest: SwapManifest = serde_json::from_value(json!({"schema": "warmset.swap-manifest/1", "name": "t",
+            "budget_mb": 1.0, "memory_mb": 1.0, "functions": [],
+            "images": all.map(|(id, parent, platform)| image(id, parent, platform))}))
+        .unwrap();
+        let interpreter: Interpreter =
+            serde_json::from_value(json!({"program": "/x", "prefix": "/", "version": "3.11.7",
+            "arch": "x86_64", "libc": "glibc"}))
+            .unwrap();
+        let built = all.iter().filter(|(id, ..)| *id != "stale").map(|(id, ..)| {
+            let packages = Path::new("/roots").join(id).join("opt/warm");
+            let root = ImageRoot {
+                folder: Path::new("/roots").join(id),
+                program: "/usr/local/bin/python".into(),
+                environment: BTreeMap::new(),
+                packages: packages.clone(),
+                below: Vec::new(),
+            };
+            let (interpreter, folder) = (interpreter.clone(), PathBuf::from(id));
+            (id.to_string(), ImageFiles { interpreter, environment: packages, folder, root: Some(root) })
+        });
+        let mut images: BTreeMap<String, ImageFiles> = built.collect();
+        show_children(&manifest, &mut images);
+        let below = |id: &str| images[id].root.as_ref().unwrap().below.clone();
+        assert_eq!(below("a"), [PathBuf::from("/roots/b/opt/warm"), PathBuf::from("/roots/c/opt/warm")]);
+        assert_eq!(below("alone"), [PathBuf::from("/roots/on-alone/opt/warm")]);
+        for id in ["b", "c", "on-alone", "n", "m"] {
+            assert_eq!(below(id), Vec::<PathBuf>::new(), "{id}");
+        }
+    }
 }

@@ -54,6 +54,8 @@ pub(super) fn about<T, E: Into<io::Error>>(result: Result<T, E>, what: impl FnOn
 struct Tree {
     at: PathBuf,
     device: u64,
+    /// What is never shown from the root's own folders: their folders are taken apart.
+    own: Vec<PathBuf>,
 }
 
 /// Builds the root of a sandbox and moves into it. The caller is alone in a new mount namespace, and in the PID namespace
@@ -69,7 +71,8 @@ pub(super) fn enter(spec: &Spec) -> io::Result<()> {
     let at = ["/sys", "/mnt", "/media"].into_iter().map(PathBuf::from).find(|p| p.is_dir());
     let at = at.ok_or_else(|| io::Error::other("there is none of /sys, /mnt, /media to build the root on"))?;
     mount_tmpfs(&at, c"mode=755,size=16m")?;
-    let tree = Tree { device: fs::metadata(&at)?.dev(), at };
+    let texts = spec.texts.iter().map(|t| relative(&t.to)).collect::<io::Result<_>>()?;
+    let tree = Tree { device: fs::metadata(&at)?.dev(), at, own: texts };
     tree.fill(spec)?;
     let at = tree.at;
     rustix::process::chdir(&at)?;
@@ -102,20 +105,7 @@ impl Tree {
                     self.show(&Path::new("/etc").join(name), &Path::new("etc").join(name), &places)?;
                 }
             }
-            Root::Folder(folder) => {
-                for entry in about(fs::read_dir(folder), || format!("cannot read {}", folder.display()))? {
-                    let entry = entry?;
-                    let name = entry.file_name();
-                    if !OWN.iter().any(|own| name.to_str() == Some(own)) {
-                        self.show(&entry.path(), Path::new(&name), &places)?;
-                    }
-                }
-                if spec.network {
-                    for name in ["hosts", "resolv.conf"] {
-                        self.show(&Path::new("/etc").join(name), &Path::new("etc").join(name), &places)?;
-                    }
-                }
-            }
+            Root::Folder(folder) => self.image(folder, spec.network, &places)?,
         }
         self.own(spec)?;
         for bind in &spec.binds {
@@ -134,8 +124,47 @@ impl Tree {
         }
         for text in &spec.texts {
             let to = relative(&text.to)?;
-            self.folder(to.parent().unwrap_or(Path::new("")))?;
+            let folder = to.parent().unwrap_or(Path::new(""));
+            self.folder(folder)?;
+            if fs::metadata(self.at.join(folder))?.dev() != self.device {
+                return Err(io::Error::other(format!(
+                    "{} lies in a folder that is shown read-only",
+                    text.to.display()
+                )));
+            }
             about(fs::write(self.at.join(&to), &text.text), || format!("cannot write {}", text.to.display()))?;
+        }
+        Ok(())
+    }
+
+    /// The folders of an unpacked image, but for what a sandbox has of its own.
+    fn image(&self, folder: &Path, network: bool, places: &[PathBuf]) -> io::Result<()> {
+        let machines: &[&str] = if network { &["hosts", "resolv.conf"] } else { &[] };
+        let list = |of: &Path| about(fs::read_dir(of), || format!("cannot read {}", of.display()));
+        for entry in list(folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            // What is below these is shown piece by piece: /var/tmp is a link to the sandbox's own /tmp.
+            let (apart, left_out): (bool, &[&str]) = match name.to_str() {
+                Some(own) if OWN.contains(&own) => continue,
+                Some("var") => (true, &["tmp"]),
+                Some("etc") => (network, machines),
+                _ => (false, &[]),
+            };
+            if !apart || !entry.file_type()?.is_dir() {
+                self.show(&entry.path(), Path::new(&name), places)?;
+                continue;
+            }
+            self.folder(Path::new(&name))?;
+            for below in list(&entry.path())? {
+                let below = below?;
+                if !left_out.iter().any(|out| below.file_name() == **out) {
+                    self.show(&below.path(), &Path::new(&name).join(below.file_name()), places)?;
+                }
+            }
+        }
+        for name in machines {
+            self.show(&Path::new("/etc").join(name), &Path::new("etc").join(name), places)?;
         }
         Ok(())
     }
@@ -163,8 +192,11 @@ impl Tree {
             std::os::unix::fs::symlink(from, self.at.join("dev").join(to))?;
         }
         let var = self.at.join("var");
-        if !var.exists() {
+        if fs::symlink_metadata(&var).is_err() {
             self.folder(Path::new("var"))?;
+        }
+        // An image's own /var may be a link.
+        if fs::symlink_metadata(&var)?.is_dir() {
             std::os::unix::fs::symlink("/tmp", var.join("tmp"))?;
         }
         let tmp = std::ffi::CString::new(format!("mode=1777,size={}m", spec.tmp_mb))?;
@@ -185,7 +217,8 @@ impl Tree {
                 format!("cannot link {}", to.display())
             });
         }
-        if kind.is_dir() && places.iter().any(|p| p.starts_with(to) && !below(from, p, to).exists()) {
+        let lacks = |p: &&PathBuf| p.starts_with(to) && !below(from, p, to).exists();
+        if kind.is_dir() && (places.iter().any(|p| lacks(&p)) || self.own.iter().any(|p| p.starts_with(to))) {
             self.folder(to)?;
             for entry in fs::read_dir(from)? {
                 let entry = entry?;
@@ -290,10 +323,10 @@ mod tests {
     fn folders_are_made_in_the_tree_only() {
         let dir = tempfile::tempdir().unwrap();
         let device = fs::metadata(dir.path()).unwrap().dev();
-        let tree = Tree { at: dir.path().to_path_buf(), device };
+        let tree = Tree { at: dir.path().to_path_buf(), device, own: Vec::new() };
         tree.folder(Path::new("a/b/c")).unwrap();
         assert!(dir.path().join("a/b/c").is_dir());
-        let elsewhere = Tree { at: dir.path().to_path_buf(), device: device + 1 };
+        let elsewhere = Tree { at: dir.path().to_path_buf(), device: device + 1, own: Vec::new() };
         assert!(elsewhere.folder(Path::new("a/d")).is_err());
         assert!(!dir.path().join("a/d").exists());
     }
