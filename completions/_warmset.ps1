@@ -303,6 +303,7 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
         }
         'warmset;serve' {
             [CompletionResult]::new('--code', '--code', [CompletionResultType]::ParameterName, 'Folder that the functions'' paths are relative to: the fleet that was planned')
+            [CompletionResult]::new('--images', '--images', [CompletionResultType]::ParameterName, 'Run each image''s host in its built image, from the store of this builder (auto: the first that works) and only where the manifest has that image''s digest. Without it images are installed, and no builder is asked')
             [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Folder for installed packages, shared by all runs; safe to delete. In the user''s cache folder by default')
             [CompletionResult]::new('--isolation', '--isolation', [CompletionResultType]::ParameterName, 'How hosts and functions are shut in')
             [CompletionResult]::new('--first-id', '--first-id', [CompletionResultType]::ParameterName, 'First of 65,536 user ids that nothing else on this machine uses, for full isolation')
@@ -328,6 +329,7 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
         }
         'warmset;replay' {
             [CompletionResult]::new('--code', '--code', [CompletionResultType]::ParameterName, 'Folder that the functions'' paths are relative to: the fleet that was planned')
+            [CompletionResult]::new('--images', '--images', [CompletionResultType]::ParameterName, 'Run each image''s host in its built image, from the store of this builder (auto: the first that works) and only where the manifest has that image''s digest. Without it images are installed, and no builder is asked')
             [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Folder for installed packages, shared by all runs; safe to delete. In the user''s cache folder by default')
             [CompletionResult]::new('--isolation', '--isolation', [CompletionResultType]::ParameterName, 'How hosts and functions are shut in')
             [CompletionResult]::new('--first-id', '--first-id', [CompletionResultType]::ParameterName, 'First of 65,536 user ids that nothing else on this machine uses, for full isolation')

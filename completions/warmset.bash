@@ -1243,7 +1243,7 @@ _warmset() {
             return 0
             ;;
         warmset__subcmd__replay)
-            opts="-q -h --code --cache --isolation --allow-missing-isolation --first-id --allow-threads --network --standby --pool --timeout --memory --pids --cpus --max-answer --retries --trace --calls --duration --max-calls --keep-alive --only --out --format --threads --quiet --help"
+            opts="-q -h --code --images --cache --isolation --allow-missing-isolation --first-id --allow-threads --network --standby --pool --timeout --memory --pids --cpus --max-answer --retries --trace --calls --duration --max-calls --keep-alive --only --out --format --threads --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1251,6 +1251,10 @@ _warmset() {
             case "${prev}" in
                 --code)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --images)
+                    COMPREPLY=($(compgen -W "auto docker podman buildah" -- "${cur}"))
                     return 0
                     ;;
                 --cache)
@@ -1421,7 +1425,7 @@ _warmset() {
             return 0
             ;;
         warmset__subcmd__serve)
-            opts="-q -h --code --cache --isolation --allow-missing-isolation --first-id --allow-threads --network --standby --pool --timeout --memory --pids --cpus --max-answer --retries --socket --metrics --threads --quiet --help"
+            opts="-q -h --code --images --cache --isolation --allow-missing-isolation --first-id --allow-threads --network --standby --pool --timeout --memory --pids --cpus --max-answer --retries --socket --metrics --threads --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1429,6 +1433,10 @@ _warmset() {
             case "${prev}" in
                 --code)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --images)
+                    COMPREPLY=($(compgen -W "auto docker podman buildah" -- "${cur}"))
                     return 0
                     ;;
                 --cache)

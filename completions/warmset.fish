@@ -285,6 +285,10 @@ complete -c warmset -n "__fish_warmset_using_subcommand advise" -l exit-zero -d 
 complete -c warmset -n "__fish_warmset_using_subcommand advise" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c warmset -n "__fish_warmset_using_subcommand advise" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c warmset -n "__fish_warmset_using_subcommand serve" -l code -d 'Folder that the functions\' paths are relative to: the fleet that was planned' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand serve" -l images -d 'Run each image\'s host in its built image, from the store of this builder (auto: the first that works) and only where the manifest has that image\'s digest. Without it images are installed, and no builder is asked' -r -f -a "auto\t'The first that works'
+docker\t'docker with BuildKit'
+podman\t'podman'
+buildah\t'buildah'"
 complete -c warmset -n "__fish_warmset_using_subcommand serve" -l cache -d 'Folder for installed packages, shared by all runs; safe to delete. In the user\'s cache folder by default' -r -F
 complete -c warmset -n "__fish_warmset_using_subcommand serve" -l isolation -d 'How hosts and functions are shut in' -r -f -a "auto\t'As well as this machine and user permit; less than full needs --allow-missing-isolation'
 none\t'Not at all: for trusted functions, and for tests'"
@@ -306,6 +310,10 @@ complete -c warmset -n "__fish_warmset_using_subcommand serve" -l network -d 'Gi
 complete -c warmset -n "__fish_warmset_using_subcommand serve" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c warmset -n "__fish_warmset_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c warmset -n "__fish_warmset_using_subcommand replay" -l code -d 'Folder that the functions\' paths are relative to: the fleet that was planned' -r -F
+complete -c warmset -n "__fish_warmset_using_subcommand replay" -l images -d 'Run each image\'s host in its built image, from the store of this builder (auto: the first that works) and only where the manifest has that image\'s digest. Without it images are installed, and no builder is asked' -r -f -a "auto\t'The first that works'
+docker\t'docker with BuildKit'
+podman\t'podman'
+buildah\t'buildah'"
 complete -c warmset -n "__fish_warmset_using_subcommand replay" -l cache -d 'Folder for installed packages, shared by all runs; safe to delete. In the user\'s cache folder by default' -r -F
 complete -c warmset -n "__fish_warmset_using_subcommand replay" -l isolation -d 'How hosts and functions are shut in' -r -f -a "auto\t'As well as this machine and user permit; less than full needs --allow-missing-isolation'
 none\t'Not at all: for trusted functions, and for tests'"
