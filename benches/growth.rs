@@ -51,7 +51,7 @@ fn step(functions: usize, budget_mb: f64, before: Option<&Step>) -> Step {
     let fleet = generate(Shape { functions, seed: SEED, single: false });
     let (inventory, classes, costs) = (fleet.packages(), fleet.classes(), fleet.costs());
     let prices = Prices::new(&costs);
-    let price = |id: &_, platform: &_| -> Option<Price> { prices.get(id, platform).map(Into::into) };
+    let price = |id: &_, platform: &_| -> Option<Price> { prices.get(id, platform) };
     let options = Options { budget_mb, exact: Exact::Never, ..Options::default() };
     let (start, cpu) = (Instant::now(), used().0);
     let (problem, _) = solve::problem(&inventory, &classes, &price, &|language| prices.language(language));

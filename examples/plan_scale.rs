@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let fleet = generate(Shape { functions, seed, single: flag("--single") });
     let costs = fleet.costs();
     let prices = Prices::new(&costs);
-    let price = |id: &_, platform: &_| -> Option<Price> { prices.get(id, platform).map(Into::into) };
+    let price = |id: &_, platform: &_| -> Option<Price> { prices.get(id, platform) };
     let language = |language| prices.language(language);
     clock.step("generate");
     let spelt_out = !flag("--classes");

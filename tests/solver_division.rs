@@ -141,7 +141,7 @@ fn generated(functions: usize, single: bool) -> (Inventory, Instance) {
     let fleet = generate(Shape { functions, seed: 7, single });
     let prices = Prices::new(&fleet.costs());
     let inventory = fleet.inventory();
-    let price = |id: &_, platform: &_| prices.get(id, platform).map(Into::into);
+    let price = |id: &_, platform: &_| prices.get(id, platform);
     let (problem, _) = solve::problem(&inventory, &classes(&inventory), &price, &|l| prices.language(l));
     let instance = solve::instance(&problem, 50_000);
     (inventory, instance)

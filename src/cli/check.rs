@@ -33,7 +33,7 @@ pub fn run(command: &CheckCommand, talk: Talk) -> Result<Outcome, Failure> {
     };
     if let (Some(before), Some(costs)) = (&before, &planned_costs) {
         let prices = Prices::new(costs);
-        let broken = verify::verify(&plan, before, &|id, p| prices.get(id, p).map(Into::into), &|l| prices.language(l));
+        let broken = verify::verify(&plan, before, &|id, p| prices.get(id, p), &|l| prices.language(l));
         if !broken.is_empty() {
             let place = Place::file(plan_file.display().to_string());
             let say = |reason| Diagnostic::new(codes::PLAN_BROKEN, place.clone(), reason);

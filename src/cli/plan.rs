@@ -115,7 +115,7 @@ pub fn prepare<'a>(
     }
     let prices = Prices::new(&costs);
 
-    let price = |id: &_, platform: &_| prices.get(id, platform).map(Into::into);
+    let price = |id: &_, platform: &_| prices.get(id, platform);
     let language = |language| prices.language(language);
     let share = match options.share {
         ShareChoice::Subset => Share::Subset,
@@ -157,7 +157,7 @@ pub fn prove(options: &mut Options, proof: &ProofOptions) {
 impl Prepared<'_> {
     /// The same weights, prices and demands for an inventory that differs in its closures only.
     pub fn of<'b>(&'b self, inventory: &'b Inventory, options: &Options) -> Prepared<'b> {
-        let price = |id: &_, platform: &_| self.prices.get(id, platform).map(Into::into);
+        let price = |id: &_, platform: &_| self.prices.get(id, platform);
         let language = |language| self.prices.language(language);
         let (pools, share) = (&self.asked.pools, self.asked.share);
         let asked = solve::wishes::asked(inventory, self.wishes, pools, share, &|_| true, &price, &language);
@@ -184,7 +184,7 @@ impl Prepared<'_> {
             before: self.before.clone(),
         };
         let Asked { inventory, classes, problem, .. } = &self.asked;
-        let price = |id: &_, platform: &_| self.prices.get(id, platform).map(Into::into);
+        let price = |id: &_, platform: &_| self.prices.get(id, platform);
         let mut plan = solve::to_plan(inventory, classes, problem, solution, options, context);
         solve::pools::annotate(&mut plan, &self.asked, self.wishes, parts, &price);
         let language = |language| self.prices.language(language);
@@ -228,7 +228,7 @@ impl Prepared<'_> {
 
     /// Why the demands cannot be met.
     pub fn contradictions(&self) -> Failure {
-        let price = |id: &_, platform: &_| self.prices.get(id, platform).map(Into::into);
+        let price = |id: &_, platform: &_| self.prices.get(id, platform);
         let language = |language| self.prices.language(language);
         let why = solve::contradictions::contradictions(
             self.inventory,

@@ -8,34 +8,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fixedbitset::FixedBitSet;
 
-use crate::cost;
+pub use crate::cost::Price;
 use crate::graph::classes::{Class, sum_weights};
-use crate::model::costs::{CostSource, LanguageCosts};
+use crate::model::costs::LanguageCosts;
 use crate::model::inventory::{Inventory, Package};
 use crate::model::platform::Language;
 use crate::model::{Code, Diagnostic, PackageId, Place, Platform, codes};
 
 /// A set of packages of one group, by index into [`Group::items`].
 pub type Set = FixedBitSet;
-
-/// What loading one package costs, excluding what it loads from other packages.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Price {
-    /// CPU milliseconds.
-    pub load_ms: f64,
-    /// Resident MB.
-    pub resident_mb: f64,
-    /// MB on disk, when it is known.
-    pub disk_mb: Option<f64>,
-    /// Where the figures come from.
-    pub source: CostSource,
-}
-
-impl From<cost::Price> for Price {
-    fn from(price: cost::Price) -> Self {
-        Self { load_ms: price.load_ms, resident_mb: price.resident_mb, disk_mb: price.disk_mb, source: price.source }
-    }
-}
 
 /// A package that may enter an image.
 #[derive(Debug, Clone, PartialEq)]
