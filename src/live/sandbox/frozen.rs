@@ -165,7 +165,7 @@ impl Crew {
         watch(life, program)
     }
 
-    /// Runs CRIU to its end. Its errors go to the log.
+    /// Runs CRIU to its end.
     fn criu(&self, args: &[String], inherited: &[&OwnedFd]) -> io::Result<()> {
         let folder = rustix::io::fcntl_dupfd_cloexec(&self.folder, 10)?;
         for descriptor in inherited.iter().copied().chain([&folder]) {
@@ -180,9 +180,15 @@ impl Crew {
         // The session is this process's, and control groups are the runtime's business.
         criu.args(["--shell-job", "--manage-cgroups=ignore", "-v1"]);
         criu.env_clear().current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());
-        let log = rustix::io::fcntl_dupfd_cloexec(io::stderr(), 10)?;
-        let status = about(criu.stderr(Stdio::from(log)).status(), || "cannot run criu".to_string())?;
-        if status.success() { Ok(()) } else { Err(io::Error::other(format!("criu {} failed ({status})", args[0]))) }
+        // What it complains of is nothing that a function has said.
+        let ran = about(criu.output(), || "cannot run criu".to_string())?;
+        if ran.status.success() {
+            return Ok(());
+        }
+        let words = String::from_utf8_lossy(&ran.stderr);
+        let mut last: Vec<&str> = words.lines().map(str::trim).filter(|line| !line.is_empty()).rev().take(3).collect();
+        last.reverse();
+        Err(io::Error::other(format!("criu {} failed: {}", args[0], last.join("; "))))
     }
 }
 
