@@ -74,7 +74,11 @@ impl Checkpoint {
         let (_, unused) = sockets(SocketType::STREAM).map_err(setup)?;
         let sandbox = Sandbox::frozen(&spec.warmset, spec.isolation, &frozen, unused, None).map_err(setup)?;
         let made = (|| -> Result<_, HostError> {
-            let work = if python { serde_json::to_string(&spec.work(None).map_err(setup)?).map_err(|e| HostError::Setup(e.to_string()))? } else { String::new() };
+            let work = if python {
+                serde_json::to_string(&spec.work(None).map_err(setup)?).map_err(|e| HostError::Setup(e.to_string()))?
+            } else {
+                String::new()
+            };
             let told = sandbox.ask(format!("tell {work}").as_bytes(), spec.start_limit).map_err(setup)?;
             let loaded: Ready =
                 serde_json::from_str(&told).map_err(|_| HostError::Setup("the process did not load".to_string()))?;

@@ -176,7 +176,7 @@ pub(super) fn watch(life: &io::Stdin, program: Pid) -> io::Result<ExitCode> {
             let ends = rustix::process::kill_process(program, Signal::KILL).is_ok();
             while ends
                 && rustix::process::wait(WaitOptions::empty())
-                .is_ok_and(|ended| ended.is_some_and(|(pid, _)| pid != program))
+                    .is_ok_and(|ended| ended.is_some_and(|(pid, _)| pid != program))
             {}
             return Ok(ExitCode::FAILURE);
         }

@@ -95,7 +95,9 @@ impl Crew {
     /// the program where it is not empty, and answers with the program's next; `freeze` answers with [`Handed`].
     fn freeze(&self, spec: &Spec, life: &io::Stdin) -> io::Result<ExitCode> {
         let flags = MountFlags::NOSUID | MountFlags::NODEV;
-        about(rustix::mount::mount(c"tmpfs", "/run", c"tmpfs", flags, Some(c"mode=755,size=1m")), || "/run".to_string())?;
+        about(rustix::mount::mount(c"tmpfs", "/run", c"tmpfs", flags, Some(c"mode=755,size=1m")), || {
+            "/run".to_string()
+        })?;
         let (ours, theirs) =
             rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
         let control = rustix::io::fcntl_dupfd_cloexec(&theirs, 3)?;
