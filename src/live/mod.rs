@@ -4,6 +4,8 @@
 //! its caller names, and prints nothing.
 
 pub mod build;
+#[cfg(unix)]
+pub mod criu;
 pub mod handler;
 pub mod install;
 pub mod measure;

@@ -14,6 +14,7 @@
 //
 // This file stands beside node_modules: `require` and `import` of the host, and of code in a folder below, find it there.
 
+import { randomBytes } from "node:crypto";
 import fs from "node:fs";
 import Module, { createRequire } from "node:module";
 import net from "node:net";
@@ -21,6 +22,8 @@ import os from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
+import v8 from "node:v8";
+import vm from "node:vm";
 
 const DEFAULT_SOCKET = "/run/warmset/host.sock";
 const MAX_REQUEST = 64 * 1024 * 1024;
@@ -304,6 +307,16 @@ async function rehearse({ op, ...request }, sinceSent) {
   }
 }
 
+// A process that was thawed from a checkpoint has the random numbers of all others from the same one. OpenSSL's come from
+// the processor if it was configured so (a runtime looks whether they differ); V8 keeps its own, which are seeded anew for
+// a new context only.
+function renew() {
+  const random = randomBytes(16);
+  v8.setFlagsFromString(`--random-seed=${(random.readUInt32LE() >>> 1) | 1}`);
+  Math.random = vm.runInNewContext("Math.random");
+  return `${random.toString("hex")} ${Math.random()}`;
+}
+
 // A runtime that has started this process itself gives it a descriptor instead of a socket's name: on it the host says
 // that it is ready, rehearses if it is asked to, and takes and answers its one request. The descriptor's other end closing
 // ends the process.
@@ -328,6 +341,14 @@ function attend(descriptor, report) {
       request = JSON.parse(Buffer.concat(chunks).toString("utf8"));
     } catch (problem) {
       return answer(failure(null, problem));
+    }
+    if (request.thawed) {
+      try {
+        const random = renew();
+        if (request.op === "thawed") return answer(JSON.stringify({ id: null, ok: true, result: random }));
+      } catch (problem) {
+        return answer(failure(null, problem));
+      }
     }
     const sent = BigInt(request.sent_ns ?? process.hrtime.bigint());
     const sinceSent = () => Number((process.hrtime.bigint() - sent) / 1000n) / 1000;

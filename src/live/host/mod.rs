@@ -11,6 +11,7 @@
 //! ```
 
 mod answer;
+mod checkpoint;
 mod fork;
 mod memory;
 mod node;
@@ -26,6 +27,7 @@ use serde_json::Value;
 
 use crate::live::sandbox::Slot;
 
+pub use checkpoint::Checkpoint;
 pub use fork::ForkServer;
 pub use memory::Memory;
 pub use node::NodeProcess;

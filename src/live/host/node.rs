@@ -38,7 +38,7 @@ struct Ready {
 }
 
 /// A request that it answers and waits on: what its first request has to compile is compiled then.
-const REHEARSAL: &[u8] =
+pub(super) const REHEARSAL: &[u8] =
     b"{\"op\":\"rehearse\",\"event\":{\"a\":[1]},\"environment\":{},\"timeout_ms\":1000,\"sent_ns\":\"0\"}\n";
 
 impl NodeProcess {
@@ -270,7 +270,7 @@ fn attach(pid: u32, pairs: &[(PathBuf, PathBuf)]) -> io::Result<()> {
 }
 
 /// Most resident memory so far, MB, and CPU milliseconds of a process.
-fn usage(pid: u32) -> (Option<f64>, Option<f64>) {
+pub(super) fn usage(pid: u32) -> (Option<f64>, Option<f64>) {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let peak =
         status.lines().find_map(|l| l.strip_prefix("VmHWM:")?.trim().strip_suffix("kB")?.trim().parse::<f64>().ok());

@@ -19,6 +19,10 @@ pub(super) const SHARED: &str = "/opt/warmset/shared";
 pub(super) const WARM: &str = "/opt/warm";
 const HOST_PY: &str = include_str!("../../emit/host/host.py");
 const HOST_MJS: &str = include_str!("../../emit/host/host.mjs");
+const FROZEN_PY: &str = include_str!("frozen.py");
+/// Node reads the section `nodejs_conf` before it first asks for random numbers.
+const OPENSSL_CNF: &str = "nodejs_conf = init\n[init]\nengines = engines\n[engines]\nrdrand = rdrand\n\
+    [rdrand]\nengine_id = rdrand\ndefault_algorithms = RAND\ninit = 1\n";
 const SWAP_PY: &str = include_str!("swap.py");
 
 /// A program that runs a language, with the folders that it needs.
@@ -312,6 +316,33 @@ impl HostSpec {
                         None => spec.empty.push(to),
                     }
                 }
+            }
+        }
+        spec
+    }
+
+    /// The sandbox of a process that is frozen once it has loaded, and, with `only`, of one that is thawed for a call.
+    pub(super) fn frozen(&self, python: bool) -> Spec {
+        if !python {
+            let mut spec = self.node(Path::new("/"), None);
+            // Its random numbers come from the processor, as whatever else they come from would be frozen with it.
+            let config = Path::new(WARM).join("openssl.cnf");
+            spec.arguments.insert(0, format!("--openssl-config={}", config.display()));
+            spec.texts.push(Text { to: config, text: OPENSSL_CNF.to_string() });
+            return spec;
+        }
+        let mut spec = self.python(Path::new("/"));
+        let file = PathBuf::from("/opt/warmset/frozen.py");
+        spec.arguments = vec![text(file.clone()), "/opt/warmset/host.py".to_string()];
+        spec.texts.retain(|t| !t.to.ends_with("swap.py"));
+        spec.texts.push(Text { to: file, text: FROZEN_PY.to_string() });
+        if let Some(only) = &self.only {
+            // It sees its own code instead of all that there is.
+            spec.binds.retain(|bind| !bind.to.starts_with(SHARED));
+            let shown = [("/opt/function", Some(&only.code)), ("/opt/closure", only.closure.as_ref())];
+            for (to, from) in shown.into_iter().filter_map(|(to, from)| Some((Path::new(to), from?))) {
+                spec.empty.retain(|empty| empty != to);
+                spec.binds.push(Bind { from: from.clone(), to: to.to_path_buf() });
             }
         }
         spec

@@ -15,6 +15,7 @@
 //!   covered in part, or the kernel refuses a new one to the children.
 //! - `own` (any user): a user namespace of one id comes first, with all others at once, and this process goes on as a
 //!   child, `inner`, the first of the PID namespace.
+//! - `frozen`: [`super::frozen`].
 //! - `none`: no namespaces; the program replaces this process.
 //!
 //! In the first two this process stays: as process 1 it reaps, and ends everything when its life socket closes. So the
@@ -66,15 +67,11 @@ fn run(mode: &str, life: &io::Stdin) -> io::Result<ExitCode> {
         let status = inner.wait()?;
         return Ok(as_shells_do(status.code(), std::os::unix::process::ExitStatusExt::signal(&status)));
     }
-    let spec: Spec = serde_json::from_slice(&read_line(life)?).map_err(io::Error::other)?;
-    let _ = rustix::process::setsid();
-    let none = Rlimit { current: Some(0), maximum: Some(0) };
-    let _ = rustix::process::setrlimit(Resource::Core, none);
-    if let Some(files) = spec.nofile {
-        let hard = rustix::process::getrlimit(Resource::Nofile).maximum;
-        let files = Some(hard.map_or(files, |hard| hard.min(files)));
-        let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: files, maximum: files });
+    if mode == "frozen" {
+        return super::frozen::run(life);
     }
+    let spec: Spec = serde_json::from_slice(&read_line(life)?).map_err(io::Error::other)?;
+    bound(&spec);
     if mode != "none" {
         if mode == "full" {
             let mut flags = UnshareFlags::NEWNS | UnshareFlags::NEWUTS | UnshareFlags::NEWIPC;
@@ -111,6 +108,18 @@ fn run(mode: &str, life: &io::Stdin) -> io::Result<ExitCode> {
     hand_over()?;
     say(life, "up")?;
     watch(life, Pid::from_child(&started))
+}
+
+/// A session and the limits of a sandbox.
+pub(super) fn bound(spec: &Spec) {
+    let _ = rustix::process::setsid();
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let _ = rustix::process::setrlimit(Resource::Core, none);
+    if let Some(files) = spec.nofile {
+        let hard = rustix::process::getrlimit(Resource::Nofile).maximum;
+        let files = Some(hard.map_or(files, |hard| hard.min(files)));
+        let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: files, maximum: files });
+    }
 }
 
 /// Moves into namespaces that need no right, with this user as the only id.
@@ -151,7 +160,7 @@ fn program(spec: &Spec, mode: &str) -> io::Result<Command> {
 }
 
 /// Process 1 of the sandbox: waits for the program and for what is left to it, and for the end of its life socket.
-fn watch(life: &io::Stdin, program: Pid) -> io::Result<ExitCode> {
+pub(super) fn watch(life: &io::Stdin, program: Pid) -> io::Result<ExitCode> {
     let pidfd = rustix::process::pidfd_open(program, rustix::process::PidfdFlags::empty())?;
     loop {
         let mut polled = [PollFd::new(life, PollFlags::IN), PollFd::new(&pidfd, PollFlags::IN)];
@@ -163,9 +172,11 @@ fn watch(life: &io::Stdin, program: Pid) -> io::Result<ExitCode> {
         if !polled[0].revents().is_empty() {
             // Nothing more is ever sent: it has been closed. With this process all others of the namespace would end by
             // themselves, but the CPU time of what nobody waits for is told to nobody.
-            let _ = rustix::process::kill_process(program, Signal::KILL);
-            while rustix::process::wait(WaitOptions::empty())
-                .is_ok_and(|ended| ended.is_some_and(|(pid, _)| pid != program))
+            // Without the right to end it (a thawed function's) that is left to the kernel.
+            let ends = rustix::process::kill_process(program, Signal::KILL).is_ok();
+            while ends
+                && rustix::process::wait(WaitOptions::empty())
+                    .is_ok_and(|ended| ended.is_some_and(|(pid, _)| pid != program))
             {}
             return Ok(ExitCode::FAILURE);
         }
@@ -184,7 +195,7 @@ fn as_shells_do(status: Option<i32>, signal: Option<i32>) -> ExitCode {
 }
 
 /// A line without its end; of a socket, so byte by byte only until it has come.
-fn read_line(life: impl AsFd) -> io::Result<Vec<u8>> {
+pub(super) fn read_line(life: impl AsFd) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
     let mut part = vec![0; 64 * 1024];
     loop {
@@ -203,7 +214,7 @@ fn read_line(life: impl AsFd) -> io::Result<Vec<u8>> {
     }
 }
 
-fn say(life: impl AsFd, word: &str) -> io::Result<()> {
+pub(super) fn say(life: impl AsFd, word: &str) -> io::Result<()> {
     let line = format!("{word}\n");
     rustix::net::send(life, line.as_bytes(), rustix::net::SendFlags::NOSIGNAL)?;
     io::stdout().flush()
@@ -235,7 +246,7 @@ fn close_others() {
 }
 
 /// Lets go of all that is the program's: from here on this process holds its life socket only.
-fn hand_over() -> io::Result<()> {
+pub(super) fn hand_over() -> io::Result<()> {
     let null: OwnedFd = std::fs::File::options().read(true).write(true).open("/dev/null")?.into();
     rustix::stdio::dup2_stdout(&null)?;
     rustix::stdio::dup2_stderr(&null)?;

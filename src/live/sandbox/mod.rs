@@ -5,6 +5,7 @@
 
 mod cgroup;
 mod enter;
+mod frozen;
 mod mounts;
 mod probe;
 mod root;
@@ -14,6 +15,7 @@ mod spec;
 pub use cgroup::{Controller, Group, Hierarchies, Limits, Slot};
 pub(crate) use enter::unshare;
 pub use enter::{SUBCOMMAND, main};
+pub use frozen::{Frozen, Handed};
 pub use probe::{Lack, Permitted, probe};
 pub use spawn::{IDS, Said, Sandbox};
 pub(crate) use spawn::{held, sockets};

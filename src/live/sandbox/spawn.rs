@@ -16,6 +16,7 @@ use rustix::thread::UnshareFlags;
 
 use super::cgroup::Slot;
 use super::enter::{SET_UP, SUBCOMMAND, unshare};
+use super::frozen::Frozen;
 use super::root::about;
 use super::spec::{Isolation, Spec};
 
@@ -89,12 +90,58 @@ impl Sandbox {
         control: OwnedFd,
         slot: Option<&Slot>,
     ) -> io::Result<Self> {
-        let (mut life, theirs) = UnixStream::pair()?;
         let mode = match isolation {
             Isolation::None => "none",
             Isolation::Own => "own",
             Isolation::Full { .. } => "full",
         };
+        Self::launch(warmset, mode, isolation, serde_json::to_vec(spec)?, control, slot)
+    }
+
+    /// Starts the sandbox of a program that is to be frozen or thawed, as [`Sandbox::start`]; in [`Isolation::Full`] only.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn frozen(
+        warmset: &Path,
+        isolation: Isolation,
+        frozen: &Frozen,
+        control: OwnedFd,
+        slot: Option<&Slot>,
+    ) -> io::Result<Self> {
+        if !isolation.has_ids() {
+            return Err(io::Error::other("criu needs full isolation"));
+        }
+        Self::launch(warmset, "frozen", isolation, serde_json::to_vec(frozen)?, control, slot)
+    }
+
+    /// Says a line to the first process of a program that is to be frozen, and takes one.
+    ///
+    /// # Errors
+    /// When it has ended, or says nothing in time.
+    pub fn ask(&self, line: &[u8], limit: Duration) -> io::Result<String> {
+        let mut life = &self.life;
+        life.set_read_timeout(Some(limit))?;
+        life.write_all(&[line, b"\n"].concat())?;
+        let mut answer = String::new();
+        BufReader::new(life).read_line(&mut answer)?;
+        let answer = answer.trim_end();
+        match answer.strip_prefix("error ") {
+            Some(reason) => Err(io::Error::other(reason.to_string())),
+            None if answer.is_empty() => Err(io::Error::other("it has ended")),
+            None => Ok(answer.to_string()),
+        }
+    }
+
+    fn launch(
+        warmset: &Path,
+        mode: &str,
+        isolation: Isolation,
+        mut line: Vec<u8>,
+        control: OwnedFd,
+        slot: Option<&Slot>,
+    ) -> io::Result<Self> {
+        let (mut life, theirs) = UnixStream::pair()?;
         let mut command = Command::new(warmset);
         command.args([SUBCOMMAND, mode]).stdin(OwnedFd::from(theirs)).stdout(control).stderr(Stdio::piped());
         let said = Said::default();
@@ -106,7 +153,6 @@ impl Sandbox {
             }
             life.set_read_timeout(Some(SET_UP))?;
             life.set_write_timeout(Some(SET_UP))?;
-            let mut line = serde_json::to_vec(spec).map_err(io::Error::other)?;
             line.push(b'\n');
             life.write_all(&line)?;
             come_up(&mut life, isolation, pid)
