@@ -314,6 +314,7 @@ Register-ArgumentCompleter -Native -CommandName 'warmset' -ScriptBlock {
             [CompletionResult]::new('--cpus', '--cpus', [CompletionResultType]::ParameterName, 'Processors that a call may use: 1, 0.5; all otherwise')
             [CompletionResult]::new('--max-answer', '--max-answer', [CompletionResultType]::ParameterName, 'Bytes that an answer may have in JSON')
             [CompletionResult]::new('--retries', '--retries', [CompletionResultType]::ParameterName, 'How often a call is made again whose host ended before it answered, though it may have begun')
+            [CompletionResult]::new('--criu', '--criu', [CompletionResultType]::ParameterName, 'Whether CRIU thaws a loaded process where an image cannot be forked, or no process of it is ready')
             [CompletionResult]::new('--socket', '--socket', [CompletionResultType]::ParameterName, 'Unix socket to listen on')
             [CompletionResult]::new('--metrics', '--metrics', [CompletionResultType]::ParameterName, 'Address for GET /metrics and /status besides the socket: 127.0.0.1:9464')
             [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads to use; the output does not depend on it. 0 takes one for each core')

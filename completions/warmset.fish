@@ -297,6 +297,8 @@ complete -c warmset -n "__fish_warmset_using_subcommand serve" -l pids -d 'Proce
 complete -c warmset -n "__fish_warmset_using_subcommand serve" -l cpus -d 'Processors that a call may use: 1, 0.5; all otherwise' -r
 complete -c warmset -n "__fish_warmset_using_subcommand serve" -l max-answer -d 'Bytes that an answer may have in JSON' -r
 complete -c warmset -n "__fish_warmset_using_subcommand serve" -l retries -d 'How often a call is made again whose host ended before it answered, though it may have begun' -r
+complete -c warmset -n "__fish_warmset_using_subcommand serve" -l criu -d 'Whether CRIU thaws a loaded process where an image cannot be forked, or no process of it is ready' -r -f -a "auto\t'Where `criu check` succeeds, it is new enough, and isolation is full; why not is said once'
+off\t'Never'"
 complete -c warmset -n "__fish_warmset_using_subcommand serve" -l socket -d 'Unix socket to listen on' -r -F
 complete -c warmset -n "__fish_warmset_using_subcommand serve" -l metrics -d 'Address for GET /metrics and /status besides the socket: 127.0.0.1:9464' -r
 complete -c warmset -n "__fish_warmset_using_subcommand serve" -l threads -d 'Threads to use; the output does not depend on it. 0 takes one for each core' -r

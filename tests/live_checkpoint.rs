@@ -75,8 +75,8 @@ fn a_thawed_process_is_shut_in_as_one_of_a_pool() {
     for one in &thawed {
         println!("{one}");
         for same in [
-            "dep", "count", "left", "uid", "gids", "caps", "privs", "seccomp", "pids", "map", "nets", "hostname",
-            "code", "write", "run", "first", "root", "home",
+            "dep", "count", "left", "uid", "gids", "caps", "privs", "seccomp", "pids", "map", "hostname", "code",
+            "write", "run", "first", "root", "home",
         ] {
             assert_eq!(one[same], pool.result[same], "{same}");
         }

@@ -360,6 +360,7 @@ fn an_image_that_cannot_start_keeps_no_other_waiting_and_settling_ends() {
             retries: 0,
             start_limit: runtime_support::LONG,
         },
+        criu: None,
         group: None,
         shared: vec![state.join("functions"), store.environments()],
         scratch: state.clone(),

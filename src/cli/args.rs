@@ -8,7 +8,7 @@ use crate::resolve::Shard;
 use crate::resolve::relock::Tool;
 use crate::solve::sweep::Budgets;
 
-use super::options::{DemandOptions, FleetOptions, ProofOptions, RunOptions, SolveOptions};
+use super::options::{CriuChoice, DemandOptions, FleetOptions, ProofOptions, RunOptions, SolveOptions};
 use super::values::{
     base, budget, budgets, day, duration, percent, positive, registry, repetitions, secret, share, tag,
 };
@@ -602,6 +602,9 @@ pub struct ServeCommand {
     /// How functions are run.
     #[command(flatten)]
     pub run: RunOptions,
+    /// Whether CRIU thaws a loaded process where an image cannot be forked, or no process of it is ready.
+    #[arg(long, value_enum, default_value_t = CriuChoice::Auto)]
+    pub criu: CriuChoice,
     /// Unix socket to listen on.
     #[arg(long, value_name = "PATH", default_value = SOCKET)]
     pub socket: PathBuf,

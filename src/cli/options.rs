@@ -198,6 +198,15 @@ pub struct RunOptions {
     pub retries: u32,
 }
 
+/// Whether checkpoints are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CriuChoice {
+    /// Where `criu check` succeeds, it is new enough, and isolation is full; why not is said once.
+    Auto,
+    /// Never.
+    Off,
+}
+
 /// How processes are shut in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum IsolationChoice {

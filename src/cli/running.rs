@@ -90,6 +90,7 @@ impl RunOptions {
                 retries: self.retries,
                 start_limit: Duration::from_secs(120),
             },
+            criu: None,
             group: Group::new(&rights.hierarchies)?,
             shared: vec![functions, store.environments()],
             scratch: scratch.to_path_buf(),

@@ -6,12 +6,15 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::emit::json;
+use crate::live::criu::{self, Criu};
 use crate::live::process::stop_sign;
 use crate::live::runtime::{Keep, Runtime, http};
+use crate::model::manifest::{SwapManifest, SwapMethod};
 
 use super::Outcome;
 use super::args::{InvokeCommand, ServeCommand, TextFormat};
 use super::load::{self, Failure};
+use super::options::CriuChoice;
 use super::running;
 use super::talk::Talk;
 
@@ -31,7 +34,14 @@ pub fn run(command: &ServeCommand, talk: Talk) -> Result<Outcome, Failure> {
     let files = running::provision(&manifest, &plan, &command.run, &rights, (&store, &scratch), &stop, talk)?;
     talk.diagnostics(&files.diagnostics);
     let outcome = Outcome::of(&files.diagnostics);
-    let maker = command.run.maker(&rights, &store, scratch.path())?;
+    let mut maker = command.run.maker(&rights, &store, scratch.path())?;
+    if command.criu == CriuChoice::Auto {
+        match criu(&manifest, &rights) {
+            Some(Ok(criu)) => maker.criu = Some(criu),
+            Some(Err(why)) => talk.say(format!("criu skipped: {why}")),
+            None => {}
+        }
+    }
     let (images, functions) = (files.images.len(), files.functions.len());
     let runtime = Arc::new(Runtime::start(&manifest, files, maker, Keep::All));
     let serving = tokio::runtime::Builder::new_multi_thread()
@@ -54,6 +64,20 @@ pub fn run(command: &ServeCommand, talk: Talk) -> Result<Outcome, Failure> {
     let longest = Duration::from_secs_f64(command.run.timeout) + GRACE;
     serving.block_on(http::serve(runtime, &command.socket, command.metrics, ready, until, longest))?;
     Ok(outcome)
+}
+
+/// What thaws processes; nothing where no image of the manifest asks for it.
+fn criu(manifest: &SwapManifest, rights: &running::Rights) -> Option<Result<Criu, String>> {
+    let oldest = manifest.images.iter().flat_map(|image| &image.swap).filter_map(|method| match method {
+        SwapMethod::Criu { minimum_version } => Some(minimum_version.as_str()),
+        SwapMethod::ForkServer { .. } | SwapMethod::NodePool { .. } => None,
+    });
+    let oldest = oldest.max_by_key(|version| criu::numbers(version))?;
+    Some(if rights.isolation.has_ids() {
+        Criu::find(oldest)
+    } else {
+        Err("it needs full isolation, which takes root".to_string())
+    })
 }
 
 /// Calls a function of a running runtime.

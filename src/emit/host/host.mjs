@@ -21,7 +21,7 @@ import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import process from "node:process";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { pathToFileURL } from "node:url";
 import v8 from "node:v8";
 import vm from "node:vm";
 
@@ -39,17 +39,25 @@ function fail(status, fields) {
   process.exit(status);
 }
 
-// CommonJS first, as most packages are loaded by `require`; a module that is only ESM is imported.
+// Functions of the image may load a module either way. CommonJS first, as most packages are loaded by `require`; then
+// `import`, which takes a build of its own where a package has one, and else finds out once what CommonJS exports.
 async function load(name) {
+  let loaded;
   try {
-    const loaded = require(name);
-    if (isDual(name)) await import(name);
-    return loaded;
+    loaded = require(name);
   } catch (problem) {
     const esmOnly = ["ERR_REQUIRE_ESM", "ERR_REQUIRE_ASYNC_MODULE", "ERR_PACKAGE_PATH_NOT_EXPORTED"];
     if (!esmOnly.includes(problem?.code)) throw problem;
     return await import(name);
   }
+  try {
+    await import(name);
+  } catch (problem) {
+    // `pg/lib/utils` has no such name for `import`, which takes file names with their ending.
+    const requireOnly = ["ERR_MODULE_NOT_FOUND", "ERR_UNSUPPORTED_DIR_IMPORT", "ERR_PACKAGE_PATH_NOT_EXPORTED"];
+    if (!requireOnly.includes(problem?.code)) say({ level: "warning", module: name, error: describe(problem) });
+  }
+  return loaded;
 }
 
 // A handler's own file. `import` takes either kind and some milliseconds more for CommonJS, so that goes by `require`.
@@ -71,16 +79,6 @@ function isModule(file) {
     const manifest = path.join(folder, "package.json");
     if (fs.existsSync(manifest)) return JSON.parse(fs.readFileSync(manifest, "utf8")).type === "module";
     if (folder === path.dirname(folder)) return false;
-  }
-}
-
-// Some packages are published twice, and functions of the image may load either.
-function isDual(name) {
-  try {
-    const url = import.meta.resolve(name);
-    return url.startsWith("file:") && fileURLToPath(url) !== require.resolve(name);
-  } catch {
-    return false;
   }
 }
 

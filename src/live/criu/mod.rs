@@ -70,7 +70,7 @@ fn on_path() -> Option<PathBuf> {
 }
 
 /// `4.2.1` as numbers; what follows the first that is no number is left out (`4.2-rc1` is 4.2).
-fn numbers(version: &str) -> Option<Vec<u32>> {
+pub fn numbers(version: &str) -> Option<Vec<u32>> {
     let mut out = Vec::new();
     for part in version.trim_start_matches('v').split('.') {
         let digits: String = part.chars().take_while(char::is_ascii_digit).collect();

@@ -76,9 +76,11 @@ def main(arguments):
     host.gc.enable()
     if request.pop("closure", None):
         sys.path.append("/opt/closure")
-    tell(number, host.run(request))
+    answer = host.run(request)
+    # With the answer it may be ended.
     sys.stdout.flush()
     sys.stderr.flush()
+    tell(number, answer)
     # Not sys.exit: what a function left running does not keep the process.
     os._exit(0)
 

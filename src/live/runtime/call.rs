@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::keeper::Live;
 use super::linux::Inner;
 use super::provision::FunctionFiles;
-use crate::live::host::{Answer, Call, ForkServer, HostError, NodeProcess};
+use crate::live::host::{Answer, Call, Checkpoint, ForkServer, HostError, NodeProcess};
 use crate::live::sandbox::held;
 use crate::model::Language;
 use crate::model::manifest::{Fallback, ManifestFunction};
@@ -23,6 +23,8 @@ pub enum Started {
     Swap,
     /// On another image, or cold, as its own image was not there.
     Fallback,
+    /// Thawed from a checkpoint of an image: its host has threads, or no process of it was ready.
+    Criu,
     /// Cold, as planned.
     Cold,
 }
@@ -33,6 +35,7 @@ impl Started {
         match self {
             Started::Swap => "swap",
             Started::Fallback => "fallback",
+            Started::Criu => "criu",
             Started::Cold => "cold",
         }
     }
@@ -103,6 +106,7 @@ enum Target<'a> {
 enum Host {
     Fork(Arc<ForkServer>),
     Node(Box<NodeProcess>),
+    Frozen(Arc<Checkpoint>),
 }
 
 impl Inner {
@@ -241,6 +245,10 @@ impl Inner {
         let answer = match host {
             Host::Fork(host) => host.invoke(&call),
             Host::Node(process) => process.invoke(&call),
+            Host::Frozen(checkpoint) => {
+                told.start = Started::Criu;
+                checkpoint.invoke(&call, self.maker.slot()?.map(Arc::new))
+            }
         };
         if let (Err(HostError::Gone(_) | HostError::Setup(_)), Target::Image(id)) = (&answer, target) {
             self.look_after(id);
@@ -257,11 +265,15 @@ impl Inner {
             Live::Down(why) => Err(why.clone()),
             Live::Fork(host) if host.alive() => Ok(Host::Fork(Arc::clone(host))),
             Live::Fork(_) => Err("the host has ended".to_string()),
+            Live::Frozen(checkpoint) => Ok(Host::Frozen(Arc::clone(checkpoint))),
             Live::Pool(ready) => loop {
                 match ready.pop_front() {
                     Some(process) if process.alive() => break Ok(Host::Node(Box::new(process))),
                     Some(_) => {}
-                    None => break Err("no process is ready".to_string()),
+                    None => {
+                        let checkpoint = held(&state.checkpoint).as_ref().and_then(|made| made.clone().ok());
+                        break checkpoint.map(Host::Frozen).ok_or_else(|| "no process is ready".to_string());
+                    }
                 }
             },
         };
@@ -269,7 +281,7 @@ impl Inner {
         if matches!(taken, Ok(Host::Node(_))) {
             *held(&state.taken) = Some(Instant::now());
         }
-        if matches!(taken, Err(_) | Ok(Host::Node(_))) {
+        if matches!(taken, Err(_) | Ok(Host::Node(_) | Host::Frozen(_))) {
             self.look_after(id);
         }
         taken.map_err(HostError::Setup)

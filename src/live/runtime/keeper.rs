@@ -7,10 +7,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::linux::{ImageState, Inner};
-use crate::live::host::{ForkServer, HostError, Memory, NodeProcess};
+use super::provision::ImageFiles;
+use crate::live::host::{Checkpoint, ForkServer, HostError, Memory, NodeProcess};
 use crate::live::sandbox::held;
 use crate::model::Language;
-use crate::model::manifest::SwapManifest;
+use crate::model::manifest::{SwapManifest, SwapMethod};
 
 /// How often hosts are looked at when nobody has said that one has ended.
 const LOOK: Duration = Duration::from_millis(100);
@@ -23,6 +24,8 @@ pub enum Live {
     Down(String),
     /// A Python host.
     Fork(Arc<ForkServer>),
+    /// A Python process in files, as its host has threads that a fork would lose.
+    Frozen(Arc<Checkpoint>),
     /// Node processes that wait.
     Pool(VecDeque<NodeProcess>),
 }
@@ -33,6 +36,7 @@ impl Live {
         match self {
             Live::Down(_) => false,
             Live::Fork(host) => host.alive(),
+            Live::Frozen(_) => true,
             Live::Pool(ready) => !ready.is_empty(),
         }
     }
@@ -51,14 +55,14 @@ impl Live {
     pub fn ready(&self) -> usize {
         match self {
             Live::Pool(ready) => ready.len(),
-            Live::Fork(_) | Live::Down(_) => 0,
+            Live::Fork(_) | Live::Frozen(_) | Live::Down(_) => 0,
         }
     }
 
     /// Its processes' numbers on this machine; those of its child images are theirs.
     pub fn pids(&self) -> Vec<u32> {
         match self {
-            Live::Down(_) => Vec::new(),
+            Live::Down(_) | Live::Frozen(_) => Vec::new(),
             Live::Fork(host) => host.pids(),
             Live::Pool(ready) => ready.iter().flat_map(NodeProcess::pids).collect(),
         }
@@ -68,6 +72,7 @@ impl Live {
     pub fn threads(&self) -> Vec<String> {
         match self {
             Live::Fork(host) => host.report().names.iter().skip(1).cloned().collect(),
+            Live::Frozen(checkpoint) => checkpoint.report().names.iter().skip(1).cloned().collect(),
             Live::Pool(_) | Live::Down(_) => Vec::new(),
         }
     }
@@ -215,10 +220,14 @@ fn tend(inner: &Inner, tree: &[String], state: &ImageState) -> Result<(), Troubl
     let image = &state.image;
     let Some(files) = inner.files.images.get(&image.id) else { return Ok(()) };
     if image.platform.language == Language::Node {
-        return Ok(fill(inner, state)?);
+        fill(inner, state)?;
+        // For the calls that find it empty.
+        let _ = freeze(inner, state, files);
+        return Ok(());
     }
     match &*held(&state.live) {
         Live::Fork(host) if host.alive() => return Ok(()),
+        Live::Frozen(_) => return Ok(()),
         Live::Fork(_) => return Err(Trouble::Ended),
         Live::Down(_) | Live::Pool(_) => {}
     }
@@ -226,9 +235,17 @@ fn tend(inner: &Inner, tree: &[String], state: &ImageState) -> Result<(), Troubl
     let host = match parent {
         None => ForkServer::start(&inner.maker.host(image, &inner.files, files)?)?,
         Some(parent) => {
+            // There is no process to fork it from, and one that loaded the same would have the same threads.
+            if matches!(&*held(&parent.live), Live::Frozen(_)) {
+                let Some(checkpoint) = freeze(inner, state, files) else {
+                    return Err(Trouble::Parent(format!("its parent {} is not forked", parent.image.id)));
+                };
+                state.put(Live::Frozen(checkpoint));
+                return Ok(());
+            }
             let host = match &*held(&parent.live) {
                 Live::Fork(host) => Arc::clone(host),
-                Live::Down(_) | Live::Pool(_) => {
+                Live::Down(_) | Live::Pool(_) | Live::Frozen(_) => {
                     return Err(Trouble::Parent(format!("its parent {} does not run", parent.image.id)));
                 }
             };
@@ -241,8 +258,33 @@ fn tend(inner: &Inner, tree: &[String], state: &ImageState) -> Result<(), Troubl
             }
         }
     };
+    let threaded = host.report().names.len() > 1 && !inner.maker.options.allow_threads;
+    // Until it is frozen calls hear of the threads.
     state.put(Live::Fork(Arc::new(host)));
+    if threaded && let Some(checkpoint) = freeze(inner, state, files) {
+        state.put(Live::Frozen(checkpoint));
+    }
     Ok(())
+}
+
+/// The checkpoint of an image, which is made the first time, where CRIU is here and the manifest permits it.
+fn freeze(inner: &Inner, state: &ImageState, files: &ImageFiles) -> Option<Arc<Checkpoint>> {
+    let criu = inner.maker.criu.as_ref()?;
+    if let Some(made) = &*held(&state.checkpoint) {
+        return made.as_ref().ok().map(Arc::clone);
+    }
+    let image = &state.image;
+    let allowed = image.swap.iter().any(|method| matches!(method, SwapMethod::Criu { .. }));
+    let python = image.platform.language == Language::Python;
+    let made = if allowed {
+        let spec = inner.maker.host(image, &inner.files, files);
+        spec.and_then(|spec| Checkpoint::take(&spec, python, criu)).map(Arc::new).map_err(|e| e.to_string())
+    } else {
+        Err("the manifest does not name criu for it".to_string())
+    };
+    let ours = made.as_ref().ok().map(Arc::clone);
+    *held(&state.checkpoint) = Some(made);
+    ours
 }
 
 /// Starts processes until as many wait as should.
@@ -267,7 +309,7 @@ fn fill(inner: &Inner, state: &ImageState) -> Result<(), HostError> {
         let mut live = held(&state.live);
         match &mut *live {
             Live::Pool(ready) => ready.push_back(process),
-            Live::Down(_) | Live::Fork(_) => *live = Live::Pool(VecDeque::from([process])),
+            Live::Down(_) | Live::Fork(_) | Live::Frozen(_) => *live = Live::Pool(VecDeque::from([process])),
         }
     }
     Ok(())

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::live::criu::Criu;
 use crate::live::host::{CallLimits, ChildSpec, HostError, HostSpec, Interpreter, Only, WarmCall};
 use crate::live::install;
 use crate::live::runtime::provision::{FunctionFiles, ImageFiles, Provisioned};
@@ -41,6 +42,8 @@ pub struct Options {
 pub struct Maker {
     /// How.
     pub options: Options,
+    /// What freezes and thaws processes, where that is to be done.
+    pub criu: Option<Criu>,
     /// What bounds calls, where there are control groups.
     pub group: Option<Arc<Group>>,
     /// Folders that hosts are shown, of which a function sees only its own.
@@ -51,7 +54,7 @@ pub struct Maker {
 
 impl Maker {
     /// A slot for a process that runs one call, where there are control groups.
-    fn slot(&self) -> Result<Option<Slot>, HostError> {
+    pub(super) fn slot(&self) -> Result<Option<Slot>, HostError> {
         let bounds = self.options.bounds;
         let slot = self.group.as_ref().map(|group| group.take(bounds)).transpose();
         slot.map_err(|e| HostError::Setup(format!("no control group for the call: {e}")))

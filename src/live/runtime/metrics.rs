@@ -32,7 +32,7 @@ impl Histogram {
 pub struct Starts {
     /// Image, or empty for a cold start.
     pub image: String,
-    /// `swap`, `fallback` or `cold`.
+    /// `swap`, `fallback`, `criu` or `cold`.
     pub start: String,
     /// By outcome: `ok`, `error`, `time-limit` …
     pub outcomes: BTreeMap<String, u64>,
@@ -65,6 +65,23 @@ pub struct ImageNow {
     /// Threads that loading has started in a Python host: calls are refused, unless that was allowed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub threads: Vec<String>,
+    /// Its loaded process in files, where one was wanted: what CRIU thaws for a call that finds no other process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<CheckpointNow>,
+}
+
+/// A loaded process in files.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct CheckpointNow {
+    /// Milliseconds that it took from its start until it had loaded: what a cold start of the same costs.
+    pub load_ms: f64,
+    /// Milliseconds that it took to thaw it until it answered.
+    pub thaw_ms: f64,
+    /// Size of its files, MB.
+    pub mb: f64,
+    /// Why there is none after all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why_not: Option<String>,
 }
 
 /// All of it at one moment.

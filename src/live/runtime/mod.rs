@@ -31,10 +31,10 @@ mod linux {
     pub use super::maker::{Maker, Options};
 
     use super::keeper::{self, Live};
-    use super::metrics::{ImageNow, Metrics, Snapshot};
+    use super::metrics::{CheckpointNow, ImageNow, Metrics, Snapshot};
     use super::provision::Provisioned;
     use super::recent::{self, Wanted};
-    use crate::live::host::Memory;
+    use crate::live::host::{Checkpoint, Memory};
     use crate::live::sandbox::held;
     use crate::model::manifest::{ManifestFunction, ManifestImage, SwapManifest};
 
@@ -68,6 +68,8 @@ mod linux {
         pub used: AtomicU64,
         /// When a call took a process of it (Node).
         pub taken: Mutex<Option<Instant>>,
+        /// Its loaded process in files, or why there is none; absent until it is wanted.
+        pub checkpoint: Mutex<Option<Result<Arc<Checkpoint>, String>>>,
         /// Whether its keeper has looked at it.
         pub settled: AtomicBool,
     }
@@ -78,6 +80,18 @@ mod linux {
         pub fn pause(&self) -> Duration {
             const QUIET: Duration = Duration::from_millis(30);
             held(&self.taken).map_or(Duration::ZERO, |taken| QUIET.saturating_sub(taken.elapsed()))
+        }
+
+        /// What is to be said of its checkpoint.
+        pub fn frozen(&self) -> Option<CheckpointNow> {
+            let made = held(&self.checkpoint);
+            Some(match made.as_ref()? {
+                Ok(checkpoint) => {
+                    let (load_ms, thaw_ms) = checkpoint.times_ms();
+                    CheckpointNow { load_ms, thaw_ms, mb: checkpoint.bytes() as f64 / 1e6, why_not: None }
+                }
+                Err(why) => CheckpointNow { why_not: Some(why.clone()), ..CheckpointNow::default() },
+            })
         }
 
         /// Replaces what runs of it. What ran is ended here, which may take a while, and calls do not wait for that.
@@ -116,6 +130,7 @@ mod linux {
                     changed: Condvar::new(),
                     restarts: AtomicU64::new(0),
                     used: AtomicU64::new(0),
+                    checkpoint: Mutex::new(None),
                     taken: Mutex::new(None),
                     settled: AtomicBool::new(false),
                 };
@@ -180,6 +195,7 @@ mod linux {
                         restarts: state.restarts.load(Ordering::Relaxed),
                         pids: live.pids(),
                         threads: live.threads(),
+                        checkpoint: state.frozen(),
                         ..ImageNow::default()
                     }
                 };

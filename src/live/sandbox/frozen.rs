@@ -78,8 +78,7 @@ pub(super) fn run(life: &io::Stdin) -> io::Result<ExitCode> {
     about(unshare(flags), || "cannot make namespaces".to_string())?;
     super::root::enter(&frozen.spec)?;
     about(rustix::system::sethostname(b"warmset"), || "cannot set the host name".to_string())?;
-    // What CRIU asks it for is known when it thaws.
-    if !frozen.spec.network && frozen.thaw.is_none() {
+    if !frozen.spec.network {
         about(loopback_up(), || "cannot bring up the loopback device".to_string())?;
     }
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
@@ -151,8 +150,7 @@ impl Crew {
             let number = program.id().to_string();
             let args = ["dump", "-t", &number, "--external", &own, "--external", &peer].map(ToString::to_string);
             let mut criu = criu(&self.criu, &self.folder, &args)?;
-            let log = rustix::io::fcntl_dupfd_cloexec(io::stderr(), 10)?;
-            ended(criu.arg("-v1").stderr(Stdio::from(log)), "freeze")?;
+            ended(&mut criu, "dump")?;
             let _ = program.wait();
             // Whoever thaws has these findings without asking the kernel again; without them it is a little slower.
             let _ = std::fs::copy(FINDINGS, format!("/proc/self/fd/{}/criu.kdat", self.folder.as_raw_fd()));
@@ -213,24 +211,9 @@ pub(super) fn thaw(life: &io::Stdin) -> io::Result<ExitCode> {
     for (descriptor, what) in [(&to_control, control), (&to_log, log)] {
         restore.args(["--inherit-fd", &format!("fd[{}]:{what}", descriptor.as_raw_fd())]);
     }
-    restore.args([
-        "--images-dir",
-        &format!("/proc/self/fd/{folder}"),
-        "--work-dir",
-        "/run",
-        "--log-file",
-        "log",
-        "-v1",
-    ]);
-    let done = ended(common(&mut restore).env("XDG_RUNTIME_DIR", "/run"), "thaw");
-    if let Err(problem) = done {
-        let words = std::fs::read_to_string("/run/log").unwrap_or_default();
-        let last = words.lines().rfind(|line| line.contains("Error")).unwrap_or("it does not say why");
-        return Err(io::Error::other(format!("{problem}: {last}")));
-    }
-    for file in ["log", "stats-restore"] {
-        let _ = std::fs::remove_file(Path::new("/run").join(file));
-    }
+    restore.args(["--images-dir", &format!("/proc/self/fd/{folder}"), "--work-dir", "/run"]);
+    ended(common(&mut restore).env("XDG_RUNTIME_DIR", "/run"), "restore")?;
+    let _ = std::fs::remove_file("/run/stats-restore");
     drop((restore, to_control, to_log));
     let read_only = flags | MountFlags::NOEXEC | MountFlags::BIND | MountFlags::RDONLY;
     about(rustix::mount::mount_remount("/run", read_only, c""), || "cannot make /run read-only".to_string())?;
@@ -263,9 +246,16 @@ fn common(criu: &mut Command) -> &mut Command {
     criu.env_clear().current_dir("/").stdin(Stdio::null()).stdout(Stdio::null())
 }
 
+/// Runs CRIU to its end. What it complains of is nothing that a function has said.
 fn ended(criu: &mut Command, what: &str) -> io::Result<()> {
-    let status = about(criu.status(), || "cannot run criu".to_string())?;
-    if status.success() { Ok(()) } else { Err(io::Error::other(format!("criu cannot {what} it ({status})"))) }
+    let ran = about(criu.arg("-v1").output(), || "cannot run criu".to_string())?;
+    if ran.status.success() {
+        return Ok(());
+    }
+    let words = String::from_utf8_lossy(&ran.stderr);
+    let mut last: Vec<&str> = words.lines().map(str::trim).filter(|line| !line.is_empty()).rev().take(3).collect();
+    last.reverse();
+    Err(io::Error::other(format!("criu {what} failed: {}", last.join("; "))))
 }
 
 /// Makes what CRIU has frozen from outside of a user namespace into what it thaws inside of one: the program's user
