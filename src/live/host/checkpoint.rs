@@ -18,12 +18,10 @@ use super::memory::descendants;
 use super::node::{REHEARSAL, usage};
 use super::spec::{HostSpec, Only, WARM};
 use super::wire::{self, Talk};
-use super::{Answer, Call, HostError, Report, ms};
+use super::{Answer, Call, HostError, Report, monotonic_ns, ms};
 use crate::live::criu::Criu;
-use crate::live::sandbox::{Bind, Frozen, Handed, Isolation, Sandbox, Slot, sockets};
+use crate::live::sandbox::{FIRST_PID, Frozen, Handed, Isolation, Sandbox, Slot, sockets};
 
-/// Id inside a sandbox's range of what is thawed: as that of a Node process.
-const FUNCTION_ID: u32 = 1000;
 /// How long freezing may take.
 const FREEZE: Duration = Duration::from_secs(60);
 /// How long a process that was thawed to be looked at may take to answer.
@@ -67,7 +65,7 @@ impl Checkpoint {
             spec: spec.frozen(python),
             criu: criu.program.clone(),
             folder: folder.path().to_path_buf(),
-            id: first_id + FUNCTION_ID,
+            first_id,
             thaw: None,
         };
         // The program's control socket is made inside, so nobody has the other end of this one.
@@ -130,16 +128,12 @@ impl Checkpoint {
         let Isolation::Full { first_id } = self.spec.isolation else {
             return Err(HostError::Setup("criu needs full isolation".to_string()));
         };
-        let mut spec = HostSpec { only, ..self.spec.clone() }.frozen(self.python);
-        let findings = self.folder.path().join("criu.kdat");
-        if findings.is_file() {
-            spec.binds.push(Bind { from: findings, to: "/run/criu.kdat".into() });
-        }
+        let spec = HostSpec { only, ..self.spec.clone() }.frozen(self.python);
         let frozen = Frozen {
             spec,
             criu: self.criu.program.clone(),
             folder: self.folder.path().to_path_buf(),
-            id: first_id + FUNCTION_ID,
+            first_id,
             thaw: Some(self.handed.clone()),
         };
         let (control, theirs) = sockets(SocketType::STREAM).map_err(setup)?;
@@ -156,7 +150,7 @@ impl Checkpoint {
     /// # Errors
     /// Where there is no answer; a function that raises has answered.
     pub fn invoke(&self, call: &Call<'_>, slot: Option<Arc<Slot>>) -> Result<Answer, HostError> {
-        let start = Instant::now();
+        let (start, sent) = (Instant::now(), monotonic_ns());
         let limits = call.limits;
         self.spec.check(call.code).map_err(setup)?;
         let kills = slot.as_ref().map_or(0, |slot| slot.oom_kills());
@@ -165,7 +159,8 @@ impl Checkpoint {
         let path = if self.python { "/opt/function".into() } else { Path::new(WARM).join("function/code") };
         let body = json!({"id": call.id, "path": path, "handler": call.handler, "event": call.event, "thawed": true,
             "environment": call.environment, "function": call.function, "closure": call.closure.is_some(),
-            "timeout_ms": limits.time.as_millis() as u64});
+            "timeout_ms": limits.time.as_millis() as u64,
+            "sent_ns": sent.to_string()});
         let body = format!("{body}\n");
         let deadline = start + limits.time;
         let mut talk = Talk::new(&control, body.as_bytes());
@@ -179,8 +174,7 @@ impl Checkpoint {
         let complete = talk.reply.last() == Some(&b'\n');
         let too_much = too_long(&talk);
         let late = !complete && !talk.ended && !too_much;
-        // Its first process and, of what is left, the function's.
-        let process = descendants(sandbox.pid(), &BTreeSet::new()).into_iter().find(|pid| *pid != sandbox.pid());
+        let process = descendants(sandbox.pid(), &BTreeSet::new()).into_iter().find(|pid| is_thawed(*pid));
         let (peak, cpu) = process.map_or((None, None), usage);
         let peak_mb = slot.as_ref().and_then(|slot| slot.peak_mb()).or(peak);
         let out_of_memory = slot.as_ref().is_some_and(|slot| slot.oom_kills() > kills);
@@ -208,8 +202,8 @@ impl Checkpoint {
         }
         let mut answer =
             conclude(call, start, Over { reply, answered, end: Some(end), logs, too_much, out_of_memory, peak_mb })?;
-        // Its monotonic clock goes on from when it was frozen: what is left of the runtime's own is the way to ready.
-        answer.load_ms = answer.run_ms.map(|run| (answer.answered_ms - run).max(0.0));
+        // Python's does not say when it was ready: what is left of all but the handler is the way to it.
+        answer.load_ms = answer.load_ms.or_else(|| answer.run_ms.map(|run| (answer.answered_ms - run).max(0.0)));
         Ok(answer)
     }
 
@@ -228,4 +222,11 @@ impl Checkpoint {
         let entries = std::fs::read_dir(self.folder.path()).into_iter().flatten().flatten();
         entries.filter_map(|entry| Some(entry.metadata().ok()?.len())).sum()
     }
+}
+
+/// Whether a process of this machine is the first that was thawed, by its number in its own PID namespace.
+fn is_thawed(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    numbers.and_then(|all| all.split_whitespace().last()) == Some(FIRST_PID.to_string().as_str())
 }

@@ -37,7 +37,7 @@ use super::spec::{Powers, Spec};
 /// Name of the subcommand.
 pub const SUBCOMMAND: &str = "__sandbox";
 /// Id inside of a program without powers.
-const FUNCTION_ID: u32 = 1000;
+pub(super) const FUNCTION_ID: u32 = 1000;
 /// Longest specification, bytes.
 const MAX_SPEC: usize = 16 * 1024 * 1024;
 
@@ -60,7 +60,12 @@ fn run(mode: &str, life: &io::Stdin) -> io::Result<ExitCode> {
     // With the parent's thread, not its process: the thread that starts sandboxes stays as long as they do.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-    close_others();
+    match mode {
+        // They were given descriptors by number.
+        super::frozen::INSIDE => return super::frozen::inside(life),
+        super::frozen::THAW => return super::frozen::thaw(life),
+        _ => close_others(),
+    }
     if mode == "own" {
         own_namespaces()?;
         let mut inner = Command::new("/proc/self/exe").args([SUBCOMMAND, "inner"]).spawn()?;
@@ -81,15 +86,7 @@ fn run(mode: &str, life: &io::Stdin) -> io::Result<ExitCode> {
         super::root::enter(&spec)?;
         about(rustix::system::sethostname(b"warmset"), || "cannot set the host name".to_string())?;
         if mode == "full" {
-            about(unshare(UnshareFlags::NEWUSER), || "cannot make a user namespace".to_string())?;
-            say(life, "map")?;
-            let answer = read_line(life)?;
-            if answer != b"ok" {
-                return Err(io::Error::other("the id maps were not written"));
-            }
-            rustix::thread::set_thread_groups(&[])?;
-            rustix::thread::set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT)?;
-            rustix::thread::set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT)?;
+            own_ids(life)?;
         }
         // Changing ids has cleared it.
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
@@ -108,6 +105,19 @@ fn run(mode: &str, life: &io::Stdin) -> io::Result<ExitCode> {
     hand_over()?;
     say(life, "up")?;
     watch(life, Pid::from_child(&started))
+}
+
+/// Moves into a user namespace, whose maps whoever reads the life socket writes, as its root.
+pub(super) fn own_ids(life: &io::Stdin) -> io::Result<()> {
+    about(unshare(UnshareFlags::NEWUSER), || "cannot make a user namespace".to_string())?;
+    say(life, "map")?;
+    if read_line(life)? != b"ok" {
+        return Err(io::Error::other("the id maps were not written"));
+    }
+    rustix::thread::set_thread_groups(&[])?;
+    rustix::thread::set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT)?;
+    rustix::thread::set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT)?;
+    Ok(())
 }
 
 /// A session and the limits of a sandbox.
@@ -189,7 +199,7 @@ pub(super) fn watch(life: &io::Stdin, program: Pid) -> io::Result<ExitCode> {
 }
 
 /// How a program ended, as the status of one that waited for it: 128 and the number of the signal.
-fn as_shells_do(status: Option<i32>, signal: Option<i32>) -> ExitCode {
+pub(super) fn as_shells_do(status: Option<i32>, signal: Option<i32>) -> ExitCode {
     let code = signal.map(|signal| 128 + signal).or(status);
     code.and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
 }

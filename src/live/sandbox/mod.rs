@@ -15,6 +15,7 @@ mod spec;
 pub use cgroup::{Controller, Group, Hierarchies, Limits, Slot};
 pub(crate) use enter::unshare;
 pub use enter::{SUBCOMMAND, main};
+pub(crate) use frozen::FIRST_PID;
 pub use frozen::{Frozen, Handed};
 pub use probe::{Lack, Permitted, probe};
 pub use spawn::{IDS, Said, Sandbox};
