@@ -1425,7 +1425,7 @@ _warmset() {
             return 0
             ;;
         warmset__subcmd__serve)
-            opts="-q -h --code --images --cache --isolation --allow-missing-isolation --first-id --allow-threads --network --standby --pool --timeout --memory --pids --cpus --max-answer --retries --socket --metrics --threads --quiet --help"
+            opts="-q -h --code --images --cache --isolation --allow-missing-isolation --first-id --allow-threads --network --standby --pool --timeout --memory --pids --cpus --max-answer --retries --criu --socket --metrics --threads --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1481,6 +1481,10 @@ _warmset() {
                     ;;
                 --retries)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --criu)
+                    COMPREPLY=($(compgen -W "auto off" -- "${cur}"))
                     return 0
                     ;;
                 --socket)
