@@ -107,6 +107,7 @@ mod linux {
                     retries: 0,
                     start_limit: Duration::from_secs(120),
                 },
+                criu: None,
                 group: self.group(),
                 shared: vec![functions, self.store.environments()],
                 scratch: self.scratch.path().to_path_buf(),
