@@ -18,8 +18,9 @@ use crate::model::{Diagnostic, Language, Place, Platform, codes, read};
 use crate::resolve::relock::last_words;
 
 use super::Outcome;
-use super::args::{BuildCommand, BuilderChoice, PullChoice, TextFormat};
+use super::args::{BuildCommand, PullChoice, TextFormat};
 use super::load::{self, Failure};
+use super::options::BuilderChoice;
 use super::table::Table;
 use super::talk::{BOLD, DIM, GREEN, RED, Talk, paint};
 use super::write;

@@ -17,8 +17,6 @@ use super::table::Table;
 use super::talk::{BOLD, CYAN, Talk, paint};
 use super::write;
 
-/// Fewest repetitions of which quartiles say anything.
-pub const LEAST: usize = 5;
 /// Rows shown of each table.
 const SHOWN: usize = 8;
 

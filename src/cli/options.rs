@@ -6,7 +6,6 @@ use clap::{Args, ValueEnum};
 
 use crate::cost::AssumedCost;
 
-use super::args::BuilderChoice;
 use super::values::{
     assumed_cost, budget, duration, floor, milliseconds, node_version, positive, python_version, seconds,
 };
@@ -222,4 +221,17 @@ pub enum IsolationChoice {
     Auto,
     /// Not at all: for trusted functions, and for tests.
     None,
+}
+
+/// Builders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BuilderChoice {
+    /// The first that works.
+    Auto,
+    /// docker with BuildKit.
+    Docker,
+    /// podman.
+    Podman,
+    /// buildah.
+    Buildah,
 }

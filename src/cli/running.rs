@@ -14,9 +14,9 @@ use crate::live::sandbox::{Group, Hierarchies, Isolation, Lack, Limits, probe};
 use crate::model::manifest::SwapManifest;
 use crate::model::{Diagnostic, Place, codes, read};
 
-use super::args::BuilderChoice;
 use super::build;
 use super::load::{self, Failure};
+use super::options::BuilderChoice;
 use super::options::{IsolationChoice, RunOptions};
 use super::talk::Talk;
 

@@ -22,6 +22,8 @@ pub(super) fn budgets(text: &str) -> Result<Budgets, String> {
 
 /// Budgets of one curve: each is a plan by itself.
 const MOST_BUDGETS: usize = 1_000;
+/// Fewest repetitions of which quartiles say anything.
+const LEAST_REPETITIONS: usize = 5;
 
 pub(super) fn milliseconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
@@ -42,7 +44,7 @@ pub(super) fn positive(text: &str) -> Result<usize, String> {
 }
 
 pub(super) fn repetitions(text: &str) -> Result<usize, String> {
-    let least = super::measure::LEAST;
+    let least = LEAST_REPETITIONS;
     match text.parse::<usize>() {
         Ok(v) if (least..=1_000).contains(&v) => Ok(v),
         _ => Err(format!("`{text}` is not a number of repetitions: at least {least}")),

@@ -18,3 +18,9 @@ pub mod runtime;
 pub mod host;
 #[cfg(target_os = "linux")]
 pub mod sandbox;
+
+/// A guard that a panic in another thread does not take away.
+#[cfg(target_os = "linux")]
+pub(crate) fn held<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

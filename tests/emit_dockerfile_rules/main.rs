@@ -306,7 +306,6 @@ fn generated() -> Vec<(String, Dockerfile)> {
             ],
         ),
         variant(&node, "node20-empty", &[("packages", none.clone()), ("preload", none)]),
-        variant(&node, "node20-same", &[("parent", "node20-ms-5c5c".into())]),
         variant(&node, "node20-bare", &[("packages", serde_json::json!(["left-pad@1.3.0"]))]),
         variant(&node, "node22-musl", &[("platform", "node22-linux-aarch64-musl".into())]),
     ];

@@ -19,7 +19,8 @@ use super::memory::{Memory, descendants};
 use super::spec::{ChildSpec, HostSpec};
 use super::wire::{self, Log, Talk};
 use super::{Answer, Call, HostError, Report, monotonic_ns};
-use crate::live::sandbox::{Said, Sandbox, Slot, held, sockets};
+use crate::live::held;
+use crate::live::sandbox::{Said, Sandbox, Slot, sockets};
 
 /// Longest report of a host, bytes.
 const MAX_REPORT: usize = 16 * 1024 * 1024;

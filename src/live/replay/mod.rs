@@ -14,9 +14,9 @@ pub use self::report::{Compared, FunctionCompared, Promise, Replay, SCHEMA, Summ
 
 use crate::cost::schedule::Schedule;
 use crate::live::handler::Handler;
+use crate::live::held;
 use crate::live::runtime::provision::{ImageFiles, Provisioned};
 use crate::live::runtime::{Invocation, Keep, Maker, Runtime};
-use crate::live::sandbox::held;
 use crate::model::manifest::{Fallback, ManifestImage, SwapManifest};
 
 /// Calls of a trace that run at the same time; more wait, and the report says how late they were.

@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::keeper::Live;
 use super::linux::Inner;
 use super::provision::FunctionFiles;
+use crate::live::held;
 use crate::live::host::{Answer, Call, Checkpoint, ForkServer, HostError, NodeProcess};
-use crate::live::sandbox::held;
 use crate::model::Language;
 use crate::model::manifest::{Fallback, ManifestFunction};
 

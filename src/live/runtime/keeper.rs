@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::linux::{ImageState, Inner};
 use super::provision::ImageFiles;
+use crate::live::held;
 use crate::live::host::{Checkpoint, ForkServer, HostError, Memory, NodeProcess};
-use crate::live::sandbox::held;
 use crate::model::Language;
 use crate::model::manifest::{SwapManifest, SwapMethod};
 

@@ -36,8 +36,8 @@ mod linux {
     use super::metrics::{CheckpointNow, ImageNow, Metrics, Snapshot};
     use super::provision::{ImageFiles, Provisioned};
     use super::recent::{self, Wanted};
+    use crate::live::held;
     use crate::live::host::{Checkpoint, HostError, HostSpec, Memory};
-    use crate::live::sandbox::held;
     use crate::model::manifest::{ManifestFunction, ManifestImage, SwapManifest};
 
     /// A running runtime. Dropping it ends all that it has started.

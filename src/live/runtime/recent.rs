@@ -9,8 +9,8 @@ use std::thread::JoinHandle;
 
 use super::keeper::Live;
 use super::linux::{ImageState, Inner};
+use crate::live::held;
 use crate::live::host::{ForkServer, HostError, NodeProcess};
-use crate::live::sandbox::held;
 use crate::model::Language;
 
 /// Images that calls have missed, in the order in which they were missed.

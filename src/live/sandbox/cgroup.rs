@@ -17,7 +17,7 @@ use rustix::fs::FlockOperation;
 use rustix::process::{Pid, Signal};
 
 use super::mounts::{self, Mount};
-use super::spawn::held;
+use crate::live::held;
 
 /// What every folder of a runtime begins with.
 const PREFIX: &str = "warmset-";

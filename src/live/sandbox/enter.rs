@@ -1,25 +1,4 @@
-//! `warmset __sandbox MODE`: the process that becomes a sandbox, as `runc init` does. It is started by [`super::spawn`]
-//! alone and is no part of the command line.
-//!
-//! Standard input is the *life* socket: the [`Spec`] comes in on it, one line of JSON, and words go out, a line each:
-//! `map` (somebody outside must write the id maps now, and answer with a line), `up` (the program runs), `error REASON`.
-//! Its other end closing ends the sandbox. Standard output is the control socket, handed on to the program as the
-//! descriptor `$WARMSET_CONTROL`; standard error is the program's standard output and error.
-//!
-//! Modes, and what was found to work on Linux 6.18, in this order:
-//! - `full` (real root; the process is the first of a new PID namespace, which the parent's thread has made): mount, UTS,
-//!   IPC and network namespaces and the root are made by real root, so that binds reach through folders of mode 0700.
-//!   Only then comes the user namespace, whose maps the parent writes: a range needs a right outside. The program keeps
-//!   all capabilities *inside*, with which it can clone children into new namespaces: their mount namespaces belong to
-//!   the user namespace, whereas its own stays real root's and cannot be changed by it. /proc must be mounted and not
-//!   covered in part, or the kernel refuses a new one to the children.
-//! - `own` (any user): a user namespace of one id comes first, with all others at once, and this process goes on as a
-//!   child, `inner`, the first of the PID namespace.
-//! - `frozen`: [`super::frozen`].
-//! - `none`: no namespaces; the program replaces this process.
-//!
-//! In the first two this process stays: as process 1 it reaps, and ends everything when its life socket closes. So the
-//! program never is process 1 itself, and its forks into PID namespaces of their own, which are, have another number.
+//! The steps by which a process becomes a sandbox, and what it does as the sandbox's first process.
 
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -34,47 +13,14 @@ use rustix::thread::UnshareFlags;
 use super::root::about;
 use super::spec::{Powers, Spec};
 
-/// Name of the subcommand.
-pub const SUBCOMMAND: &str = "__sandbox";
 /// Id inside of a program without powers.
 pub(super) const FUNCTION_ID: u32 = 1000;
 /// Longest specification, bytes.
 const MAX_SPEC: usize = 16 * 1024 * 1024;
 
-/// Becomes a sandbox. `mode` is the subcommand's argument.
-pub fn main(mode: &str) -> ExitCode {
-    let life = io::stdin();
-    if mode == "probe" {
-        return super::probe::inside();
-    }
-    match run(mode, &life) {
-        Ok(code) => code,
-        Err(problem) => {
-            let _ = say(&life, &format!("error {}", problem.to_string().replace('\n', " ")));
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run(mode: &str, life: &io::Stdin) -> io::Result<ExitCode> {
-    // With the parent's thread, not its process: the thread that starts sandboxes stays as long as they do.
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-    match mode {
-        // They were given descriptors by number.
-        super::frozen::INSIDE => return super::frozen::inside(life),
-        super::frozen::THAW => return super::frozen::thaw(life),
-        _ => close_others(),
-    }
-    if mode == "own" {
-        own_namespaces()?;
-        let mut inner = Command::new("/proc/self/exe").args([SUBCOMMAND, "inner"]).spawn()?;
-        let status = inner.wait()?;
-        return Ok(as_shells_do(status.code(), std::os::unix::process::ExitStatusExt::signal(&status)));
-    }
-    if mode == "frozen" {
-        return super::frozen::run(life);
-    }
+/// Reads what the sandbox is to be, becomes it, and runs its program. For the modes `full`, `inner` (the second half of
+/// `own`) and `none`.
+pub(super) fn enter(mode: &str, life: &io::Stdin) -> io::Result<ExitCode> {
     let spec: Spec = serde_json::from_slice(&read_line(life)?).map_err(io::Error::other)?;
     bound(&spec);
     if mode != "none" {
@@ -133,7 +79,7 @@ pub(super) fn bound(spec: &Spec) {
 }
 
 /// Moves into namespaces that need no right, with this user as the only id.
-fn own_namespaces() -> io::Result<()> {
+pub(super) fn own_namespaces() -> io::Result<()> {
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let flags = UnshareFlags::NEWUSER | UnshareFlags::NEWNS | UnshareFlags::NEWUTS | UnshareFlags::NEWIPC;
     about(unshare(flags | UnshareFlags::NEWPID | UnshareFlags::NEWNET), || "cannot make namespaces".to_string())?;
@@ -240,7 +186,7 @@ pub(crate) fn unshare(flags: UnshareFlags) -> rustix::io::Result<()> {
 }
 
 /// Descriptors that the runtime itself got from whoever started it, and that would be open in the sandbox.
-fn close_others() {
+pub(super) fn close_others() {
     let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return };
     let open: Vec<i32> = entries.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).collect();
     // That of the listing is closed by now.

@@ -29,10 +29,9 @@ use rustix::process::{Gid, Pid, Signal, Uid};
 use rustix::thread::UnshareFlags;
 use serde::{Deserialize, Serialize};
 
-use super::enter::{FUNCTION_ID, SUBCOMMAND, as_shells_do, hand_over, read_line, say, unshare, watch};
+use super::enter::{FUNCTION_ID, as_shells_do, hand_over, read_line, say, unshare, watch};
 use super::root::about;
-use super::spawn::IDS;
-use super::spec::Spec;
+use super::spec::{IDS, SUBCOMMAND, Spec};
 
 /// Number of the program inside, and of its threads from there on.
 pub(crate) const FIRST_PID: i32 = 1000;

@@ -6,6 +6,7 @@
 mod cgroup;
 mod enter;
 mod frozen;
+mod modes;
 mod mounts;
 mod probe;
 mod root;
@@ -14,10 +15,10 @@ mod spec;
 
 pub use cgroup::{Controller, Group, Hierarchies, Limits, Slot};
 pub(crate) use enter::unshare;
-pub use enter::{SUBCOMMAND, main};
 pub(crate) use frozen::FIRST_PID;
 pub use frozen::{Frozen, Handed};
+pub use modes::main;
 pub use probe::{Lack, Permitted, probe};
-pub use spawn::{IDS, Said, Sandbox};
-pub(crate) use spawn::{held, sockets};
-pub use spec::{Bind, Isolation, Powers, Root, Spec, Text};
+pub(crate) use spawn::sockets;
+pub use spawn::{Said, Sandbox};
+pub use spec::{Bind, IDS, Isolation, Powers, Root, SUBCOMMAND, Spec, Text};

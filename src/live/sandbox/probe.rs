@@ -8,8 +8,9 @@ use rustix::thread::UnshareFlags;
 use serde::{Deserialize, Serialize};
 
 use super::cgroup::{Controller, Hierarchies};
-use super::enter::{SUBCOMMAND, unshare};
+use super::enter::unshare;
 use super::spec::Isolation;
+use super::spec::SUBCOMMAND;
 
 /// Something that cannot be had here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

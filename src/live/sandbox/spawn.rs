@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -15,24 +15,18 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::thread::UnshareFlags;
 
 use super::cgroup::Slot;
-use super::enter::{SET_UP, SUBCOMMAND, unshare};
+use super::enter::{SET_UP, unshare};
 use super::frozen::Frozen;
 use super::root::about;
-use super::spec::{Isolation, Spec};
+use super::spec::{IDS, Isolation, SUBCOMMAND, Spec};
+use crate::live::held;
 
-/// Ids of a sandbox in [`Isolation::Full`].
-pub const IDS: u32 = 65_536;
 /// Lines of a host's own words that are kept: the last ones.
 const KEPT_LINES: usize = 200;
 /// How long a sandbox may take to end what it runs before it is ended from outside.
 const ORDERLY: Duration = Duration::from_secs(2);
 /// Bytes of such a line that are kept.
 const KEPT_BYTES: usize = 2_000;
-
-/// A guard that a panic in another thread does not take away.
-pub(crate) fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// The last lines of what a process says.
 #[derive(Debug, Clone, Default)]

@@ -5,6 +5,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+/// Name of the hidden subcommand that becomes a sandbox.
+pub const SUBCOMMAND: &str = "__sandbox";
+/// Ids of a sandbox in [`Isolation::Full`].
+pub const IDS: u32 = 65_536;
+
 /// How much a process is shut in. [`super::probe`] says what this machine and user permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
