@@ -19,7 +19,9 @@ use warmset::live::host::{CallLimits, ChildSpec, ForkServer, HostError, NodeProc
 use warmset::live::sandbox::{Group, Isolation, Limits, Permitted, probe};
 use warmset::model::Language;
 
-const FIRST_ID: u32 = 400_000;
+/// Ids that nothing else on the machine has, another run of these tests included: what is left behind is counted by them.
+static FIRST_ID: std::sync::LazyLock<u32> =
+    std::sync::LazyLock::new(|| 1_000_000_000 + std::process::id() % 10_000 * 65_536);
 
 /// What is counted afterwards is the machine's, so the tests go one after another.
 fn alone() -> MutexGuard<'static, ()> {
@@ -28,8 +30,8 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 fn permitted() -> Option<Permitted> {
-    let permitted = probe(&warmset(), FIRST_ID).expect("a trial");
-    if permitted.isolation == (Isolation::Full { first_id: FIRST_ID }) {
+    let permitted = probe(&warmset(), *FIRST_ID).expect("a trial");
+    if permitted.isolation == (Isolation::Full { first_id: *FIRST_ID }) {
         return Some(permitted);
     }
     let required = std::env::var_os("WARMSET_REQUIRE_ROOT").is_some_and(|v| v == "1");
@@ -159,7 +161,7 @@ fn census(bench: &Bench) -> Census {
     let mut processes = 0;
     for entry in fs::read_dir("/proc").expect("/proc").flatten() {
         let id = fs::metadata(entry.path()).map_or(0, |m| m.uid());
-        if !(FIRST_ID..FIRST_ID + 65_536).contains(&id) {
+        if !(*FIRST_ID..*FIRST_ID + 65_536).contains(&id) {
             continue;
         }
         processes += 1;
@@ -223,7 +225,7 @@ fn a_function_is_nobody_and_sees_nobody() {
         assert!(tried.as_object().expect("an object").values().all(|v| v == &json!(-1)), "{tried}");
         // The host's own id outside is not this user's.
         let status = fs::read_to_string(format!("/proc/{}/status", host.pid())).expect("a status");
-        assert!(status.contains(&format!("Uid:\t{FIRST_ID}\t{FIRST_ID}")), "{status}");
+        assert!(status.contains(&format!("Uid:\t{0}\t{0}", *FIRST_ID)), "{status}");
         assert!(status.contains("NoNewPrivs:\t1"), "{status}");
     }
 }
@@ -442,7 +444,7 @@ fn every_python_of_this_machine_can_be_shut_in() {
 #[test]
 fn without_root_a_user_namespace_of_one_id_isolates_all_but_ids() {
     let _guard = alone();
-    let permitted = probe(&warmset(), FIRST_ID).expect("a trial");
+    let permitted = probe(&warmset(), *FIRST_ID).expect("a trial");
     if permitted.isolation == Isolation::None {
         println!("skipped: {:?}", permitted.lacks);
         return;
@@ -580,7 +582,7 @@ exports.handler = () => ({
 #[test]
 fn without_root_a_node_process_finds_its_function_by_links() {
     let _guard = alone();
-    let permitted = probe(&warmset(), FIRST_ID).expect("a trial");
+    let permitted = probe(&warmset(), *FIRST_ID).expect("a trial");
     if permitted.isolation == Isolation::None {
         println!("skipped: {:?}", permitted.lacks);
         return;

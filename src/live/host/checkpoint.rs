@@ -77,14 +77,16 @@ impl Checkpoint {
             } else {
                 String::new()
             };
-            let told = sandbox.ask(format!("tell {work}").as_bytes(), spec.start_limit).map_err(setup)?;
+            let told = sandbox.ask(format!("tell {work}").as_bytes(), spec.start_limit, &spec.stop).map_err(setup)?;
             let loaded: Ready =
                 serde_json::from_str(&told).map_err(|_| HostError::Setup("the process did not load".to_string()))?;
             let cold_ms = ms(begun.elapsed());
             if loaded.ready.rehearses {
-                sandbox.ask(&[b"tell ", REHEARSAL.trim_ascii_end()].concat(), spec.start_limit).map_err(setup)?;
+                sandbox
+                    .ask(&[b"tell ", REHEARSAL.trim_ascii_end()].concat(), spec.start_limit, &spec.stop)
+                    .map_err(setup)?;
             }
-            let handed = sandbox.ask(b"freeze", FREEZE).map_err(setup)?;
+            let handed = sandbox.ask(b"freeze", FREEZE, &spec.stop).map_err(setup)?;
             let handed: Handed = serde_json::from_str(&handed).map_err(|e| HostError::Setup(e.to_string()))?;
             Ok((loaded.ready, cold_ms, handed))
         })();

@@ -277,7 +277,7 @@ fn freeze(inner: &Inner, state: &ImageState, files: &ImageFiles) -> Option<Arc<C
     let allowed = image.swap.iter().any(|method| matches!(method, SwapMethod::Criu { .. }));
     let python = image.platform.language == Language::Python;
     let made = if allowed {
-        let spec = inner.maker.host(image, &inner.files, files);
+        let spec = inner.host(image, files);
         spec.and_then(|spec| Checkpoint::take(&spec, python, criu)).map(Arc::new).map_err(|e| e.to_string())
     } else {
         Err("the manifest does not name criu for it".to_string())

@@ -7,9 +7,10 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::thread::UnshareFlags;
@@ -23,6 +24,8 @@ use crate::live::held;
 
 /// Lines of a host's own words that are kept: the last ones.
 const KEPT_LINES: usize = 200;
+/// How often it is looked whether an answer is still waited for.
+const LOOK: Duration = Duration::from_millis(100);
 /// How long a sandbox may take to end what it runs before it is ended from outside.
 const ORDERLY: Duration = Duration::from_secs(2);
 /// Bytes of such a line that are kept.
@@ -112,18 +115,30 @@ impl Sandbox {
     /// Says a line to the first process of a program that is to be frozen, and takes one.
     ///
     /// # Errors
-    /// When it has ended, or says nothing in time.
-    pub fn ask(&self, line: &[u8], limit: Duration) -> io::Result<String> {
+    /// When it has ended, says nothing in time, or is not waited for any more.
+    pub fn ask(&self, line: &[u8], limit: Duration, stop: &AtomicBool) -> io::Result<String> {
         let mut life = &self.life;
-        life.set_read_timeout(Some(limit))?;
+        life.set_read_timeout(Some(LOOK))?;
         life.write_all(&[line, b"\n"].concat())?;
-        let mut answer = String::new();
-        BufReader::new(life).read_line(&mut answer)?;
-        let answer = answer.trim_end();
-        match answer.strip_prefix("error ") {
+        let (end, mut answer, mut part) = (Instant::now() + limit, Vec::new(), vec![0; 64 * 1024]);
+        while answer.last() != Some(&b'\n') {
+            match life.read(&mut part) {
+                Ok(0) => return Err(io::Error::other("it has ended")),
+                Ok(n) => answer.extend_from_slice(&part[..n]),
+                Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                Err(e) => return Err(e),
+            }
+            if Instant::now() >= end {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {limit:.0?}")));
+            }
+            if stop.load(Ordering::SeqCst) {
+                return Err(io::Error::other("the runtime stops"));
+            }
+        }
+        let answer = String::from_utf8_lossy(&answer);
+        match answer.trim_end().strip_prefix("error ") {
             Some(reason) => Err(io::Error::other(reason.to_string())),
-            None if answer.is_empty() => Err(io::Error::other("it has ended")),
-            None => Ok(answer.to_string()),
+            None => Ok(answer.trim_end().to_string()),
         }
     }
 
