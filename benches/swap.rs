@@ -25,6 +25,9 @@ const KINDS: [&str; 10] = [
     "web-catalog",
 ];
 
+/// Seconds from one call to the next.
+const PAUSE_S: f64 = 1.2;
+
 /// Runs warmset and takes what it prints; findings are no failure.
 fn warmset(args: &[&str]) -> Vec<u8> {
     let output = Command::new(env!("CARGO_BIN_EXE_warmset")).args(args).output().expect("warmset runs");
@@ -51,8 +54,13 @@ fn main() {
     // Memory for all: what is timed is the swap. pyaes gets no image: its requirements file does not say what it requires.
     let plan = ["plan", &path("inventory.json"), "--budget", "4GiB", "--aim", "known", "--out", &path("plan")];
     warmset(&plan);
-    // One process stands by for each image, as Node's pool has it too.
-    let replay = ["replay", &path("plan"), "--code", &fleet, "--calls", &calls, "--standby", "1"];
+    // Calls with pauses between them: what a call leaves to be done after it (its sandbox is taken apart, the next process
+    // loads) is not the next one's. One process stands by for each image, as Node's pool has it too.
+    let rounds: usize = calls.parse().expect("digits");
+    let all = (0..rounds).flat_map(|_| kinds.iter()).enumerate();
+    let rows: String = all.map(|(at, kind)| format!("{kind},{:.1}\n", at as f64 * PAUSE_S)).collect();
+    std::fs::write(path("calls.csv"), format!("function,time\n{rows}")).expect("a written file");
+    let replay = ["replay", &path("plan"), "--code", &fleet, "--trace", &path("calls.csv"), "--standby", "1"];
     let replay = [replay.as_slice(), &["--allow-missing-isolation", "--format", "json"]].concat();
     let report: Value = serde_json::from_slice(&warmset(&replay)).expect("JSON");
 
