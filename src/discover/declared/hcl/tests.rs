@@ -1,3 +1,6 @@
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
 use super::*;
 
 fn value(text: &str) -> Value {
