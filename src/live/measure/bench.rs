@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::fleet::{self, Ready, Subject};
 use super::host::{self, Ticks};
 use super::probe::{Probe, ProbeError, Request, Step};
-use super::results;
+use super::readings::Readings;
 use super::samples::{Sample, Samples};
 use super::{MeasureError, Options, Progress, Refused, Stage, at};
 use crate::model::{Diagnostic, Inventory, Language, PackageId, Platform};
@@ -96,6 +96,11 @@ impl<'a> Bench<'a> {
     /// Announces so many more repetitions.
     pub fn expect(&mut self, more: usize) {
         self.total += more;
+    }
+
+    /// What kept repetitions were charged to.
+    pub fn readings(&self) -> Readings<'_> {
+        Readings { ready: self.ready, samples: &self.samples }
     }
 
     /// One repetition: that of an earlier call, or run now and kept.
@@ -239,7 +244,7 @@ impl<'a> Bench<'a> {
         let mut best: BTreeMap<(Platform, PackageId), (usize, usize)> = BTreeMap::new();
         for (at, subject) in self.ready.subjects.iter().enumerate().filter(|(at, _)| !self.failed.contains(at)) {
             let view = &self.ready.views[subject.view];
-            let ids = results::traced(self, at, 0).into_iter().flat_map(|charges| charges.into_keys().flatten());
+            let ids = self.readings().traced(at, 0).into_iter().flat_map(|charges| charges.into_keys().flatten());
             loaded.extend(ids.map(|id| (subject.platform.clone(), id)));
             for id in view.facts.keys() {
                 let rank = (view.facts.len(), at);
@@ -277,7 +282,7 @@ impl<'a> Bench<'a> {
     fn choose_swaps(&mut self) {
         let mut by_language: BTreeMap<Language, BTreeMap<&Platform, Sizes>> = BTreeMap::new();
         for (at, subject) in self.ready.subjects.iter().enumerate().filter(|(at, _)| !self.failed.contains(at)) {
-            let Some(whole) = results::whole(self, at, 0) else { continue };
+            let Some(whole) = self.readings().whole(at, 0) else { continue };
             let platforms = by_language.entry(subject.platform.language).or_default();
             platforms.entry(&subject.platform).or_default().push((whole.mb, at));
         }

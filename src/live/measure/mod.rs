@@ -8,6 +8,7 @@ mod bench;
 mod fleet;
 mod host;
 mod probe;
+mod readings;
 mod results;
 mod samples;
 #[cfg(target_os = "linux")]

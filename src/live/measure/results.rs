@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::bench::Bench;
 use super::{Outcome, said};
-use crate::cost::attribution::{self, Asks, Charge, Charges, Installed, Measured, Node, NodeTrace, Part, Whole};
+use crate::cost::attribution::{self, Installed, Measured, NodeTrace, Part};
 use crate::cost::{self, stats};
 use crate::model::costs::LanguageCosts;
 use crate::model::units::round;
@@ -23,55 +23,6 @@ const RATIO_FROM_MB: f64 = 0.5;
 const LEVER_MB: f64 = 10.0;
 /// Packages that such a ratio needs.
 const RATIO_OF: usize = 10;
-
-#[derive(Deserialize)]
-struct PythonTrace {
-    nodes: Vec<Node>,
-    #[serde(default)]
-    then: Vec<Node>,
-    #[serde(default)]
-    first: usize,
-}
-
-/// What a repetition of a subject's loads was charged to.
-pub fn traced(bench: &Bench<'_>, at: usize, number: usize) -> Option<Charges> {
-    let subject = &bench.ready.subjects[at];
-    let answer = bench.samples.get(&subject.key, "trace", number)?.answer;
-    charges(bench, at, &answer, false)
-}
-
-/// The same of packages that only their own names load.
-fn direct(bench: &Bench<'_>, at: usize, mode: &str, number: usize) -> Option<Charges> {
-    let subject = &bench.ready.subjects[at];
-    let answer = bench.samples.get(&subject.key, mode, number)?.answer;
-    charges(bench, at, &answer, true)
-}
-
-fn charges(bench: &Bench<'_>, at: usize, answer: &Value, then: bool) -> Option<Charges> {
-    let subject = &bench.ready.subjects[at];
-    let view = &bench.ready.views[subject.view];
-    let owner = |name: &str| view.owner(name);
-    match subject.platform.language {
-        Language::Python => {
-            let trace = PythonTrace::deserialize(answer).ok()?;
-            let asks = bench.samples.get(&subject.key, "first", 0);
-            let asks = asks.and_then(|sample| Asks::deserialize(&sample.answer).ok()).unwrap_or_default();
-            let (nodes, from) = if then { (&trace.then, trace.first) } else { (&trace.nodes, 0) };
-            Some(attribution::python(nodes, from, &asks, &owner))
-        }
-        Language::Node => {
-            let part = if then { answer.get("then")? } else { answer };
-            Some(attribution::node(&NodeTrace::deserialize(part).ok()?, &owner))
-        }
-    }
-}
-
-/// What a repetition took without a tracer.
-pub fn whole(bench: &Bench<'_>, at: usize, number: usize) -> Option<Charge> {
-    let subject = &bench.ready.subjects[at];
-    let answer = bench.samples.get(&subject.key, "whole", number)?.answer;
-    Some(Whole::deserialize(&answer).ok()?.into())
-}
 
 /// The table and all that is to be said of it.
 pub fn outcome(bench: Bench<'_>, warmups: Vec<MeasuredWarmup>) -> Outcome {
@@ -124,7 +75,7 @@ pub fn outcome(bench: Bench<'_>, warmups: Vec<MeasuredWarmup>) -> Outcome {
 }
 
 fn measured(bench: &Bench<'_>) -> Vec<Measured> {
-    let rounds = 0..bench.options.repetitions;
+    let (rounds, readings) = (0..bench.options.repetitions, bench.readings());
     let of = |at: usize| {
         let subject = &bench.ready.subjects[at];
         let modes = bench.direct.iter().filter(|d| d.subject == at).map(|d| d.mode.as_str());
@@ -134,9 +85,9 @@ fn measured(bench: &Bench<'_>) -> Vec<Measured> {
         Measured {
             platform: subject.platform.clone(),
             functions,
-            traced: rounds.clone().filter_map(|n| traced(bench, at, n)).collect(),
-            whole: rounds.clone().filter_map(|n| whole(bench, at, n)).collect(),
-            direct: modes.flat_map(|mode| rounds.clone().filter_map(move |n| direct(bench, at, mode, n))).collect(),
+            traced: rounds.clone().filter_map(|n| readings.traced(at, n)).collect(),
+            whole: rounds.clone().filter_map(|n| readings.whole(at, n)).collect(),
+            direct: modes.flat_map(|mode| rounds.clone().filter_map(move |n| readings.direct(at, mode, n))).collect(),
         }
     };
     (0..bench.ready.subjects.len()).filter(|at| !bench.failed.contains(at)).map(of).collect()

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::bench::{Bench, Missed};
 use super::probe::{Call, Request};
-use super::{MeasureError, fleet, results};
+use super::{MeasureError, fleet};
 use crate::cost::stats::{median, quantile};
 use crate::live::handler::Handler;
 use crate::live::install::code;
@@ -132,7 +132,7 @@ fn call(
     let saved: Vec<f64> = answers.iter().map(|a| (a.first - a.again) / 1e6).collect();
     let Some(last) = answers.last() else { return Ok(None) };
     // Node does not tell which ES modules it holds: those of the imports are known from their trace.
-    let traced = results::traced(bench, at, 0).into_iter().flat_map(|charges| charges.into_keys().flatten());
+    let traced = bench.readings().traced(at, 0).into_iter().flat_map(|charges| charges.into_keys().flatten());
     let owners = last.files.iter().filter_map(|file| view.owner_of_file(language, file));
     let packages: BTreeSet<String> = owners.chain(traced).map(|id| id.spec()).collect();
     Ok(Some(MeasuredWarmup {
