@@ -33,6 +33,7 @@
 
 mod paths;
 mod relaxation;
+mod rows;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -41,8 +42,8 @@ use super::greedy::Limits;
 use super::instance::Instance;
 use super::state::State;
 pub(super) use paths::Networks;
-pub use paths::PathRow;
 pub(super) use relaxation::{Part, Prices, Relaxation};
+pub use rows::PathRow;
 pub(super) use walk::{Pace, Rule, Walk};
 
 /// Evaluations of L.

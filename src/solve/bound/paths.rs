@@ -18,74 +18,19 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::super::instance::Instance;
 use super::relaxation::{Part, Relaxation};
+use super::rows::PathRow;
 
 /// Least amount by which a solution must break a row for it to be added.
 const LEAST: f64 = 0.02;
 /// Amounts in a network that count as nothing.
 const TINY: f64 = 1e-9;
 
-/// One row.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PathRow {
-    /// f.
-    pub demand: u32,
-    /// S, ascending.
-    pub images: Vec<u32>,
-}
-
-/// Rows, and where their terms are in a [`Relaxation`].
-#[derive(Debug, Clone, Default)]
-pub(in crate::solve) struct Rows {
-    pub all: Vec<PathRow>,
-    /// For each row the entries of S in the relaxation's services, and the forks within S in its children.
-    services: Vec<Vec<u32>>,
-    arcs: Vec<Vec<u32>>,
-    known: BTreeSet<PathRow>,
-    terms: usize,
-}
-
-impl PathRow {
-    /// The row of an instance with only some of the images, `old` being their indices here.
-    pub fn restrict(&self, old: &[usize]) -> Self {
-        let images = self.images.iter().filter_map(|&i| old.binary_search(&(i as usize)).ok());
-        Self { demand: self.demand, images: images.map(|k| k as u32).collect() }
-    }
-}
-
-impl Rows {
-    pub fn len(&self) -> usize {
-        self.all.len()
-    }
-
-    pub fn terms(&self) -> usize {
-        self.terms
-    }
-
-    pub fn nodes(&self, r: usize) -> &[u32] {
-        &self.all[r].images
-    }
-
-    pub fn services(&self, r: usize) -> &[u32] {
-        &self.services[r]
-    }
-
-    pub fn arcs(&self, r: usize) -> &[u32] {
-        &self.arcs[r]
-    }
-
-    /// Right side less left side of a row in a whole solution.
-    pub fn slack(&self, r: usize, held: &[bool], forked: &[bool], served: &[bool]) -> f64 {
-        let count = |list: &[u32], of: &[bool]| list.iter().filter(|&&k| of[k as usize]).count() as f64;
-        count(&self.all[r].images, held) - count(&self.arcs[r], forked) - count(&self.services[r], served)
-    }
-}
-
 impl Relaxation {
     /// Adds rows that are not there yet. Says how many those were.
     pub fn add_rows(&mut self, rows: impl IntoIterator<Item = PathRow>) -> usize {
         let before = self.rows.len();
         for row in rows {
-            if row.images.is_empty() || !self.rows.known.insert(row.clone()) {
+            if !self.rows.is_new(&row) {
                 continue;
             }
             let within = |k: &u32| row.images.binary_search(k).is_ok();
@@ -96,11 +41,7 @@ impl Relaxation {
                 let mine = self.children.range(i as usize);
                 arcs.extend(mine.filter(|&a| within(&self.children.entries[a])).map(|a| a as u32));
             }
-            let rows = &mut self.rows;
-            rows.terms += services.len() + arcs.len() + row.images.len();
-            rows.services.push(services);
-            rows.arcs.push(arcs);
-            rows.all.push(row);
+            self.rows.push(row, services, arcs);
         }
         self.rows.len() - before
     }

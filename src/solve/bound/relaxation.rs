@@ -4,7 +4,7 @@ use super::super::greedy::Limits;
 use super::super::instance::Instance;
 use super::super::state::State;
 use super::SLACK;
-use super::paths::Rows;
+use super::rows::Rows;
 
 /// Room for the rounding errors of sums, relative to the sizes of what is added up.
 const ROUNDING: f64 = 1e-12;

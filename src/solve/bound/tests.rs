@@ -6,8 +6,9 @@ use super::super::greedy::Limits;
 use super::super::instance::{Candidate, Instance, Required, Server, Service};
 use super::super::problem::Set;
 use super::super::state::State;
-use super::paths::{Amounts, Networks, PathRow};
+use super::paths::{Amounts, Networks};
 use super::relaxation::{Part, Prices, Relaxation};
+use super::rows::PathRow;
 use super::walk::{Pace, Rule};
 
 const ADAPTIVE: Rule = Rule::Adaptive { first: 0.05, last: 0.005 };
