@@ -67,9 +67,8 @@ impl Walk {
             Target::Ambiguous { candidates } => candidates.iter().any(|name| installed.contains(name.as_str())),
             _ => false,
         };
-        let loads = !matches!(import.kind, ImportKind::TypeOnly | ImportKind::DynamicUnknown);
         let plain = |text: &str| !text.is_empty() && !text.chars().any(|c| c.is_control() || c == '\u{2028}');
-        if !provided || !loads || !plain(&import.module) || import.module.starts_with('.') {
+        if !provided || !import.kind.is_loaded() || !plain(&import.module) || import.module.starts_with('.') {
             return;
         }
         let names: Vec<String> = import.names.iter().filter(|name| plain(name)).cloned().collect();

@@ -214,6 +214,13 @@ pub enum ImportKind {
     DynamicUnknown,
 }
 
+impl ImportKind {
+    /// Whether it loads something when the program runs, and it is known what.
+    pub fn is_loaded(self) -> bool {
+        !matches!(self, ImportKind::TypeOnly | ImportKind::DynamicUnknown)
+    }
+}
+
 /// What an import refers to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "to", rename_all = "kebab-case")]
@@ -266,7 +273,7 @@ impl Import {
     /// `google.cloud` alone is only a namespace. `from PIL import Image` means `PIL` and `PIL:Image`: the name may be that
     /// of a submodule, which only the package can tell.
     pub fn loads(&self, package: &str, language: Language) -> Vec<String> {
-        if matches!(self.kind, ImportKind::TypeOnly | ImportKind::DynamicUnknown) || self.module.starts_with('.') {
+        if !self.kind.is_loaded() || self.module.starts_with('.') {
             return Vec::new();
         }
         if language == Language::Python {

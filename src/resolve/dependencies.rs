@@ -1,12 +1,13 @@
 //! Which manifest and lock belong to a function, and what they come to on its platform.
 
+mod declared;
 mod files;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::discover::{Site, Tree, paths};
-use crate::lock::{self, Closure, Edge, Kind, Lock, Manifest, ManifestRequirement, Scope};
+use crate::lock::{self, Closure, Edge, Kind, Lock, Manifest, Scope};
 use crate::model::codes;
 use crate::model::inventory::{LockRef, Requirement};
 use crate::model::{Diagnostic, Language, PackageId, Place, Platform, Severity, State};
@@ -14,6 +15,9 @@ use crate::model::{Diagnostic, Language, PackageId, Place, Platform, Severity, S
 use super::memo::Memo;
 use super::pins::Pins;
 
+use declared::{
+    closure_of_pins, compiled_from, declared_by_edges, declared_by_manifest, declared_in_list, missing, pins_of,
+};
 use files::{Found, lock_kind};
 
 /// What a function depends on.
@@ -119,6 +123,28 @@ pub struct Importer {
     pub folder: String,
     /// What it asks for.
     pub roots: Vec<Edge>,
+}
+
+/// What production asks a lock for.
+struct Asked {
+    /// The importer's folder in the lock.
+    importer: String,
+    roots: Vec<Edge>,
+    /// The file that the roots' lines are in.
+    stated_in: String,
+}
+
+impl Asked {
+    fn of(lock: &Lock, manifest: Option<&Manifest>, importer: String) -> Self {
+        // Without edges nothing is reached from what is direct: then all that is listed is a root.
+        let speaks = lock.kind.records_roots() || !lock.has_edges() || manifest.is_none();
+        let (roots, stated_in) = match (lock.importers.get(&importer).filter(|_| speaks), manifest) {
+            (Some(roots), _) => (roots.clone(), &lock.file),
+            (None, Some(manifest)) => (lock::closure::roots_from_manifest(lock, manifest), &manifest.file),
+            (None, None) => (Vec::new(), &lock.file),
+        };
+        Self { importer, roots, stated_in: stated_in.clone() }
+    }
 }
 
 /// Parsed manifests, locks and closures, shared by the functions of a fleet.
@@ -330,88 +356,12 @@ impl<'a> Shelf<'a> {
         let unread = lock.as_deref().is_some_and(lock_is_unread);
         let lock = lock.filter(|_| !unread);
         let manifest = found.manifest.as_deref().and_then(|file| self.manifest(file, &mut out.diagnostics));
-        // The roots, and the file that their lines are in.
-        let (roots, stated_in) = match (&lock, &manifest) {
-            (Some(lock), manifest) => {
-                let recorded = lock.importers.get(&found.importer);
-                let asked = || manifest.as_ref().map(|m| (lock::closure::roots_from_manifest(lock, m), m.file.clone()));
-                // Without edges nothing is reached from what is direct: then all that is listed is a root.
-                match recorded.filter(|_| lock.kind.records_roots() || !lock.has_edges() || manifest.is_none()) {
-                    Some(roots) => (roots.clone(), lock.file.clone()),
-                    None => asked().unwrap_or_else(|| (Vec::new(), lock.file.clone())),
-                }
-            }
-            (None, _) => (Vec::new(), String::new()),
-        };
-
         match (&lock, &manifest) {
             (Some(lock), manifest) => {
-                let closure = self.closure(lock, &found.importer, &roots, platform);
-                if let (true, Some(manifest)) = (lock.kind != Kind::Requirements, manifest) {
-                    let satisfies =
-                        |range: &str, version: &str| lock::closure::satisfies(lock.kind.ecosystem(), range, version);
-                    out.diagnostics.extend(lock::closure::contradictions(lock, manifest, &satisfies));
-                }
-                out.diagnostics.extend(lock::closure::incompatible(lock, &closure, platform));
-                out.declared = declared_by_edges(lock, &roots, &stated_in, &closure, platform);
-                out.unresolved = missing(lock, &roots, &closure, &out.declared);
-                if let (false, Some(manifest)) = (lock.kind.records_roots() || lock.has_edges(), manifest) {
-                    out.declared = declared_in_list(manifest, &closure, platform);
-                }
-                if let (Kind::Requirements, Some(manifest)) = (lock.kind, manifest)
-                    && let Some(declared) = compiled_from(lock, manifest, &closure, platform)
-                {
-                    out.declared = declared;
-                }
-                out.lock = Some(LockRef::new(&lock.file, lock.kind.as_str()));
-                if lock.complete {
-                    out.state = if out.unresolved.is_empty() { State::Locked } else { State::Partial };
-                    out.diagnostics.extend(out.unresolved.iter().map(|r| {
-                        Diagnostic::new(
-                            codes::LOCK_INCOMPLETE,
-                            r.place.clone(),
-                            format!("`{}` is needed here, but the lock holds no entry for it", r.name),
-                        )
-                        .for_function(&site.id)
-                    }));
-                    if lock_is_broken(lock) {
-                        out.state = State::Unresolved;
-                    }
-                    if roots.is_empty() && !lock.entries.is_empty() && manifest.is_none() {
-                        out.state = State::Unresolved;
-                        let reason = "nothing beside it says which of its packages production asks for";
-                        out.diagnostics.push(
-                            Diagnostic::new(codes::LOCK_INCOMPLETE, Place::file(&lock.file), reason)
-                                .next("keep the manifest that it was made from beside it")
-                                .for_function(&site.id),
-                        );
-                    }
-                } else {
-                    out.state = state_of(&out.declared);
-                }
-                out.closure.push((Arc::clone(lock), closure));
-                out.importer = Some(Importer { lock: Arc::clone(lock), folder: found.importer, roots });
+                let asked = Asked::of(lock, manifest.as_deref(), found.importer);
+                self.read_lock(site, platform, lock, manifest.as_deref(), asked, &mut out);
             }
-            (None, Some(manifest)) => {
-                out.declared = declared_by_manifest(manifest, platform);
-                out.unresolved = out.declared.iter().filter(|r| r.package.is_none()).cloned().collect();
-                out.state = state_of(&out.declared);
-                if manifest.partial {
-                    out.state = if out.declared.iter().any(|r| r.package.is_some()) {
-                        State::Partial
-                    } else {
-                        State::Unresolved
-                    };
-                }
-                if manifest.is_broken() {
-                    out.state = State::Unresolved;
-                }
-                let pinned = pins_of(manifest, &out.declared);
-                if !pinned.entries.is_empty() {
-                    let closure = closure_of_pins(&pinned);
-                    out.closure.push((Arc::new(pinned), Arc::new(closure)));
-                }
-            }
+            (None, Some(manifest)) => read_manifest(manifest, platform, &mut out),
             (None, None) => out.state = State::Locked,
         }
         if out.state != State::Locked && !out.declared.is_empty() {
@@ -436,6 +386,63 @@ impl<'a> Shelf<'a> {
         out
     }
 
+    /// What a lock says of its importer, on a platform.
+    fn read_lock(
+        &self,
+        site: &Site,
+        platform: &Platform,
+        lock: &Arc<Lock>,
+        manifest: Option<&Manifest>,
+        asked: Asked,
+        out: &mut Dependencies,
+    ) {
+        let closure = self.closure(lock, &asked.importer, &asked.roots, platform);
+        if let (true, Some(manifest)) = (lock.kind != Kind::Requirements, manifest) {
+            let satisfies =
+                |range: &str, version: &str| lock::closure::satisfies(lock.kind.ecosystem(), range, version);
+            out.diagnostics.extend(lock::closure::contradictions(lock, manifest, &satisfies));
+        }
+        out.diagnostics.extend(lock::closure::incompatible(lock, &closure, platform));
+        out.declared = declared_by_edges(lock, &asked.roots, &asked.stated_in, &closure, platform);
+        out.unresolved = missing(lock, &asked.roots, &closure, &out.declared);
+        if let (false, Some(manifest)) = (lock.kind.records_roots() || lock.has_edges(), manifest) {
+            out.declared = declared_in_list(manifest, &closure, platform);
+        }
+        if let (Kind::Requirements, Some(manifest)) = (lock.kind, manifest)
+            && let Some(declared) = compiled_from(lock, manifest, &closure, platform)
+        {
+            out.declared = declared;
+        }
+        out.lock = Some(LockRef::new(&lock.file, lock.kind.as_str()));
+        if lock.complete {
+            out.state = if out.unresolved.is_empty() { State::Locked } else { State::Partial };
+            out.diagnostics.extend(out.unresolved.iter().map(|r| {
+                Diagnostic::new(
+                    codes::LOCK_INCOMPLETE,
+                    r.place.clone(),
+                    format!("`{}` is needed here, but the lock holds no entry for it", r.name),
+                )
+                .for_function(&site.id)
+            }));
+            if lock_is_broken(lock) {
+                out.state = State::Unresolved;
+            }
+            if asked.roots.is_empty() && !lock.entries.is_empty() && manifest.is_none() {
+                out.state = State::Unresolved;
+                let reason = "nothing beside it says which of its packages production asks for";
+                out.diagnostics.push(
+                    Diagnostic::new(codes::LOCK_INCOMPLETE, Place::file(&lock.file), reason)
+                        .next("keep the manifest that it was made from beside it")
+                        .for_function(&site.id),
+                );
+            }
+        } else {
+            out.state = state_of(&out.declared);
+        }
+        out.closure.push((Arc::clone(lock), closure));
+        out.importer = Some(Importer { lock: Arc::clone(lock), folder: asked.importer, roots: asked.roots });
+    }
+
     /// Versions from `--pins` for what the function itself leaves open.
     fn apply_pins(&self, platform: &Platform, out: &mut Dependencies) {
         for lock in self.pins.of(platform.language) {
@@ -457,6 +464,24 @@ impl<'a> Shelf<'a> {
             out.unresolved = out.declared.iter().filter(|r| r.package.is_none()).cloned().collect();
             out.state = if complete { State::Locked } else { state_of(&out.declared) };
         }
+    }
+}
+
+/// What a manifest without a lock says: exact requirements are pins.
+fn read_manifest(manifest: &Manifest, platform: &Platform, out: &mut Dependencies) {
+    out.declared = declared_by_manifest(manifest, platform);
+    out.unresolved = out.declared.iter().filter(|r| r.package.is_none()).cloned().collect();
+    out.state = state_of(&out.declared);
+    if manifest.partial {
+        out.state = if out.declared.iter().any(|r| r.package.is_some()) { State::Partial } else { State::Unresolved };
+    }
+    if manifest.is_broken() {
+        out.state = State::Unresolved;
+    }
+    let pinned = pins_of(manifest, &out.declared);
+    if !pinned.entries.is_empty() {
+        let closure = closure_of_pins(&pinned);
+        out.closure.push((Arc::new(pinned), Arc::new(closure)));
     }
 }
 
@@ -552,133 +577,4 @@ fn state_of(declared: &[Requirement]) -> State {
         (_, 0) => State::Unresolved,
         _ => State::Partial,
     }
-}
-
-/// Direct dependencies as the lock's importer states them, with what they came to.
-fn declared_by_edges(
-    lock: &Lock,
-    roots: &[Edge],
-    stated_in: &str,
-    closure: &Closure,
-    platform: &Platform,
-) -> Vec<Requirement> {
-    roots
-        .iter()
-        .filter(|edge| lock::closure::is_wanted(edge, platform))
-        .map(|edge| {
-            let package = edge
-                .to
-                .iter()
-                .filter_map(|&at| lock.entries.get(at))
-                .find(|entry| closure.packages.contains_key(&entry.id))
-                .map(|entry| entry.id.clone());
-            Requirement {
-                name: edge.name.clone(),
-                text: requirement_text(&edge.name, &edge.extras, &edge.text),
-                place: Place::at(stated_in, edge.line),
-                package,
-            }
-        })
-        .collect()
-}
-
-/// Direct dependencies where the lock is a list without edges: what the manifest asks for, with what the list holds of it.
-fn declared_in_list(manifest: &Manifest, closure: &Closure, platform: &Platform) -> Vec<Requirement> {
-    let mut out = declared_by_manifest(manifest, platform);
-    let by_name: BTreeMap<&str, &PackageId> = closure.packages.keys().map(|id| (id.name.as_str(), id)).collect();
-    for requirement in &mut out {
-        requirement.package = by_name.get(requirement.name.as_str()).map(|id| (*id).clone());
-    }
-    out
-}
-
-/// Direct dependencies of a complete requirements file as the manifest beside it states them: its own lines say what was
-/// chosen. `None` where it does not hold all that the manifest asks for, in its ranges: then it was not made from it.
-fn compiled_from(lock: &Lock, manifest: &Manifest, closure: &Closure, platform: &Platform) -> Option<Vec<Requirement>> {
-    if !lock.complete || manifest.partial || manifest.is_broken() {
-        return None;
-    }
-    let wanted: Vec<&ManifestRequirement> = manifest.requires.iter().filter(|r| r.scope == Scope::Production).collect();
-    let allowed = |r: &ManifestRequirement, id: &PackageId| {
-        id.name == r.name && r.source.is_none() && lock::pypi::pep508::satisfies(&r.text, &id.version) == Some(true)
-    };
-    let made = wanted.iter().all(|r| r.marker.is_some() || closure.packages.keys().any(|id| allowed(r, id)));
-    (made && !wanted.is_empty()).then(|| declared_in_list(manifest, closure, platform))
-}
-
-/// What is asked for and has no version: direct requirements, and those of entries.
-fn missing(lock: &Lock, roots: &[Edge], closure: &Closure, declared: &[Requirement]) -> Vec<Requirement> {
-    let optional = |name: &str| roots.iter().any(|e| e.name == name && e.scope != Scope::Production);
-    // A workspace member or a linked folder is code of the fleet: there, but no package.
-    let linked = |name: &str| {
-        let to = roots.iter().filter(|e| e.name == name).flat_map(|e| &e.to);
-        to.filter_map(|&at| lock.entries.get(at)).any(|entry| entry.source.as_deref() == Some("workspace"))
-    };
-    let mut out: Vec<Requirement> =
-        declared.iter().filter(|r| r.package.is_none() && !optional(&r.name) && !linked(&r.name)).cloned().collect();
-    for (from, name, text) in &closure.missing {
-        let Some(from) = from else { continue };
-        let line = closure.packages.get(from).and_then(|p| lock.entries.get(p.entry)).map_or(0, |e| e.line);
-        out.push(Requirement {
-            name: name.clone(),
-            text: requirement_text(name, &[], text),
-            place: Place::at(&lock.file, line),
-            package: None,
-        });
-    }
-    out
-}
-
-fn requirement_text(name: &str, extras: &[String], text: &str) -> String {
-    if text.starts_with(name) {
-        return text.to_string();
-    }
-    let name = if extras.is_empty() { name.to_string() } else { format!("{name}[{}]", extras.join(",")) };
-    match text {
-        "" => name,
-        // A direct reference (PEP 508).
-        text if text.starts_with("@ ") => format!("{name} {text}"),
-        text if text.starts_with(['=', '<', '>', '~', '!', '[']) => format!("{name}{text}"),
-        text => format!("{name}@{text}"),
-    }
-}
-
-/// Direct dependencies as the manifest states them; exact ones are pins.
-fn declared_by_manifest(manifest: &Manifest, platform: &Platform) -> Vec<Requirement> {
-    let nothing = Lock::empty(Kind::Requirements, &manifest.file);
-    lock::closure::roots_from_manifest(&nothing, manifest)
-        .iter()
-        .zip(&manifest.requires)
-        .filter(|(edge, _)| lock::closure::is_wanted(edge, platform))
-        .map(|(_, r)| Requirement {
-            name: r.name.clone(),
-            text: requirement_text(&r.name, &r.extras, &r.text),
-            place: Place::at(&manifest.file, r.line),
-            package: r
-                .exact
-                .as_deref()
-                .filter(|_| r.source.is_none())
-                .map(|version| match platform.language {
-                    Language::Python => PackageId::pypi(&r.name, version),
-                    Language::Node => PackageId::npm(&r.name, version),
-                })
-                .filter(PackageId::is_sound),
-        })
-        .collect()
-}
-
-/// The exact requirements of a manifest, as a lock that knows no edges.
-fn pins_of(manifest: &Manifest, declared: &[Requirement]) -> Lock {
-    let entries = declared.iter().filter_map(|r| Some(lock::Entry::pin(r.package.clone()?, r.place.line))).collect();
-    Lock { entries, ..Lock::empty(Kind::Requirements, &manifest.file) }
-}
-
-fn closure_of_pins(lock: &Lock) -> Closure {
-    let packages = lock
-        .entries
-        .iter()
-        .enumerate()
-        .map(|(at, entry)| (entry.id.clone(), lock::Reached { entry: at, ..lock::Reached::default() }))
-        .collect();
-    Closure { packages, missing: Vec::new() }
 }

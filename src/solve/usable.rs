@@ -19,7 +19,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::graph::classes::class_digest;
-use crate::model::inventory::{Function, Import, ImportKind, Inventory, State, Target};
+use crate::model::inventory::{Function, Import, Inventory, State, Target};
 use crate::model::plan::{Image, Plan, Share};
 use crate::model::wishes::Wish;
 use crate::model::{Ecosystem, Language, PackageId};
@@ -68,7 +68,7 @@ impl<'a> Modules<'a> {
 
     /// Packages that an import would come upon if they were loaded.
     pub fn found(&self, import: &Import, ecosystem: Ecosystem) -> Vec<&'a PackageId> {
-        if matches!(import.kind, ImportKind::TypeOnly | ImportKind::DynamicUnknown) {
+        if !import.kind.is_loaded() {
             return Vec::new();
         }
         let at = |root: &str| self.by_root.get(&(ecosystem, root.to_string())).into_iter().flatten();
