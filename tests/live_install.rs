@@ -57,6 +57,16 @@ fn a_python_closure_is_installed_with_its_hashes() {
     runs("pyaes==1.6.1", "python3.11", "import pyaes; assert pyaes.AESModeOfOperationCTR(bytes(16)).encrypt(b'x')");
 }
 
+/// Else its size would tell where the cache was.
+#[test]
+fn bytecode_names_its_source_as_in_an_image() {
+    let code = "import glob, marshal
+[file] = glob.glob('pyaes/__pycache__/__init__.*.pyc')
+name = marshal.loads(open(file, 'rb').read()[16:]).co_filename
+assert name == '/opt/warm/pyaes/__init__.py', name";
+    runs("pyaes==1.6.1", "python3.11", code);
+}
+
 #[test]
 fn a_node_closure_is_installed_as_it_is_laid_out() {
     runs("dayjs@1.11.19", "node20", "if (require('dayjs')('2024-02-29').date() !== 29) process.exit(1)");

@@ -115,7 +115,7 @@ pub struct Answer {
     pub load_ms: Option<f64>,
     /// Milliseconds of that in which the handler's module was imported.
     pub import_ms: Option<f64>,
-    /// CPU milliseconds of that import.
+    /// CPU milliseconds of that import: Python's in the thread that imports, Node's in the process.
     pub import_cpu_ms: Option<f64>,
     /// Milliseconds of that in which the module's own code ran, after the last package that it asks for was there: known
     /// of CommonJS.

@@ -90,6 +90,8 @@ impl NodeProcess {
     pub fn invoke(self, call: &Call<'_>) -> Result<Answer, HostError> {
         let start = Instant::now();
         let sent = monotonic_ns();
+        // JSON may begin with it: the process wakes while its request is being made.
+        let _ = rustix::net::send(&self.control, b" ", SendFlags::NOSIGNAL);
         self.spec.check(call.code).map_err(setup)?;
         let said = self.sandbox.said().clone();
         let before = said.lines().len();

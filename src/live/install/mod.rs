@@ -290,8 +290,10 @@ impl Store {
                 join::move_into(&target, folder).map_err(at(&target))?;
             }
         }
-        // As in the images: bytecode that is never checked against its source.
-        let args = ["-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash"].map(String::from);
+        // As in the images, wherever the cache is: bytecode that is never checked against its source, with the names that
+        // sources have in an image.
+        let args = ["-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash", "-d", "/opt/warm"];
+        let args = args.map(String::from);
         let args: Vec<String> = args.into_iter().chain([folder.display().to_string()]).collect();
         // Its status only says that some files are no source for this Python.
         match process::run(&python, &args, scratch, scratch, self.limit, stop).map_err(at(scratch))?.ended {

@@ -74,7 +74,8 @@ pub struct Invocation {
     /// Milliseconds of that in which the handler's module was imported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub import_ms: Option<f64>,
-    /// CPU milliseconds of that import: what others did on the machine meanwhile is not in it.
+    /// CPU milliseconds of that import: what others did on the machine meanwhile is not in it, nor what threads of
+    /// Python's libraries do that no start waits for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub import_cpu_ms: Option<f64>,
     /// Milliseconds of that in which the module's own code ran, after the last package that it asks for was there: known
